@@ -1,0 +1,74 @@
+// Looks at a service from outside, on a fresh connection each time: what does it serve now?
+#ifndef CERTCAST_COMMON_PROBE_PROBE_H_
+#define CERTCAST_COMMON_PROBE_PROBE_H_
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace certcast {
+
+// A TLS handshake; passes when the leaf that is served has the expected fingerprint. Trust in the chain is not the
+// question here, identity of the leaf is.
+struct TlsProbe {
+  // host:port or [v6]:port.
+  std::string address;
+  // SNI (RFC 6066 section 3).
+  std::string server_name;
+};
+
+// GET; passes when the status is the expected one. https: the certificate must have the expected fingerprint as well.
+struct HttpProbe {
+  std::string url;
+  // Host header and SNI; empty: the URL's.
+  std::string host;
+  int status = 200;
+};
+
+// Passes when the connection is accepted.
+struct TcpProbe {
+  std::string address;
+};
+
+// Passes when it exits 0.
+struct CommandProbe {
+  std::vector<std::string> argv;
+};
+
+struct ProbeSpec {
+  std::variant<TlsProbe, HttpProbe, TcpProbe, CommandProbe> what;
+  // From the first try until it is given up: it is tried again until it passes or this is over.
+  absl::Duration timeout = absl::Seconds(10);
+
+  // For messages: `tls 127.0.0.1:443 www.example.com`.
+  std::string Describe() const;
+};
+
+// What one try saw.
+struct Observation {
+  // Leaf's SHA-256 when there was a handshake.
+  std::string served_sha256;
+  // All but the fingerprint is as expected.
+  bool ok = false;
+  // What was not, or what kept it from being seen: refused, timed out, alert...
+  std::string detail;
+};
+
+// Thread-safe.
+class Prober {
+ public:
+  virtual ~Prober() = default;
+  // One try on a fresh connection, no longer than `timeout`. Never throws, never blocks longer.
+  virtual Observation Look(const ProbeSpec& spec, absl::Duration timeout) = 0;
+
+  // Over real sockets; lives for ever.
+  static Prober& Real();
+};
+
+}  // namespace certcast
+
+#endif  // CERTCAST_COMMON_PROBE_PROBE_H_

@@ -1,0 +1,162 @@
+// certcast.yaml as validated structs. Relative paths are absolute here: they are relative to the file.
+#ifndef CERTCAST_CONTROLLER_CONFIG_CONFIG_H_
+#define CERTCAST_CONTROLLER_CONFIG_CONFIG_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/secret/reference.h"
+#include "common/x509/private_key.h"
+
+namespace certcast::controller {
+
+struct ExternalAccount {
+  std::string key_id;
+  // base64url, padded or not.
+  SecretReference hmac_key;
+};
+
+struct AccountConfig {
+  std::string name;
+  // Whole, with its query string.
+  std::string directory;
+  // For a private ACME server; empty: the system's roots.
+  std::string ca_file;
+  std::vector<std::string> contact;
+  bool terms_of_service_agreed = false;
+  std::optional<ExternalAccount> external_account;
+};
+
+// How control over the names is shown.
+struct ChallengeConfig {
+  // dns-01 with the `exec` solver: the command is called as lego's exec provider does.
+  struct Dns01Exec {
+    std::vector<std::string> command;
+    // lego's EXEC_MODE=RAW.
+    bool raw = false;
+    absl::Duration timeout = absl::Minutes(2);
+  };
+  Dns01Exec exec;
+
+  struct Propagation {
+    // host:port; empty: the zone's own authoritative servers.
+    std::vector<std::string> resolvers;
+    absl::Duration timeout = absl::Seconds(120);
+    bool skip = false;
+  };
+  Propagation propagation;
+};
+
+// When to renew without being told to.
+struct RenewalConfig {
+  // Share of the lifetime in (0, 1]; unset: 2/3, or 1/2 where the lifetime is below 10 days.
+  std::optional<double> at;
+  // Instead of `at`.
+  std::optional<absl::Duration> before_expiry;
+};
+
+// `1` (nodes) or `10%` of the certificate's nodes, rounded up. Cumulative.
+struct WaveSize {
+  int count = 0;
+  double percent = 0;  // used when count is 0
+};
+
+struct RolloutPolicy {
+  std::vector<WaveSize> waves = {{.count = 1}, {.percent = 10}, {.percent = 100}};
+  // Nodes in flight at once.
+  int parallel = 64;
+  int max_failures = 0;
+  // Nodes that may be missing before the rollout halts; unset: any number.
+  std::optional<int> max_unreachable;
+  enum class OnHalt { kRevert, kStop };
+  OnHalt on_halt = OnHalt::kRevert;
+  // Between waves.
+  absl::Duration soak = absl::ZeroDuration();
+  absl::Duration confirm_timeout = absl::Seconds(60);
+  // From the first byte to a node until its result.
+  absl::Duration node_timeout = absl::Minutes(3);
+  // Nodes that share the value of this label: at most so many in flight. Empty label: no such bound.
+  std::string spread_label;
+  int spread_in_flight = 1;
+};
+
+// The nodes of a certificate.
+struct NodeSelector {
+  bool all = false;
+  std::vector<std::string> names;
+  // Every one of them must match.
+  std::map<std::string, std::string> labels;
+};
+
+struct CertificateConfig {
+  std::string name;
+  // Empty: imported by hand; then there is no challenge either.
+  std::string account;
+  std::vector<std::string> domains;
+  KeyType key_type = KeyType::kEcdsaP256;
+  std::string profile;
+  std::optional<ChallengeConfig> challenge;
+  RenewalConfig renewal;
+  NodeSelector nodes;
+  RolloutPolicy rollout;
+  // PEM roots that the chain must end at, checked at import and issuance; empty: not checked.
+  std::string ca_file;
+
+  bool imported() const { return account.empty(); }
+  // The first name, `*` read as `www`: what plain verify addresses are asked for.
+  std::string DefaultServerName() const;
+};
+
+// What the controller looks at itself before it confirms.
+struct VerifyEndpoint {
+  // host:port.
+  std::string address;
+  // Empty: the certificate's DefaultServerName().
+  std::string server_name;
+};
+
+struct NodeConfig {
+  std::string name;
+  // `grpc://host:port`, as host:port.
+  std::string address;
+  std::map<std::string, std::string> labels;
+  std::vector<VerifyEndpoint> verify;
+};
+
+struct MasterKeyConfig {
+  // Either a reference to 32 random bytes (base64), or one to a passphrase.
+  SecretReference key;
+  SecretReference passphrase;
+};
+
+struct Config {
+  // The file this was read from, absolute.
+  std::string path;
+  std::string state;
+  MasterKeyConfig master_key;
+  std::vector<AccountConfig> accounts;
+  std::vector<CertificateConfig> certificates;
+  std::vector<NodeConfig> nodes;
+
+  // nullptr when there is none of that name.
+  const AccountConfig* FindAccount(absl::string_view name) const;
+  const CertificateConfig* FindCertificate(absl::string_view name) const;
+  const NodeConfig* FindNode(absl::string_view name) const;
+  // In the order of the config.
+  std::vector<const NodeConfig*> NodesOf(const CertificateConfig& certificate) const;
+};
+
+// Errors are kInvalidArgument: `FILE:LINE:COLUMN: what was found, what was expected`, all of them, a line each (at most 20).
+absl::StatusOr<Config> ReadConfig(const std::string& path);
+// The same for text that is at hand; `path` is for messages and relative paths.
+absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& path);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_CONFIG_CONFIG_H_

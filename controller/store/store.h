@@ -1,0 +1,68 @@
+// The controller's memory, as records behind keys: compare-and-swap and a lease. Nothing here is SQL, so that a replicated
+// store can stand behind it later.
+#ifndef CERTCAST_CONTROLLER_STORE_STORE_H_
+#define CERTCAST_CONTROLLER_STORE_STORE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace certcast::controller {
+
+struct StoredRecord {
+  std::string key;
+  std::string value;
+  // The store's revision when this was written. 0: absent.
+  int64_t revision = 0;
+};
+
+// All of it happens or none.
+struct Transaction {
+  struct Compare {
+    std::string key;
+    // The record's revision must still be this one; 0: it must be absent.
+    int64_t revision = 0;
+  };
+  struct Write {
+    std::string key;
+    // nullopt: delete.
+    std::optional<std::string> value;
+  };
+  std::vector<Compare> compares;
+  std::vector<Write> writes;
+  // When not 0: the epoch of the lease under which this is written; the transaction fails when another took it since.
+  uint64_t epoch = 0;
+};
+
+// The right to change things. Given back when destroyed, or by the operating system when the process dies.
+class Lease {
+ public:
+  virtual ~Lease() = default;
+  // Grows each time a lease is taken.
+  virtual uint64_t epoch() const = 0;
+};
+
+// Thread-safe. A committed transaction survives a power loss.
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // kNotFound when absent.
+  virtual absl::StatusOr<StoredRecord> Get(absl::string_view key) = 0;
+  // Keys that begin with `prefix`, sorted.
+  virtual absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) = 0;
+  // The new revision. kAborted when a compare does not hold, kFailedPrecondition when the epoch is an old one.
+  virtual absl::StatusOr<int64_t> Commit(const Transaction& transaction) = 0;
+  // kUnavailable, naming the holder (process, verb, since), while another has it. `holder` describes this one.
+  virtual absl::StatusOr<std::unique_ptr<Lease>> TakeLease(absl::string_view holder) = 0;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_STORE_STORE_H_
