@@ -1,0 +1,536 @@
+#include "tests/testing/fake_link.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "absl/strings/str_cat.h"
+#include "certcast/v1/bundle.pb.h"
+#include "common/status/status.h"
+
+namespace certcast::testing {
+namespace {
+
+constexpr absl::string_view kSteps[] = {"verify", "stage", "activate", "check", "reload", "probe"};
+
+google::protobuf::Timestamp ToProto(absl::Time time) {
+  google::protobuf::Timestamp proto;
+  proto.set_seconds(absl::ToUnixSeconds(time));
+  proto.set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(proto.seconds())) / absl::Nanoseconds(1)));
+  return proto;
+}
+
+absl::Time FromProto(const google::protobuf::Timestamp& proto) {
+  return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+v1::Failure MakeFailure(v1::Reason::Code reason, absl::string_view detail) {
+  v1::Failure failure;
+  failure.set_reason(reason);
+  failure.set_detail(detail.empty() ? v1::Reason::Code_Name(reason) : std::string(detail));
+  return failure;
+}
+
+v1::InstallResult Failed(v1::Reason::Code reason, absl::string_view detail) {
+  v1::InstallResult result;
+  result.set_outcome(v1::Outcome::FAILED);
+  *result.mutable_failure() = MakeFailure(reason, detail);
+  return result;
+}
+
+std::string Find(const std::map<std::string, std::string, std::less<>>& map, absl::string_view key) {
+  auto it = map.find(std::string(key));
+  return it == map.end() ? "" : it->second;
+}
+
+// What the command is about, for events.
+std::pair<std::string, uint64_t> SubjectOf(const v1::Command& command) {
+  switch (command.body_case()) {
+    case v1::Command::kInstall: {
+      v1::Manifest manifest;
+      manifest.ParseFromString(command.install().bundle().manifest());
+      return {manifest.certificate(), manifest.generation()};
+    }
+    case v1::Command::kConfirm:
+      return {command.confirm().certificate(), command.confirm().generation()};
+    case v1::Command::kRevert:
+      return {command.revert().certificate(), command.revert().generation()};
+    case v1::Command::kProbe:
+      return {command.probe().certificate(), 0};
+    default:
+      return {"", 0};
+  }
+}
+
+}  // namespace
+
+CommandKind KindOf(const v1::Command& command) {
+  switch (command.body_case()) {
+    case v1::Command::kInstall:
+      return CommandKind::kInstall;
+    case v1::Command::kConfirm:
+      return CommandKind::kConfirm;
+    case v1::Command::kRevert:
+      return CommandKind::kRevert;
+    case v1::Command::kProbe:
+      return CommandKind::kProbe;
+    default:
+      return CommandKind::kDescribe;
+  }
+}
+
+Fault Fault::Refused(v1::Reason::Code reason, absl::string_view detail) {
+  Fault fault = Of(Kind::kRefused);
+  fault.failure = MakeFailure(reason, detail);
+  return fault;
+}
+
+Fault Fault::Result(v1::Outcome::Code outcome, v1::Reason::Code reason, absl::string_view detail) {
+  Fault fault = Of(Kind::kResult);
+  fault.outcome = outcome;
+  fault.failure = MakeFailure(reason, detail);
+  return fault;
+}
+
+Fault Fault::Of(Kind kind) {
+  Fault fault;
+  fault.kind = kind;
+  return fault;
+}
+
+void FakeNode::Preinstall(absl::string_view certificate, uint64_t generation, absl::string_view leaf_sha256) {
+  absl::MutexLock lock(&mutex_);
+  Installed& installed = installed_[std::string(certificate)];
+  installed = Installed{};
+  installed.generation = generation;
+  installed.highest_generation = generation;
+  installed.leaf_sha256 = std::string(leaf_sha256);
+  installed.since = clock_.Now();
+}
+
+void FakeNode::SetReachable(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  reachable_ = std::move(status);
+}
+
+void FakeNode::Inject(CommandKind kind, Fault fault, int times) {
+  absl::MutexLock lock(&mutex_);
+  faults_[kind].push_back({std::move(fault), times});
+}
+
+void FakeNode::SetDelay(CommandKind kind, absl::Duration delay) {
+  absl::MutexLock lock(&mutex_);
+  delays_[kind] = delay;
+}
+
+void FakeNode::SetServed(absl::string_view certificate, absl::string_view leaf_sha256) {
+  absl::MutexLock lock(&mutex_);
+  served_[std::string(certificate)] = std::string(leaf_sha256);
+}
+
+void FakeNode::SetServedToController(absl::string_view certificate, absl::string_view leaf_sha256) {
+  absl::MutexLock lock(&mutex_);
+  served_to_controller_[std::string(certificate)] = std::string(leaf_sha256);
+}
+
+void FakeNode::SetDrift(absl::string_view certificate, std::vector<std::string> drift) {
+  absl::MutexLock lock(&mutex_);
+  drift_[std::string(certificate)] = std::move(drift);
+}
+
+FakeNode::Installed FakeNode::installed(absl::string_view certificate) const {
+  absl::MutexLock lock(&mutex_);
+  GoBackWhereOverdue();
+  auto it = installed_.find(std::string(certificate));
+  return it == installed_.end() ? Installed{} : it->second;
+}
+
+std::string FakeNode::served_sha256(absl::string_view certificate) const {
+  absl::MutexLock lock(&mutex_);
+  GoBackWhereOverdue();
+  return Served(certificate);
+}
+
+std::string FakeNode::served_to_controller_sha256(absl::string_view certificate) const {
+  absl::MutexLock lock(&mutex_);
+  GoBackWhereOverdue();
+  std::string other = Find(served_to_controller_, certificate);
+  return other.empty() ? Served(certificate) : other;
+}
+
+int FakeNode::reloads() const {
+  absl::MutexLock lock(&mutex_);
+  GoBackWhereOverdue();
+  return reloads_;
+}
+
+int FakeNode::seen(CommandKind kind) const {
+  absl::MutexLock lock(&mutex_);
+  auto it = seen_.find(kind);
+  return it == seen_.end() ? 0 : it->second;
+}
+
+bool FakeNode::TakeFault(CommandKind kind, Fault& fault) {
+  absl::MutexLock lock(&mutex_);
+  std::deque<PendingFault>& pending = faults_[kind];
+  if (pending.empty()) return false;
+  fault = pending.front().fault;
+  if (pending.front().times != kAlways && --pending.front().times == 0) pending.pop_front();
+  return true;
+}
+
+absl::Duration FakeNode::Delay(CommandKind kind) const {
+  absl::MutexLock lock(&mutex_);
+  auto it = delays_.find(kind);
+  return it == delays_.end() ? absl::ZeroDuration() : it->second;
+}
+
+absl::Status FakeNode::reachable() const {
+  absl::MutexLock lock(&mutex_);
+  return reachable_;
+}
+
+v1::Report FakeNode::Handle(const v1::Command& command, const Fault* fault) {
+  absl::MutexLock lock(&mutex_);
+  ++seen_[KindOf(command)];
+  GoBackWhereOverdue();
+  if (auto it = answered_.find(command.id()); it != answered_.end()) return it->second;
+  v1::Report report = HandleLocked(command, fault);
+  report.set_command_id(command.id());
+  if (report.has_install_result()) answered_[command.id()] = report;
+  return report;
+}
+
+v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault) {
+  v1::Report report;
+  if (command.epoch() < highest_epoch_) {
+    *report.mutable_refusal()->mutable_failure() =
+        MakeFailure(v1::Reason::STALE_EPOCH, absl::StrCat("epoch ", command.epoch(), " is below ", highest_epoch_));
+    return report;
+  }
+  highest_epoch_ = command.epoch();
+  if (fault != nullptr) {
+    v1::InstallResult& result = *report.mutable_install_result();
+    result.set_outcome(fault->outcome);
+    *result.mutable_failure() = fault->failure;
+    auto [certificate, generation] = SubjectOf(command);
+    result.set_generation(generation);
+    FillInForce(certificate, result);
+    return report;
+  }
+  switch (command.body_case()) {
+    case v1::Command::kInstall:
+      *report.mutable_install_result() = Install(command.install());
+      break;
+    case v1::Command::kConfirm:
+      *report.mutable_install_result() = Confirm(command.confirm());
+      break;
+    case v1::Command::kRevert:
+      *report.mutable_install_result() = Revert(command.revert());
+      break;
+    case v1::Command::kProbe:
+      *report.mutable_inventory() = Describe(true, command.probe().certificate());
+      break;
+    default:
+      *report.mutable_inventory() = Describe(false, "");
+      break;
+  }
+  return report;
+}
+
+v1::InstallResult FakeNode::Install(const v1::Install& install) {
+  v1::Manifest manifest;
+  if (!manifest.ParseFromString(install.bundle().manifest()) || manifest.certificate().empty()) {
+    return Failed(v1::Reason::MALFORMED, "the manifest does not parse");
+  }
+  Installed& installed = installed_[manifest.certificate()];
+  v1::InstallResult result;
+  if (manifest.generation() < installed.highest_generation) {
+    result = Failed(v1::Reason::DOWNGRADE,
+                    absl::StrCat("generation ", manifest.generation(), " is below ", installed.highest_generation));
+  } else if (!installed.confirmed && manifest.generation() != installed.generation) {
+    result = Failed(v1::Reason::BUSY, absl::StrCat("generation ", installed.generation, " waits for Confirm"));
+  } else if (manifest.generation() == installed.generation && manifest.leaf_sha256() == installed.leaf_sha256) {
+    result.set_outcome(v1::Outcome::UNCHANGED);
+  } else {
+    installed.previous_generation = installed.generation;
+    installed.previous_leaf_sha256 = installed.leaf_sha256;
+    installed.generation = manifest.generation();
+    installed.highest_generation = manifest.generation();
+    installed.leaf_sha256 = manifest.leaf_sha256();
+    installed.not_after = FromProto(manifest.not_after());
+    installed.since = clock_.Now();
+    installed.confirmed = false;
+    installed.confirm_by = clock_.Now() + absl::Seconds(install.confirm_timeout().seconds()) +
+                           absl::Nanoseconds(install.confirm_timeout().nanos());
+    ++reloads_;
+    result.set_outcome(v1::Outcome::INSTALLED);
+    result.add_reloaded("service-" + manifest.certificate());
+    if (Served(manifest.certificate()) != manifest.leaf_sha256()) {
+      GoBack(installed);
+      result.set_outcome(v1::Outcome::REVERTED);
+      *result.mutable_failure() = MakeFailure(v1::Reason::PROBE_FAILED, "serves another certificate");
+      result.mutable_failure()->set_step("probe");
+    }
+  }
+  result.set_generation(manifest.generation());
+  FillInForce(manifest.certificate(), result);
+  return result;
+}
+
+v1::InstallResult FakeNode::Confirm(const v1::Confirm& confirm) {
+  v1::InstallResult result;
+  Installed& installed = installed_[confirm.certificate()];
+  if (installed.generation == confirm.generation() && installed.leaf_sha256 == confirm.leaf_sha256()) {
+    installed.confirmed = true;
+    installed.confirm_by = absl::InfiniteFuture();
+    result.set_outcome(v1::Outcome::INSTALLED);
+  } else {
+    result = Failed(v1::Reason::STALE_COMMAND, absl::StrCat("generation ", confirm.generation(), " is not in force"));
+  }
+  result.set_generation(confirm.generation());
+  FillInForce(confirm.certificate(), result);
+  return result;
+}
+
+v1::InstallResult FakeNode::Revert(const v1::Revert& revert) {
+  v1::InstallResult result;
+  Installed& installed = installed_[revert.certificate()];
+  if (installed.generation == revert.generation()) {
+    GoBack(installed);
+    result.set_outcome(v1::Outcome::REVERTED);
+    *result.mutable_failure() = MakeFailure(revert.because(), "");
+    result.add_reloaded("service-" + revert.certificate());
+  } else {
+    result.set_outcome(v1::Outcome::UNCHANGED);
+  }
+  result.set_generation(revert.generation());
+  FillInForce(revert.certificate(), result);
+  return result;
+}
+
+v1::Inventory FakeNode::Describe(bool with_probes, absl::string_view certificate) {
+  v1::Inventory inventory;
+  inventory.set_node(name_);
+  inventory.set_version("fake");
+  inventory.set_fleet_id("fleet");
+  *inventory.mutable_clock() = ToProto(clock_.Now());
+  for (const auto& [name, installed] : installed_) {
+    v1::Inventory::Certificate& entry = *inventory.add_certificates();
+    entry.set_name(name);
+    entry.set_generation(installed.generation);
+    entry.set_leaf_sha256(installed.leaf_sha256);
+    if (installed.not_after != absl::InfiniteFuture()) *entry.mutable_not_after() = ToProto(installed.not_after);
+    entry.set_confirmed(installed.confirmed);
+    if (!installed.confirmed) *entry.mutable_confirm_by() = ToProto(installed.confirm_by);
+    entry.set_highest_generation(installed.highest_generation);
+    entry.set_previous_generation(installed.previous_generation);
+    *entry.mutable_in_force_since() = ToProto(installed.since);
+
+    v1::Inventory::Service& service = *inventory.add_services();
+    service.set_name("service-" + name);
+    service.set_certificate(name);
+    service.set_installed_sha256(installed.leaf_sha256);
+    if (auto it = drift_.find(name); it != drift_.end()) {
+      for (const std::string& line : it->second) service.add_drift(line);
+    }
+    if (with_probes && (certificate.empty() || certificate == name)) {
+      v1::ProbeResult& probe = *inventory.add_probes();
+      probe.set_service(service.name());
+      probe.set_probe("tls 127.0.0.1:443");
+      probe.set_address("127.0.0.1:443");
+      probe.set_served_sha256(Served(name));
+      probe.set_ok(Served(name) == installed.leaf_sha256);
+    }
+  }
+  return inventory;
+}
+
+void FakeNode::GoBack(Installed& installed) const {
+  installed.generation = installed.previous_generation;
+  installed.leaf_sha256 = installed.previous_leaf_sha256;
+  installed.previous_generation = 0;
+  installed.previous_leaf_sha256.clear();
+  installed.confirmed = true;
+  installed.confirm_by = absl::InfiniteFuture();
+  installed.since = clock_.Now();
+  ++reloads_;
+}
+
+void FakeNode::GoBackWhereOverdue() const {
+  for (auto& [name, installed] : installed_) {
+    if (!installed.confirmed && clock_.Now() >= installed.confirm_by) GoBack(installed);
+  }
+}
+
+std::string FakeNode::Served(absl::string_view certificate) const {
+  std::string other = Find(served_, certificate);
+  if (!other.empty()) return other;
+  auto it = installed_.find(std::string(certificate));
+  return it == installed_.end() ? "" : it->second.leaf_sha256;
+}
+
+void FakeNode::FillInForce(absl::string_view certificate, v1::InstallResult& result) const {
+  auto it = installed_.find(std::string(certificate));
+  result.set_certificate(std::string(certificate));
+  if (it == installed_.end()) return;
+  result.set_generation_in_force(it->second.generation);
+  result.set_installed_sha256(it->second.leaf_sha256);
+  if (!it->second.confirmed) *result.mutable_confirm_by() = ToProto(it->second.confirm_by);
+  v1::ProbeResult& probe = *result.add_probes();
+  probe.set_service("service-" + std::string(certificate));
+  probe.set_probe("tls 127.0.0.1:443");
+  probe.set_served_sha256(Served(certificate));
+  probe.set_ok(probe.served_sha256() == it->second.leaf_sha256);
+}
+
+// One link to a FakeNode. After a loss it stays lost: open another.
+class FakeLink : public controller::Link {
+ public:
+  FakeLink(FakeTransport& transport, FakeNode& node, Clock& clock) : transport_(transport), node_(node), clock_(clock) {
+    hello_.set_node(node.name_);
+    hello_.set_version("fake");
+    hello_.set_fleet_id("fleet");
+  }
+
+  absl::StatusOr<v1::Report> Call(const v1::Command& command, absl::Duration timeout,
+                                  const OnProgress& on_progress) override {
+    absl::MutexLock lock(&mutex_);
+    if (lost_) return Lost();
+    LinkEvent event = EventOf(command);
+    transport_.Record(event);
+    if (FakeTransport::OnCommand on_command = transport_.on_command()) on_command(node_.name_, command);
+    absl::StatusOr<v1::Report> report = Carry(command, timeout, on_progress);
+    event.phase = LinkEvent::Phase::kEnds;
+    transport_.Record(event);
+    return report;
+  }
+
+  const v1::Hello& hello() const override { return hello_; }
+
+ private:
+  LinkEvent EventOf(const v1::Command& command) const {
+    LinkEvent event;
+    event.node = node_.name_;
+    event.kind = KindOf(command);
+    std::tie(event.certificate, event.generation) = SubjectOf(command);
+    event.command_id = command.id();
+    event.epoch = command.epoch();
+    return event;
+  }
+
+  absl::StatusOr<v1::Report> Carry(const v1::Command& command, absl::Duration timeout, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Fault fault;
+    const bool faulty = node_.TakeFault(KindOf(command), fault);
+    if (faulty && fault.kind == Fault::Kind::kLostBefore) return Lost();
+    if (faulty && fault.kind == Fault::Kind::kRefused) return StatusOf(fault.failure);
+    if (faulty && fault.kind == Fault::Kind::kWrongAnswer) {
+      return Fail(v1::Reason::PROTOCOL, absl::StrCat("node ", node_.name_, " sent an answer that is not one"));
+    }
+    if (command.has_install() && on_progress != nullptr) {
+      for (absl::string_view step : kSteps) {
+        v1::Progress progress;
+        progress.set_step(std::string(step));
+        on_progress(progress);
+      }
+    }
+    const absl::Duration delay =
+        faulty && fault.kind == Fault::Kind::kTimedOut ? absl::InfiniteDuration() : node_.Delay(KindOf(command));
+    if (delay > absl::ZeroDuration()) clock_.Sleep(std::min(delay, timeout));
+    v1::Report report = node_.Handle(command, faulty && fault.kind == Fault::Kind::kResult ? &fault : nullptr);
+    if (delay > timeout) {
+      return Fail(v1::Reason::TIMED_OUT,
+                  absl::StrCat("node ", node_.name_, " did not answer within ", absl::FormatDuration(timeout)));
+    }
+    if (faulty && fault.kind == Fault::Kind::kLostAfter) return Lost();
+    if (report.has_refusal()) return StatusOf(report.refusal().failure());
+    return report;
+  }
+
+  absl::Status Lost() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    lost_ = true;
+    return Fail(v1::Reason::LINK_LOST,
+                absl::StrCat("the connection to node ", node_.name_, " ended before the answer"));
+  }
+
+  FakeTransport& transport_;
+  FakeNode& node_;
+  Clock& clock_;
+  v1::Hello hello_;
+  absl::Mutex mutex_;
+  bool lost_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+FakeNode& FakeTransport::Node(absl::string_view name) {
+  absl::MutexLock lock(&mutex_);
+  std::unique_ptr<FakeNode>& node = nodes_[std::string(name)];
+  if (node == nullptr) node = std::make_unique<FakeNode>(std::string(name), clock_);
+  return *node;
+}
+
+absl::StatusOr<std::unique_ptr<controller::Link>> FakeTransport::Open(const controller::NodeConfig& node,
+                                                                      absl::Duration) {
+  FakeNode* found = nullptr;
+  {
+    absl::MutexLock lock(&mutex_);
+    ++opened_;
+    if (auto it = nodes_.find(node.name); it != nodes_.end()) found = it->second.get();
+  }
+  if (found == nullptr) {
+    return Fail(v1::Reason::NO_ROUTE, absl::StrCat(node.name, " at ", node.address, ": connection refused"));
+  }
+  RETURN_IF_ERROR(found->reachable());
+  return std::make_unique<FakeLink>(*this, *found, clock_);
+}
+
+void FakeTransport::SetOnCommand(OnCommand on_command) {
+  absl::MutexLock lock(&mutex_);
+  on_command_ = std::move(on_command);
+}
+
+FakeTransport::OnCommand FakeTransport::on_command() const {
+  absl::MutexLock lock(&mutex_);
+  return on_command_;
+}
+
+std::vector<LinkEvent> FakeTransport::events() const {
+  absl::MutexLock lock(&mutex_);
+  return events_;
+}
+
+std::vector<std::string> FakeTransport::NodesThatGot(CommandKind kind) const {
+  std::vector<std::string> nodes;
+  for (const LinkEvent& event : events()) {
+    if (event.kind == kind && event.phase == LinkEvent::Phase::kBegins) nodes.push_back(event.node);
+  }
+  return nodes;
+}
+
+int FakeTransport::MaxInFlight(const std::vector<std::string>& nodes) const {
+  std::multiset<std::string> in_flight;
+  size_t most = 0;
+  for (const LinkEvent& event : events()) {
+    if (!nodes.empty() && std::find(nodes.begin(), nodes.end(), event.node) == nodes.end()) continue;
+    if (event.phase == LinkEvent::Phase::kBegins) {
+      in_flight.insert(event.node);
+    } else {
+      in_flight.erase(in_flight.find(event.node));
+    }
+    most = std::max(most, std::set<std::string>(in_flight.begin(), in_flight.end()).size());
+  }
+  return static_cast<int>(most);
+}
+
+int FakeTransport::opened() const {
+  absl::MutexLock lock(&mutex_);
+  return opened_;
+}
+
+void FakeTransport::Record(LinkEvent event) {
+  event.at = clock_.Now();
+  absl::MutexLock lock(&mutex_);
+  events_.push_back(std::move(event));
+}
+
+}  // namespace certcast::testing
