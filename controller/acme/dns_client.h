@@ -1,0 +1,65 @@
+// DNS questions to one server at a time: what the propagation check is made of.
+#ifndef CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
+#define CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace certcast::controller {
+
+enum class DnsType { kA, kAaaa, kCname, kNs, kSoa, kTxt };
+
+// One resource record.
+struct DnsRecord {
+  // Lower case, with the final dot.
+  std::string owner;
+  DnsType type = DnsType::kTxt;
+  // TXT: its strings, joined. A, AAAA: the address. NS, CNAME: the target, lower case, with the final dot. SOA: MNAME.
+  std::string data;
+
+  friend bool operator==(const DnsRecord&, const DnsRecord&) = default;
+};
+
+struct DnsReply {
+  // NOERROR 0, NXDOMAIN 3 (RFC 1035 section 4.1.1).
+  int rcode = 0;
+  bool authoritative = false;
+  // Records of types that are not in DnsType are left out.
+  std::vector<DnsRecord> answers;
+  std::vector<DnsRecord> authority;
+
+  bool ok() const { return rcode == 0; }
+  // `NOERROR`, `NXDOMAIN`, `SERVFAIL`...
+  std::string RcodeName() const;
+};
+
+struct DnsQuestion {
+  std::string name;
+  DnsType type = DnsType::kTxt;
+  // The RD bit: set for resolvers, not for authoritative servers.
+  bool recursion = true;
+};
+
+// Thread-safe.
+class DnsClient {
+ public:
+  virtual ~DnsClient() = default;
+  // Asks `server` (host:port, [v6]:port) once, over UDP and, when the answer is cut off, TCP. Idempotent. Any rcode is
+  // a success. Errors: TIMED_OUT, NO_ROUTE, PROTOCOL.
+  virtual absl::StatusOr<DnsReply> Ask(const std::string& server, const DnsQuestion& question,
+                                       absl::Duration timeout) = 0;
+  // Of /etc/resolv.conf, as host:port.
+  virtual absl::StatusOr<std::vector<std::string>> SystemResolvers() = 0;
+};
+
+// Over the network, by ldns.
+std::unique_ptr<DnsClient> MakeLdnsClient();
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
