@@ -46,7 +46,7 @@ class Issuer {
   // finalized. `epoch` is the lease's, for every write.
   //
   // Errors beside those of HttpClient: CA_REFUSED, CA_RATE_LIMITED, CHALLENGE_FAILED, CERTIFICATE_UNEXPECTED, and
-  // ORDER_PENDING (kUnavailable), which is none: the CA is still at work and the next run goes on with the same order.
+  // ORDER_PENDING, which is none: the CA is still at work and the next run goes on with the same order.
   // A failure is counted in schedule/<certificate>, a success clears it; `trigger` says which kinds of waiting bind.
   absl::StatusOr<state::v1::Generation> Issue(const CertificateConfig& certificate, const AccountConfig& account,
                                               uint64_t epoch, const OnIssueProgress& on_progress,

@@ -15,7 +15,7 @@ namespace certcast::controller {
 // How long to wait after so many failures in a row; at least one.
 absl::Duration RetryDelay(int failures);
 
-// The record after one more failure. A time that the CA named (RetryAtOf in controller/acme/problem.h) wins over our
+// The record after one more failure. A time that the CA named (Failure.retry_at) wins over our
 // own, but for no longer than 30 days. ORDER_PENDING is no failure: the record stays as it was.
 state::v1::Schedule AfterFailure(const state::v1::Schedule& before, const absl::Status& error, absl::Time now);
 
