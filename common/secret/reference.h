@@ -21,8 +21,9 @@ struct SecretReference {
   std::string Describe() const;
 };
 
-// Reads it, without one trailing line end. Errors: missing, empty, larger than 64 KiB; for a file also readable by
-// group or others (PERMISSION_DENIED with the chmod that helps).
+// Reads it, without one trailing line end (LF or CRLF). Errors: missing (code kNotFound), no reference, empty or larger
+// than 64 KiB (kInvalidArgument); for a file also not a regular one, or open to group or others (PERMISSION_DENIED with
+// the chmod that helps). systemd guards credentials by their directory, so their mode is not looked at.
 absl::StatusOr<Secret> ReadSecret(const SecretReference& reference);
 
 }  // namespace certcast

@@ -44,7 +44,8 @@ class Secret {
 // Overwrites `size` bytes in a way that the compiler keeps.
 void Wipe(void* bytes, size_t size);
 
-// Forbids core dumps and debugging by others for this process. Call first thing in main.
+// Forbids core dumps and debugging by others for this process; a program it starts is not bound by the latter. Call
+// first thing in main.
 absl::Status HardenProcess();
 
 }  // namespace certcast

@@ -1,0 +1,74 @@
+#include "common/clock/clock.h"
+
+#include <thread>
+
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
+
+namespace certcast {
+namespace {
+
+using ::certcast::testing::FakeClock;
+
+TEST(RealClockTest, SleepsAtLeastAsLongAsAsked) {
+  Clock& clock = Clock::Real();
+  const absl::Duration start = clock.Monotonic();
+  clock.Sleep(absl::Milliseconds(5));
+  EXPECT_GE(clock.Monotonic() - start, absl::Milliseconds(5));
+}
+
+TEST(RealClockTest, DoesNotSleepForNegativeDurations) {
+  Clock& clock = Clock::Real();
+  const absl::Duration start = clock.Monotonic();
+  clock.Sleep(-absl::InfiniteDuration());
+  EXPECT_LT(clock.Monotonic() - start, absl::Seconds(5));
+}
+
+TEST(RealClockTest, NowIsTheWallClock) {
+  const absl::Time before = absl::Now();
+  const absl::Time now = Clock::Real().Now();
+  EXPECT_LE(before, now);
+  EXPECT_LE(now, absl::Now());
+}
+
+TEST(FakeClockTest, SleepMovesBothClocks) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  const absl::Duration start = clock.Monotonic();
+  clock.Sleep(absl::Seconds(7));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(1007));
+  EXPECT_EQ(clock.Monotonic() - start, absl::Seconds(7));
+  EXPECT_EQ(clock.slept(), absl::Seconds(7));
+}
+
+TEST(FakeClockTest, NegativeSleepMovesNothing) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  clock.Sleep(absl::Seconds(-7));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(1000));
+}
+
+TEST(FakeClockTest, WallClockMayJumpAlone) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  const absl::Duration start = clock.Monotonic();
+  clock.JumpTo(absl::FromUnixSeconds(10));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(10));
+  EXPECT_EQ(clock.Monotonic(), start);
+  clock.Advance(absl::Seconds(1));
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(11));
+  EXPECT_EQ(clock.Monotonic() - start, absl::Seconds(1));
+  EXPECT_EQ(clock.slept(), absl::ZeroDuration());
+}
+
+TEST(FakeClockTest, SleepsOfThreadsAddUp) {
+  FakeClock clock(absl::FromUnixSeconds(0));
+  const auto sleep = [&] {
+    for (int i = 0; i < 1000; ++i) clock.Sleep(absl::Seconds(1));
+  };
+  std::thread other(sleep);
+  sleep();
+  other.join();
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(2000));
+}
+
+}  // namespace
+}  // namespace certcast
