@@ -1,5 +1,5 @@
-// The controller's memory, as records behind keys: compare-and-swap and a lease. Nothing here is SQL, so that a replicated
-// store can stand behind it later.
+// The controller's memory, as records behind keys: compare-and-swap and a lease. Nothing here is SQL, so that a
+// replicated store can stand behind it later.
 #ifndef CERTCAST_CONTROLLER_STORE_STORE_H_
 #define CERTCAST_CONTROLLER_STORE_STORE_H_
 
@@ -31,16 +31,26 @@ struct Transaction {
   };
   struct Write {
     std::string key;
-    // nullopt: delete.
+    // nullopt: delete. A record that is absent already stays so.
     std::optional<std::string> value;
   };
   std::vector<Compare> compares;
+  // In this order; of two for one key the last one counts.
   std::vector<Write> writes;
   // When not 0: the epoch of the lease under which this is written; the transaction fails when another took it since.
   uint64_t epoch = 0;
 };
 
-// The right to change things. Given back when destroyed, or by the operating system when the process dies.
+// What every store refuses with kInvalidArgument: keys that are empty, longer or other than printable ASCII without
+// space, larger values, longer transactions.
+constexpr size_t kMaxKeySize = 512;
+constexpr size_t kMaxValueSize = 1 << 20;
+constexpr size_t kMaxTransactionWrites = 200'000;
+absl::Status CheckKey(absl::string_view key);
+absl::Status CheckTransaction(const Transaction& transaction);
+
+// The right to change things. Given back when destroyed, or by the operating system when the process dies. Must not
+// outlive its store.
 class Lease {
  public:
   virtual ~Lease() = default;
@@ -55,11 +65,14 @@ class Store {
 
   // kNotFound when absent.
   virtual absl::StatusOr<StoredRecord> Get(absl::string_view key) = 0;
-  // Keys that begin with `prefix`, sorted.
+  // Keys that begin with `prefix` (empty: all), sorted by their bytes. One consistent view.
   virtual absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) = 0;
-  // The new revision. kAborted when a compare does not hold, kFailedPrecondition when the epoch is an old one.
+  // The new revision: each commit has a higher one than all before. kAborted when a compare does not hold,
+  // kFailedPrecondition (STALE_EPOCH) when the epoch is not the latest one: nothing was written then. Of any other
+  // error it is not known whether it was written, but never a part of it.
   virtual absl::StatusOr<int64_t> Commit(const Transaction& transaction) = 0;
-  // kUnavailable, naming the holder (process, verb, since), while another has it. `holder` describes this one.
+  // kUnavailable (BUSY), naming the holder (process, verb, since), while another has it. `holder` describes this one,
+  // in one line: `certcast apply`. The new epoch is durable before this returns.
   virtual absl::StatusOr<std::unique_ptr<Lease>> TakeLease(absl::string_view holder) = 0;
 };
 
