@@ -1,9 +1,9 @@
-// The operating system's files as certcast uses them: by directory descriptors, one call an operation, so that a test can
-// make each of them fail or be the last one before a crash.
+// The operating system's files as certcast uses them: by directory descriptors, one call an operation, so that a test
+// can make each of them fail or be the last one before a crash.
 //
 // Nothing here retries or cleans up; file/atomic.h has the few recipes that the rest is made of.
-// Errors carry the whole path and NO_SPACE, PERMISSION_DENIED or STORAGE_FAILED; absence is absl::StatusCode::kNotFound,
-// something being there already kAlreadyExists.
+// Errors carry the whole path and NO_SPACE, PERMISSION_DENIED or STORAGE_FAILED; absence is
+// absl::StatusCode::kNotFound, something being there already kAlreadyExists, a file larger than it may be MALFORMED.
 #ifndef CERTCAST_COMMON_FILE_FILE_SYSTEM_H_
 #define CERTCAST_COMMON_FILE_FILE_SYSTEM_H_
 
@@ -37,7 +37,14 @@ struct FileInfo {
   uint64_t size = 0;
 };
 
-// An open directory. Names are single path components: no slash, not "." or "..". Links are never followed.
+// OK for what a Directory takes as a name: a single path component of 1 to 255 bytes, without slash or zero byte, not
+// "." or "..".
+absl::Status CheckFileName(absl::string_view name);
+
+// Whether a link that `owner` owns, or one in a directory of theirs, may be followed: root or this process's user.
+bool IsTrustedOwner(uid_t owner);
+
+// An open directory. Every name is checked with CheckFileName. Links are never followed: what reads or opens one fails.
 // Thread-compatible.
 class Directory {
  public:
@@ -47,12 +54,14 @@ class Directory {
   virtual const std::string& path() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view name) = 0;
-  // Made with exactly these attributes, whatever the umask. Not durable before Sync.
+  // Made with exactly these attributes, whatever the umask. Not durable before Sync. On an error it may be there, with
+  // other attributes.
   virtual absl::Status MakeDirectory(absl::string_view name, const FileAttributes& attributes) = 0;
 
   // Creates `name`, which must not exist, writes it whole and fsyncs it. Owner, group and mode are set before the first
   // byte. On an error the file may be there, incomplete. Its name is not durable before Sync.
-  virtual absl::Status CreateFile(absl::string_view name, absl::string_view bytes, const FileAttributes& attributes) = 0;
+  virtual absl::Status CreateFile(absl::string_view name, absl::string_view bytes,
+                                  const FileAttributes& attributes) = 0;
   // Overwrites `bytes` at the start of an existing file of at least that size and fsyncs it: needs no free space.
   virtual absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) = 0;
   // At most `limit` bytes; a larger file is an error. Only regular files.
@@ -81,8 +90,9 @@ class FileSystem {
  public:
   virtual ~FileSystem() = default;
 
-  // `path` is absolute. Opened component by component; a link on the way is followed only when root or this process's user
-  // owns it and the directory it is in (so /var/run -> /run works and a link planted by another user is refused).
+  // `path` is absolute; ".." is the parent of the directory reached so far. Opened component by component; a link on
+  // the way is followed only when root or this process's user owns it and the directory it is in (so /var/run -> /run
+  // works and a link planted by another user is refused: PERMISSION_DENIED).
   virtual absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view path) = 0;
 
   // The machine's; lives for ever.

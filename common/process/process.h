@@ -32,6 +32,8 @@ struct ProcessResult {
   int exit_code = -1;
   int signal = 0;
   bool timed_out = false;
+  // The request's timeout, when that was it.
+  absl::Duration allowed;
   std::string output;
   std::string error;
   absl::Duration duration;
@@ -45,8 +47,9 @@ struct ProcessResult {
 class ProcessRunner {
  public:
   virtual ~ProcessRunner() = default;
-  // Fails only when the program could not be started (missing, not executable). Whatever it left in its process group is
-  // ended when this returns, also when it closed its output and went on in the background.
+  // Fails only when the program could not be started (missing, not executable). Whatever it left in its process group
+  // is killed when this returns, also when it closed its output and went on in the background; a daemon that has made a
+  // session of its own (setsid) lives on. Not idempotent: what the program did is done.
   virtual absl::StatusOr<ProcessResult> Run(const ProcessRequest& request) = 0;
 
   // The machine's; lives for ever.

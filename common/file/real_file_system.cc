@@ -1,0 +1,362 @@
+// Linux. Each operation is one *at call on an open directory (and, for files, what is done with the descriptor it
+// gave), so that nobody can swap a directory on the way for another one between two calls.
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "common/file/descriptor.h"
+#include "common/file/file_system.h"
+#include "common/status/status.h"
+
+namespace certcast {
+namespace {
+
+constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+// As the kernel's own limit for one path.
+constexpr int kMaxLinks = 40;
+
+// The result of `call`, made again for as long as a signal interrupts it.
+template <typename Call>
+auto Uninterrupted(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+absl::Status LinkInTheWay(absl::string_view path) {
+  return Fail(Reason::PERMISSION_DENIED, absl::StrCat(path, " is a symbolic link where none is expected"),
+              "look who made it; remove it, or name the place it leads to");
+}
+
+// What openat with O_NOFOLLOW left in errno for `name`: a link gives ELOOP or, with O_DIRECTORY, ENOTDIR.
+absl::Status OpenError(int directory, const std::string& name, absl::string_view path, absl::string_view doing) {
+  const int error = errno;
+  struct stat found;
+  if ((error == ELOOP || error == ENOTDIR) && fstatat(directory, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
+      S_ISLNK(found.st_mode)) {
+    return LinkInTheWay(path);
+  }
+  return FailErrno(error, absl::StrCat(doing, " ", path));
+}
+
+FileInfo InfoOf(const struct stat& found) {
+  FileInfo info;
+  if (S_ISREG(found.st_mode)) info.kind = FileInfo::Kind::kFile;
+  if (S_ISDIR(found.st_mode)) info.kind = FileInfo::Kind::kDirectory;
+  if (S_ISLNK(found.st_mode)) info.kind = FileInfo::Kind::kLink;
+  info.attributes = {.mode = found.st_mode & 07777, .owner = found.st_uid, .group = found.st_gid};
+  info.size = static_cast<uint64_t>(found.st_size);
+  return info;
+}
+
+// Owner and group first, since changing them clears set-id bits. What is so already is not asked for: an ordinary user
+// may not even give a file to itself on some file systems.
+absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::string_view path) {
+  struct stat found;
+  if (fstat(fd, &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
+  if ((found.st_uid != attributes.owner || found.st_gid != attributes.group) &&
+      fchown(fd, attributes.owner, attributes.group) != 0) {
+    return FailErrno(errno,
+                     absl::StrCat("giving ", path, " to user ", attributes.owner, " and group ", attributes.group),
+                     geteuid() == 0 ? "" : "only root may give files to other users");
+  }
+  if (fchmod(fd, attributes.mode) != 0) return FailErrno(errno, absl::StrCat("setting the mode of ", path));
+  return absl::OkStatus();
+}
+
+// `bytes` from the start of the file, then fsync.
+absl::Status WriteDurably(int fd, absl::string_view bytes, absl::string_view path) {
+  off_t offset = 0;
+  while (!bytes.empty()) {
+    const ssize_t written = Uninterrupted([&] { return pwrite(fd, bytes.data(), bytes.size(), offset); });
+    if (written < 0) return FailErrno(errno, absl::StrCat("writing ", path));
+    if (written == 0) return FailErrno(EIO, absl::StrCat("writing ", path));
+    bytes.remove_prefix(static_cast<size_t>(written));
+    offset += written;
+  }
+  if (Uninterrupted([&] { return fsync(fd); }) != 0) return FailErrno(errno, absl::StrCat("fsync of ", path));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> ReadToEnd(int fd, size_t limit, absl::string_view path) {
+  std::string bytes;
+  char buffer[16 * 1024];
+  while (true) {
+    const ssize_t count = Uninterrupted([&] { return read(fd, buffer, sizeof buffer); });
+    if (count < 0) return FailErrno(errno, absl::StrCat("reading ", path));
+    if (count == 0) return bytes;
+    bytes.append(buffer, static_cast<size_t>(count));
+    if (bytes.size() > limit) {
+      return Fail(Reason::MALFORMED, absl::StrCat(path, " is larger than the ", limit, " bytes it may have"));
+    }
+  }
+}
+
+absl::StatusOr<std::string> ReadLinkAt(int directory, const char* name, absl::string_view path) {
+  char target[PATH_MAX];
+  const ssize_t size = readlinkat(directory, name, target, sizeof target);
+  if (size < 0) return FailErrno(errno, absl::StrCat("reading the link ", path));
+  if (static_cast<size_t>(size) == sizeof target)
+    return FailErrno(ENAMETOOLONG, absl::StrCat("reading the link ", path));
+  return std::string(target, static_cast<size_t>(size));
+}
+
+class RealDirectory : public Directory {
+ public:
+  RealDirectory(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  const std::string& path() const override { return path_; }
+
+  absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view name) override {
+    ASSIGN_OR_RETURN(Descriptor fd, Open(name, kDirectoryFlags, "opening the directory"));
+    return std::make_unique<RealDirectory>(std::move(fd), PathOf(name));
+  }
+
+  absl::Status MakeDirectory(absl::string_view name, const FileAttributes& attributes) override {
+    RETURN_IF_ERROR(CheckFileName(name));
+    // Nobody else gets in before owner and group are as they should be.
+    if (mkdirat(fd_.get(), std::string(name).c_str(), attributes.mode & 0700) != 0) {
+      return FailErrno(errno, absl::StrCat("making the directory ", PathOf(name)));
+    }
+    ASSIGN_OR_RETURN(const Descriptor made, Open(name, kDirectoryFlags, "opening the directory"));
+    return SetAttributes(made.get(), attributes, PathOf(name));
+  }
+
+  absl::Status CreateFile(absl::string_view name, absl::string_view bytes, const FileAttributes& attributes) override {
+    ASSIGN_OR_RETURN(const Descriptor file, Open(name, O_WRONLY | O_CREAT | O_EXCL, "creating"));
+    RETURN_IF_ERROR(SetAttributes(file.get(), attributes, PathOf(name)));
+    return WriteDurably(file.get(), bytes, PathOf(name));
+  }
+
+  absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) override {
+    ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_WRONLY, bytes.size(), SIZE_MAX));
+    return WriteDurably(file.get(), bytes, PathOf(name));
+  }
+
+  absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
+    ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_RDONLY, 0, limit));
+    return ReadToEnd(file.get(), limit, PathOf(name));
+  }
+
+  absl::Status MakeLink(absl::string_view name, absl::string_view target) override {
+    RETURN_IF_ERROR(CheckFileName(name));
+    if (symlinkat(std::string(target).c_str(), fd_.get(), std::string(name).c_str()) != 0) {
+      return FailErrno(errno, absl::StrCat("making the link ", PathOf(name)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> ReadLink(absl::string_view name) override {
+    RETURN_IF_ERROR(CheckFileName(name));
+    return ReadLinkAt(fd_.get(), std::string(name).c_str(), PathOf(name));
+  }
+
+  absl::StatusOr<FileInfo> Stat(absl::string_view name) override {
+    RETURN_IF_ERROR(CheckFileName(name));
+    struct stat found;
+    if (fstatat(fd_.get(), std::string(name).c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
+      return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
+    }
+    return InfoOf(found);
+  }
+
+  absl::Status Rename(absl::string_view from, absl::string_view to) override {
+    RETURN_IF_ERROR(CheckFileName(from));
+    RETURN_IF_ERROR(CheckFileName(to));
+    if (renameat(fd_.get(), std::string(from).c_str(), fd_.get(), std::string(to).c_str()) != 0) {
+      return FailErrno(errno, absl::StrCat("renaming ", PathOf(from), " to ", to));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Remove(absl::string_view name) override { return Unlink(name, 0); }
+  absl::Status RemoveDirectory(absl::string_view name) override { return Unlink(name, AT_REMOVEDIR); }
+
+  absl::StatusOr<std::vector<std::string>> List() override {
+    const int copy = openat(fd_.get(), ".", kDirectoryFlags);
+    if (copy < 0) return FailErrno(errno, absl::StrCat("listing ", path_));
+    const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(copy), closedir);
+    if (stream == nullptr) {
+      const absl::Status error = FailErrno(errno, absl::StrCat("listing ", path_));
+      close(copy);
+      return error;
+    }
+    std::vector<std::string> names;
+    errno = 0;
+    while (const dirent* entry = readdir(stream.get())) {
+      const absl::string_view name = entry->d_name;
+      if (name != "." && name != "..") names.emplace_back(name);
+      errno = 0;
+    }
+    if (errno != 0) return FailErrno(errno, absl::StrCat("listing ", path_));
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  absl::StatusOr<FileInfo> StatSelf() override {
+    struct stat found;
+    if (fstat(fd_.get(), &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path_));
+    return InfoOf(found);
+  }
+
+  absl::StatusOr<uint64_t> FreeBytes() override {
+    struct statvfs found;
+    if (Uninterrupted([&] { return fstatvfs(fd_.get(), &found); }) != 0) {
+      return FailErrno(errno, absl::StrCat("asking for the free space of ", path_));
+    }
+    return static_cast<uint64_t>(found.f_bavail) * found.f_frsize;
+  }
+
+  absl::Status Sync() override {
+    if (Uninterrupted([&] { return fsync(fd_.get()); }) != 0) return FailErrno(errno, absl::StrCat("fsync of ", path_));
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string PathOf(absl::string_view name) const {
+    return absl::StrCat(path_, absl::EndsWith(path_, "/") ? "" : "/", name);
+  }
+
+  absl::StatusOr<Descriptor> Open(absl::string_view name, int flags, absl::string_view doing) {
+    RETURN_IF_ERROR(CheckFileName(name));
+    const std::string file(name);
+    Descriptor fd(Uninterrupted([&] { return openat(fd_.get(), file.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, 0600); }));
+    if (!fd.valid()) return OpenError(fd_.get(), file, PathOf(name), doing);
+    return fd;
+  }
+
+  // O_NONBLOCK: opening a pipe or a terminal must not wait for its other end before it is refused.
+  absl::StatusOr<Descriptor> OpenRegular(absl::string_view name, int flags, uint64_t min_size, uint64_t max_size) {
+    ASSIGN_OR_RETURN(Descriptor file, Open(name, flags | O_NONBLOCK | O_NOCTTY, "opening"));
+    struct stat found;
+    if (fstat(file.get(), &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
+    if (!S_ISREG(found.st_mode)) {
+      return Fail(Reason::STORAGE_FAILED, absl::StrCat(PathOf(name), " is not a regular file"));
+    }
+    const auto size = static_cast<uint64_t>(found.st_size);
+    if (size > max_size) {
+      return Fail(Reason::MALFORMED,
+                  absl::StrCat(PathOf(name), " has ", size, " bytes, more than the ", max_size, " it may have"));
+    }
+    if (size < min_size) {
+      return Fail(Reason::STORAGE_FAILED, absl::StrCat(PathOf(name), " has only ", size, " bytes, so ", min_size,
+                                                       " can't be written over them"));
+    }
+    return file;
+  }
+
+  absl::Status Unlink(absl::string_view name, int flags) {
+    RETURN_IF_ERROR(CheckFileName(name));
+    if (unlinkat(fd_.get(), std::string(name).c_str(), flags) != 0) {
+      return FailErrno(errno, absl::StrCat("removing ", PathOf(name)));
+    }
+    return absl::OkStatus();
+  }
+
+  const Descriptor fd_;
+  const std::string path_;
+};
+
+// Walks one path, a component at a time, holding the directory reached so far.
+class Walk {
+ public:
+  explicit Walk(absl::string_view path) : path_(path) {}
+
+  absl::StatusOr<std::unique_ptr<Directory>> ToEnd() {
+    if (!absl::StartsWith(path_, "/")) {
+      return FailInput(absl::StrCat("\"", path_, "\" is not an absolute path"), "paths start with a slash");
+    }
+    if (absl::StrContains(path_, '\0')) return FailInput("a path holds a zero byte");
+    RETURN_IF_ERROR(Push(path_));
+    while (!rest_.empty()) {
+      const std::string component = std::move(rest_.front());
+      rest_.pop_front();
+      RETURN_IF_ERROR(Enter(component));
+    }
+    // So far it is only a place; reading its entries needs a descriptor of the ordinary kind.
+    Descriptor directory(openat(here_.get(), ".", kDirectoryFlags));
+    if (!directory.valid()) return FailErrno(errno, absl::StrCat("opening the directory ", path_));
+    return std::make_unique<RealDirectory>(std::move(directory), path_);
+  }
+
+ private:
+  // Puts the components of `path`, which may be a link's target, before the rest.
+  absl::Status Push(absl::string_view path) {
+    if (absl::StartsWith(path, "/")) {
+      here_ = Descriptor(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+      if (!here_.valid()) return FailErrno(errno, "opening /");
+    }
+    std::vector<std::string> components = absl::StrSplit(path, '/', absl::SkipEmpty());
+    rest_.insert(rest_.begin(), std::make_move_iterator(components.begin()), std::make_move_iterator(components.end()));
+    return absl::OkStatus();
+  }
+
+  absl::Status Enter(const std::string& component) {
+    if (component == ".") return absl::OkStatus();
+    Descriptor next(openat(here_.get(), component.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat found;
+    if (!next.valid() || fstat(next.get(), &found) != 0) return At(component, errno);
+    if (S_ISLNK(found.st_mode)) return Follow(next, found, component);
+    if (!S_ISDIR(found.st_mode)) return At(component, ENOTDIR);
+    here_ = std::move(next);
+    return absl::OkStatus();
+  }
+
+  absl::Status Follow(const Descriptor& link, const struct stat& found, const std::string& component) {
+    struct stat around;
+    if (fstat(here_.get(), &around) != 0) return At(component, errno);
+    if (!IsTrustedOwner(found.st_uid) || !IsTrustedOwner(around.st_uid)) {
+      return Fail(Reason::PERMISSION_DENIED,
+                  absl::StrCat("opening the directory ", path_, ": \"", component, "\" is a symbolic link that user ",
+                               IsTrustedOwner(found.st_uid) ? around.st_uid : found.st_uid, " can change"),
+                  "links on the way must belong, with their directory, to root or to the user certcast runs as");
+    }
+    if (++links_ > kMaxLinks) return At(component, ELOOP);
+    // An empty name means the link that the descriptor itself stands for: nobody can have changed it since.
+    ASSIGN_OR_RETURN(const std::string target, ReadLinkAt(link.get(), "", path_));
+    return Push(target);
+  }
+
+  absl::Status At(const std::string& component, int error) const {
+    return FailErrno(error, absl::StrCat("opening the directory ", path_, " at \"", component, "\""));
+  }
+
+  const std::string path_;
+  Descriptor here_;
+  std::deque<std::string> rest_;
+  int links_ = 0;
+};
+
+class RealFileSystem : public FileSystem {
+ public:
+  absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view path) override {
+    return Walk(path).ToEnd();
+  }
+};
+
+}  // namespace
+
+FileSystem& FileSystem::Real() {
+  static auto* const files = new RealFileSystem;
+  return *files;
+}
+
+}  // namespace certcast
