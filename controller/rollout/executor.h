@@ -1,0 +1,63 @@
+// Brings one generation to its nodes, wave by wave, and puts everything back when too many fail.
+#ifndef CERTCAST_CONTROLLER_ROLLOUT_EXECUTOR_H_
+#define CERTCAST_CONTROLLER_ROLLOUT_EXECUTOR_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "certcast/state/v1/store.pb.h"
+#include "certcast/v1/api.pb.h"
+#include "certcast/v1/bundle.pb.h"
+#include "common/clock/clock.h"
+#include "common/probe/probe.h"
+#include "controller/config/config.h"
+#include "controller/rollout/rollout_log.h"
+#include "controller/transport/link.h"
+
+namespace certcast::controller {
+
+// Makes the signed bundle of the rollout's generation: opens the private key, so it is called only when a node needs
+// it, at most once a wave and hour. Thread-safe.
+using BundleSource = std::function<absl::StatusOr<v1::Bundle>()>;
+
+// What a rollout needs to know beside its record.
+struct RolloutInputs {
+  BundleSource bundle;
+  // nullptr for a node that is no longer in the configuration. Thread-safe; results live as long as the executor.
+  std::function<const NodeConfig*(absl::string_view name)> find_node;
+  // For verify endpoints without a server name.
+  std::string default_server_name;
+  // Of the lease under which this controller works.
+  uint64_t epoch = 0;
+};
+
+// What it uses of the world. All outlive it.
+struct RolloutEnvironment {
+  Transport* transport = nullptr;
+  Prober* prober = nullptr;
+  Clock* clock = nullptr;
+  RolloutLog* log = nullptr;
+};
+
+// Called from one thread at a time, each time something changed.
+using OnRolloutProgress = std::function<void(const v1::ApplyEvent::Progress&)>;
+
+// Carries `rollout` out from wherever its record stands: one that MakeRollout has just made, or one that a controller
+// left unfinished. Every transition is in the log before it is acted on.
+//
+// Returns the record as it stands at the end. It is finished (COMPLETED, INCOMPLETE, HALTED, REVERTED) unless `stop`
+// became true: then no node was begun any more, those at work were finished, and the rest waits to be resumed.
+//
+// Errors are what keeps the controller itself from going on, and leave the rollout to be resumed: the log can't be
+// written, the bundle can't be made, another controller is in charge (STALE_EPOCH). No failure of a node is an error
+// here.
+absl::StatusOr<state::v1::Rollout> ExecuteRollout(state::v1::Rollout rollout, const RolloutInputs& inputs,
+                                                  const RolloutEnvironment& environment,
+                                                  const OnRolloutProgress& on_progress, const std::atomic<bool>& stop);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ROLLOUT_EXECUTOR_H_

@@ -1,0 +1,69 @@
+// Asks every node what it has and what it serves, and says how that stands to what it should have.
+#ifndef CERTCAST_CONTROLLER_ROLLOUT_FLEET_STATUS_H_
+#define CERTCAST_CONTROLLER_ROLLOUT_FLEET_STATUS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "certcast/state/v1/store.pb.h"
+#include "certcast/v1/api.pb.h"
+#include "certcast/v1/link.pb.h"
+#include "common/clock/clock.h"
+#include "controller/config/config.h"
+#include "controller/transport/link.h"
+
+namespace certcast::controller {
+
+// A certificate and the nodes that should have it.
+struct WantedCertificate {
+  std::string name;
+  // 0: there is none yet; every node is PENDING then.
+  uint64_t generation = 0;
+  std::string leaf_sha256;
+  std::vector<const NodeConfig*> nodes;
+  // Its last rollout, if any: a node that it left without the generation is FAILED for the reason that is in there.
+  const state::v1::Rollout* latest_rollout = nullptr;
+};
+
+// What a node answered.
+struct SeenNode {
+  std::string name;
+  v1::Inventory inventory;
+  absl::Time at;
+};
+
+struct FleetStatus {
+  // A row for each certificate and node, in the order they were given. `last_seen` is of this call, or of the record.
+  std::vector<v1::StatusResponse::Node> rows;
+  // Nodes that answered, for their records.
+  std::vector<SeenNode> seen;
+  int converged = 0;
+};
+
+struct FleetStatusOptions {
+  // Nodes asked at once.
+  int parallel = 64;
+  // To connect, and for the node's probes.
+  absl::Duration connect_timeout = absl::Seconds(10);
+  absl::Duration answer_timeout = absl::Seconds(60);
+  uint64_t epoch = 0;
+  // When a node was last seen before, by name.
+  std::map<std::string, absl::Time> last_seen;
+};
+
+// One link and one Probe a node, however many certificates it has. Changes nothing. A node that can't be asked is a
+// row, not an error.
+//
+//   CONVERGED    the generation is in force and confirmed, every service's files hold it, every probe saw it served
+//   DRIFTED      it is in force, but a file or what is served is something else; or a generation above the wanted one
+//   is PENDING      a lower one is in force, or it waits for Confirm FAILED       as PENDING, and the last rollout of
+//   this generation failed there; or the node refuses or doesn't know it UNREACHABLE  no answer
+FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& transport, Clock& clock,
+                     const FleetStatusOptions& options);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ROLLOUT_FLEET_STATUS_H_
