@@ -36,4 +36,17 @@ absl::Status CheckTransaction(const Transaction& transaction) {
   return absl::OkStatus();
 }
 
+absl::Status CheckEpoch(uint64_t epoch, uint64_t latest) {
+  if (epoch == latest) return absl::OkStatus();
+  return Fail(Reason::STALE_EPOCH,
+              absl::StrCat("another certcast has taken over: this one has epoch ", epoch, ", the latest is ", latest),
+              "nothing was changed; look at what the other one does, then run the command again");
+}
+
+absl::Status CheckRevision(const Transaction::Compare& compare, int64_t revision) {
+  if (compare.revision == revision) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("the record ", compare.key, " is at revision ", revision, ", not ",
+                                         compare.revision, ": it was changed by another"));
+}
+
 }  // namespace certcast::controller

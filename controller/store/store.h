@@ -48,6 +48,9 @@ constexpr size_t kMaxValueSize = 1 << 20;
 constexpr size_t kMaxTransactionWrites = 200'000;
 absl::Status CheckKey(absl::string_view key);
 absl::Status CheckTransaction(const Transaction& transaction);
+// What stores answer to a transaction that comes too late.
+absl::Status CheckEpoch(uint64_t epoch, uint64_t latest);
+absl::Status CheckRevision(const Transaction::Compare& compare, int64_t revision);
 
 // The right to change things. Given back when destroyed, or by the operating system when the process dies. Must not
 // outlive its store.
