@@ -3,6 +3,7 @@
 #define CERTCAST_COMMON_X509_PRIVATE_KEY_H_
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,7 +23,9 @@ absl::StatusOr<KeyType> ParseKeyType(absl::string_view name);
 class PrivateKey {
  public:
   static absl::StatusOr<PrivateKey> Generate(KeyType type);
-  // PKCS#8, or the older EC and RSA forms; an encrypted one is refused (KEY_MISMATCH is never the reason here: MALFORMED).
+  // PKCS#8, or the older EC and RSA forms, at most 16 KiB; nothing but the one key (and the EC PARAMETERS that OpenSSL
+  // writes before the older EC form). Errors are MALFORMED, with a hint for an encrypted one. Never asks for a
+  // passphrase.
   static absl::StatusOr<PrivateKey> FromPem(absl::string_view pem);
 
   // PKCS#8, not encrypted.
@@ -37,13 +40,18 @@ class PrivateKey {
   EVP_PKEY* get() const { return key_.get(); }
 
  private:
-  PrivateKey(SslPtr<EVP_PKEY> key, std::string spki_sha256) : key_(std::move(key)), spki_sha256_(std::move(spki_sha256)) {}
+  PrivateKey(SslPtr<EVP_PKEY> key, std::string spki_sha256)
+      : key_(std::move(key)), spki_sha256_(std::move(spki_sha256)) {}
   SslPtr<EVP_PKEY> key_;
   std::string spki_sha256_;
 };
 
+// What to sign X.509 structures with: SHA-256, SHA-384 for P-384; null for Ed25519, which brings its own.
+const EVP_MD* SigningDigest(const EVP_PKEY* key);
+
 // A PKCS#10 request (RFC 2986), DER, with `dns_names` as subjectAltName and, where it fits 64 characters, the first as
-// common name. No extended key usage: CAs set it.
+// common name; without names, neither. No extended key usage: CAs set it. kInvalidArgument for a name with other
+// characters than letters, digits and "-._*".
 absl::StatusOr<std::string> MakeCsr(const PrivateKey& key, const std::vector<std::string>& dns_names);
 // The same as PEM.
 std::string CsrDerToPem(absl::string_view der);

@@ -1,0 +1,98 @@
+// What must hold of the leaf and its key: certificate.h's CheckKeyMatches, CheckKeyStrength and CheckDates.
+#include <openssl/core_names.h>
+#include <openssl/objects.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/status/status.h"
+#include "common/x509/certificate.h"
+
+namespace certcast {
+namespace {
+
+constexpr absl::Duration kClockTolerance = absl::Minutes(1);
+
+std::string AtUtc(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
+}
+
+// A key file may carry a public half that is not its private half's: only a signature shows it.
+bool SignsFor(EVP_PKEY* private_key, EVP_PKEY* public_key) {
+  constexpr absl::string_view kText = "certcast: does this key sign for this certificate?";
+  const auto* text = reinterpret_cast<const unsigned char*>(kText.data());
+  const EVP_MD* digest = SigningDigest(private_key);
+  const SslPtr<EVP_MD_CTX> signer(EVP_MD_CTX_new());
+  const SslPtr<EVP_MD_CTX> verifier(EVP_MD_CTX_new());
+  size_t size = 0;
+  if (EVP_DigestSignInit(signer.get(), nullptr, digest, nullptr, private_key) != 1 ||
+      EVP_DigestSign(signer.get(), nullptr, &size, text, kText.size()) != 1) {
+    return false;
+  }
+  std::vector<unsigned char> signature(size);
+  return EVP_DigestSign(signer.get(), signature.data(), &size, text, kText.size()) == 1 &&
+         EVP_DigestVerifyInit(verifier.get(), nullptr, digest, nullptr, public_key) == 1 &&
+         EVP_DigestVerify(verifier.get(), signature.data(), size, text, kText.size()) == 1;
+}
+
+absl::Status NotAllowed(absl::string_view what) {
+  return Fail(Reason::KEY_TYPE_NOT_ALLOWED, absl::StrCat("the certificate's key is ", what),
+              "RSA of 2048 to 8192 bits or ECDSA on P-256, P-384 or P-521 is allowed");
+}
+
+absl::Status CheckCurve(const EVP_PKEY* key) {
+  char group[80] = {};
+  size_t size = 0;
+  int is_explicit = 0;
+  EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit);
+  // RFC 5480 section 2.1.1: only named curves.
+  if (is_explicit != 0 || EVP_PKEY_get_group_name(key, group, sizeof(group), &size) != 1) {
+    TakeOpensslErrors();
+    return NotAllowed("on a curve without a name");
+  }
+  const int curve = OBJ_txt2nid(group);
+  if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 || curve == NID_secp521r1) return absl::OkStatus();
+  return NotAllowed(absl::StrCat("on the curve ", group));
+}
+
+}  // namespace
+
+absl::Status CheckKeyMatches(const Certificate& leaf, const PrivateKey& key) {
+  EVP_PKEY* const public_key = X509_get0_pubkey(leaf.get());
+  const bool matches =
+      public_key != nullptr && EVP_PKEY_eq(public_key, key.get()) == 1 && SignsFor(key.get(), public_key);
+  TakeOpensslErrors();
+  if (matches) return absl::OkStatus();
+  return Fail(Reason::KEY_MISMATCH, absl::StrCat("the private key is not that of the certificate for ",
+                                                 leaf.dns_names().empty() ? leaf.subject_name() : leaf.dns_names()[0]));
+}
+
+absl::Status CheckKeyStrength(const Certificate& leaf) {
+  const EVP_PKEY* key = X509_get0_pubkey(leaf.get());
+  if (key == nullptr) {
+    TakeOpensslErrors();
+    return NotAllowed("of an unknown kind");
+  }
+  if (EVP_PKEY_is_a(key, "RSA") == 1) {
+    const int bits = EVP_PKEY_get_bits(key);
+    return bits >= 2048 && bits <= 8192 ? absl::OkStatus() : NotAllowed(absl::StrCat("RSA of ", bits, " bits"));
+  }
+  if (EVP_PKEY_is_a(key, "EC") == 1) return CheckCurve(key);
+  const char* name = EVP_PKEY_get0_type_name(key);
+  return NotAllowed(name == nullptr ? "of an unknown kind" : name);
+}
+
+absl::Status CheckDates(const Certificate& leaf, absl::Time now) {
+  if (now > leaf.not_after()) {
+    return Fail(Reason::EXPIRED,
+                absl::StrCat("the certificate expired at ", AtUtc(leaf.not_after()), "; it is ", AtUtc(now), " here"));
+  }
+  if (now + kClockTolerance < leaf.not_before()) {
+    return Fail(
+        Reason::NOT_YET_VALID,
+        absl::StrCat("the certificate is valid from ", AtUtc(leaf.not_before()), "; it is ", AtUtc(now), " here"),
+        "compare the clocks of both machines");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace certcast
