@@ -1,0 +1,37 @@
+// Threads for the engine's work, so that none of gRPC's ever waits for a reload.
+#ifndef CERTCAST_NODE_FRONTEND_WORKERS_H_
+#define CERTCAST_NODE_FRONTEND_WORKERS_H_
+
+#include <deque>
+#include <functional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace certcast::node {
+
+// Thread-safe. More than one thread, so that a node in the middle of an install still says what it has.
+class Workers {
+ public:
+  explicit Workers(int threads);
+  // Runs what was given to it, then ends.
+  ~Workers();
+
+  // Runs `work` on one of the threads, in the order given.
+  void Run(std::function<void()> work);
+
+ private:
+  void Loop();
+  bool HasSomething() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || !queue_.empty(); }
+
+  absl::Mutex mutex_;
+  std::deque<std::function<void()>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_FRONTEND_WORKERS_H_
