@@ -29,10 +29,10 @@ class RolloutRecords {
 
   explicit RolloutRecords(Store& store) : store_(store) {}
 
-  // Writes a new rollout with all its nodes in one transaction and drops the oldest finished ones of the certificate
-  // beyond kKeptFinished. `certificate`, `generation` and `started_at` must be set, each node's result named, no name
-  // twice. Returns its id, which is set here: `wildcard-7-t0cqh1`, made of certificate, generation and the second it
-  // started (seconds since 1970 in base 36, later where that is taken), so that the last part sorts by start time.
+  // Writes a new rollout with all its nodes and drops the oldest finished ones of the certificate beyond kKeptFinished,
+  // in one transaction. `certificate`, `generation` and `started_at` must be set, each node's result named, no name
+  // twice. Returns its id, which is set here: `wildcard-7-33m8z0`, made of certificate, generation and the second it
+  // started (since 2020 in base 36, a later one where that is taken), so that the last part sorts by start time.
   absl::StatusOr<std::string> Create(state::v1::Rollout rollout, uint64_t epoch);
 
   // Replaces the head; `rollout.nodes` is not looked at. kNotFound when there is no rollout of that id.
@@ -51,6 +51,11 @@ class RolloutRecords {
   absl::StatusOr<std::vector<state::v1::Rollout>> Unfinished();
 
  private:
+  // Adds the removal of finished rollouts beyond kKeptFinished.
+  absl::Status DropOldest(absl::string_view certificate, Transaction& transaction);
+  // Writes of these nodes, each of which must be in the rollout, at the place it has there.
+  absl::StatusOr<Transaction> NodeWrites(absl::string_view id, absl::Span<const state::v1::Rollout::Node> nodes);
+
   Store& store_;
 };
 
