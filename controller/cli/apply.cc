@@ -1,0 +1,131 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/status/status.h"
+#include "controller/cli/issued.h"
+#include "controller/cli/progress.h"
+#include "controller/cli/table.h"
+#include "controller/cli/verbs.h"
+
+namespace certcast::controller::cli {
+namespace {
+
+struct ApplyOptions {
+  std::vector<std::string> certificates;
+  bool dry_run = false;
+  bool force_renewal = false;
+};
+
+bool Good(v1::Outcome::Code outcome) {
+  return outcome == v1::Outcome::INSTALLED || outcome == v1::Outcome::UNCHANGED;
+}
+
+// Nodes that have it are a count; the others are named, with why and what to do.
+void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
+  int good = 0;
+  for (const auto& node : rollout.nodes()) good += Good(node.outcome());
+  out << rollout.certificate() << ": rollout " << rollout.id() << " " << v1::Rollout::State_Name(rollout.state())
+      << ", " << good << " of " << rollout.nodes_size() << " nodes serve generation " << rollout.generation() << "\n";
+  for (const auto& node : rollout.nodes()) {
+    if (Good(node.outcome()) || node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED) continue;
+    out << "  " << node.name() << ": " << v1::Outcome::Code_Name(node.outcome());
+    if (node.reason() != Reason::REASON_UNSPECIFIED) out << " " << ReasonName(node.reason());
+    if (!node.step().empty()) out << " in " << node.step();
+    if (!node.detail().empty()) out << ": " << node.detail();
+    out << "\n";
+    if (!node.stderr().empty()) out << "    | " << node.stderr() << "\n";
+    if (!node.hint().empty()) out << "    hint: " << node.hint() << "\n";
+  }
+}
+
+void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
+  out << rollout.certificate() << ": would roll out to " << rollout.nodes_size() << " nodes in " << rollout.waves_size()
+      << " waves\n";
+  for (const auto& wave : rollout.waves()) {
+    out << "  wave " << wave.index() << ":";
+    for (const auto& node : rollout.nodes()) {
+      if (node.wave() == wave.index()) out << " " << node.name();
+    }
+    out << "\n";
+  }
+}
+
+int ExitCodeOf(const v1::ApplyResponse& response, bool dry_run) {
+  if (dry_run) return response.changes_pending() ? kChangesPending : kDone;
+  int code = kDone;
+  for (const auto& rollout : response.rollouts()) {
+    switch (rollout.state()) {
+      case v1::Rollout::COMPLETED:
+        break;
+      case v1::Rollout::HALTED:
+      case v1::Rollout::REVERTING:
+      case v1::Rollout::REVERTED:
+        return kHalted;
+      default:
+        code = kNotConverged;
+    }
+  }
+  return code;
+}
+
+int RunApply(Session& session, const ApplyOptions& options) {
+  v1::ApplyRequest request;
+  for (const std::string& name : options.certificates) request.add_certificates(name);
+  request.set_dry_run(options.dry_run);
+  request.set_force_renewal(options.force_renewal);
+
+  grpc::ClientContext context;
+  v1::ApplyResponse response;
+  grpc::Status status;
+  {
+    Interrupt::Handler handler(session.interrupt, [&] {
+      session.err << "\nstopping: nodes at work are finished first; interrupt again to end at once\n" << std::flush;
+      context.TryCancel();
+    });
+    ProgressView view(session.err, session.terminal, session.columns);
+    auto reader = session.controller.Apply(&context, request);
+    for (v1::ApplyEvent event; reader->Read(&event);) {
+      if (event.has_progress()) view.Show(event.progress());
+      if (event.has_response()) response = std::move(*event.mutable_response());
+    }
+    status = reader->Finish();
+  }
+  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+
+  if (session.options.json()) {
+    session.out << ToJson(response);
+  } else {
+    PrintCertificates(session.out, response.certificates(), options.dry_run);
+    for (const auto& rollout : response.rollouts()) {
+      options.dry_run ? PrintPlan(session.out, rollout) : PrintRollout(session.out, rollout);
+    }
+    if (response.rollouts().empty() && !response.changes_pending()) session.out << "nothing to do\n";
+  }
+  const int failures = ReportFailures(session.err, response.certificates());
+  const int code = ExitCodeOf(response, options.dry_run);
+  return code == kHalted || failures == kDone ? code : failures;
+}
+
+}  // namespace
+
+void AddApply(CLI::App& app, Verb& chosen) {
+  auto options = std::make_shared<ApplyOptions>();
+  CLI::App* verb = app.add_subcommand("apply", "Renew what is due, then bring every node to it: the main job");
+  verb->add_option("CERT", options->certificates, "Certificates by name; all when none is given");
+  verb->add_flag("--dry-run", options->dry_run,
+                 "Say what would be done and do nothing; exit 5 when there is something");
+  verb->add_flag("--force-renewal", options->force_renewal, "Obtain a new generation although none is due");
+  verb->footer(
+      "Obtains a new generation of each certificate that is due, then rolls it out in waves: each node verifies it, "
+      "switches\n"
+      "to it, reloads its services and probes what they serve; the controller looks for itself and confirms. More "
+      "failures\n"
+      "than `max_failures` halt the rollout, and the nodes that were changed go back.\n\n"
+      "A run that was interrupted is taken up by the next one. A second run does nothing.\n\n"
+      "Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 not every node has it,\n"
+      "4 halted by the failure budget, 5 --dry-run found something to do.");
+  verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunApply(session, *options); }; });
+}
+
+}  // namespace certcast::controller::cli

@@ -1,0 +1,40 @@
+#include "controller/cli/table.h"
+#include "controller/cli/verbs.h"
+
+namespace certcast::controller::cli {
+namespace {
+
+using Check = v1::DoctorResponse::Check;
+
+int RunDoctor(Session& session) {
+  grpc::ClientContext context;
+  v1::DoctorResponse response;
+  if (grpc::Status status = session.controller.Doctor(&context, {}, &response); !status.ok()) {
+    return ReportError(session.err, FromGrpc(status));
+  }
+  int problems = 0;
+  for (const auto& check : response.checks()) problems += check.result() == Check::PROBLEM;
+  if (session.options.json()) {
+    session.out << ToJson(response);
+  } else {
+    for (const auto& check : response.checks()) {
+      session.out << Check::Result_Name(check.result()) << "  " << check.name() << ": " << check.detail() << "\n";
+      if (!check.hint().empty()) session.out << "    hint: " << check.hint() << "\n";
+    }
+    session.out << problems << " problems\n";
+  }
+  return problems == 0 ? kDone : kFailed;
+}
+
+}  // namespace
+
+void AddDoctor(CLI::App& app, Verb& chosen) {
+  CLI::App* verb = app.add_subcommand("doctor", "Check everything that a rollout needs, with a hint for each problem");
+  verb->footer(
+      "Looks at the configuration, the keys, the clock, each ACME directory, each challenge hook and each node. "
+      "Changes\n"
+      "nothing, orders nothing. Exit codes: 0 no problem, 1 problems.");
+  verb->callback([&chosen] { chosen = RunDoctor; });
+}
+
+}  // namespace certcast::controller::cli

@@ -1,0 +1,56 @@
+#include <memory>
+#include <string>
+
+#include "controller/cli/issued.h"
+#include "controller/cli/progress.h"
+#include "controller/cli/verbs.h"
+
+namespace certcast::controller::cli {
+namespace {
+
+struct IssueOptions {
+  std::string certificate;
+  bool force_renewal = false;
+};
+
+int RunIssue(Session& session, const IssueOptions& options) {
+  v1::IssueRequest request;
+  request.set_certificate(options.certificate);
+  request.set_force_renewal(options.force_renewal);
+
+  grpc::ClientContext context;
+  v1::IssueResponse response;
+  grpc::Status status;
+  {
+    Interrupt::Handler handler(session.interrupt, [&] { context.TryCancel(); });
+    ProgressView view(session.err, session.terminal, session.columns);
+    auto reader = session.controller.Issue(&context, request);
+    for (v1::IssueEvent event; reader->Read(&event);) {
+      if (event.has_progress()) view.Show(event.progress());
+      if (event.has_response()) response = std::move(*event.mutable_response());
+    }
+    status = reader->Finish();
+  }
+  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  if (session.options.json()) {
+    session.out << ToJson(response);
+  } else {
+    PrintCertificates(session.out, response.certificates(), /*future=*/false);
+  }
+  return ReportFailures(session.err, response.certificates());
+}
+
+}  // namespace
+
+void AddIssue(CLI::App& app, Verb& chosen) {
+  auto options = std::make_shared<IssueOptions>();
+  CLI::App* verb = app.add_subcommand("issue", "Obtain a generation when one is due, without a rollout");
+  verb->add_option("CERT", options->certificate, "The certificate's name in the configuration")->required();
+  verb->add_flag("--force-renewal", options->force_renewal, "Obtain one although none is due");
+  verb->footer(
+      "Asks the certificate's ACME account for the next generation and keeps it in the controller's store. No node is\n"
+      "touched: `certcast apply` rolls it out.");
+  verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunIssue(session, *options); }; });
+}
+
+}  // namespace certcast::controller::cli

@@ -1,0 +1,61 @@
+// What every verb of the command line gets, and how it ends.
+#ifndef CERTCAST_CONTROLLER_CLI_SESSION_H_
+#define CERTCAST_CONTROLLER_CLI_SESSION_H_
+
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "certcast/v1/api.grpc.pb.h"
+#include "controller/cli/interrupt.h"
+#include "google/protobuf/message.h"
+
+namespace certcast::controller::cli {
+
+// What the program exits with; scripts rely on it.
+enum ExitCode {
+  kDone = 0,  // or nothing to do
+  kFailed = 1,
+  kUsage = 2,           // or wrong configuration
+  kNotConverged = 3,    // finished, but not every node has it
+  kHalted = 4,          // stopped by the failure budget
+  kChangesPending = 5,  // --dry-run found something to do
+};
+
+struct GlobalOptions {
+  // Empty: $CERTCAST_CONFIG, else /etc/certcast/certcast.yaml.
+  std::string config;
+  // `table` or `json`.
+  std::string output = "table";
+
+  bool json() const { return output == "json"; }
+};
+
+// stdout is the result, stderr the progress and the errors.
+struct Session {
+  const GlobalOptions& options;
+  Interrupt& interrupt;
+  v1::Controller::StubInterface& controller;
+  std::ostream& out;
+  std::ostream& err;
+  // Whether err is a terminal that understands colours and redrawing.
+  bool terminal = false;
+  int columns = 80;
+};
+
+using Verb = std::function<int(Session&)>;
+
+// The error of a call, with its Failure where the API gave one.
+absl::Status FromGrpc(const grpc::Status& status);
+
+// Prints `certcast: ...`, the failing command's stderr and the hint; returns the exit code for it.
+int ReportError(std::ostream& err, const absl::Status& status);
+
+// One JSON document: the protobuf JSON mapping, with zero, false and empty fields.
+std::string ToJson(const google::protobuf::Message& message);
+
+}  // namespace certcast::controller::cli
+
+#endif  // CERTCAST_CONTROLLER_CLI_SESSION_H_
