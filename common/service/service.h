@@ -1,5 +1,5 @@
-// What uses a certificate on a node: its files, check, reload and probes. The same schema in node.yaml and, for hosts that
-// are reached over SSH, in certcast.yaml.
+// What uses a certificate on a node: its files, check, reload and probes. The same schema in node.yaml and, for hosts
+// that are reached over SSH, in certcast.yaml.
 #ifndef CERTCAST_COMMON_SERVICE_SERVICE_H_
 #define CERTCAST_COMMON_SERVICE_SERVICE_H_
 

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -143,6 +144,10 @@ struct Config {
   std::vector<AccountConfig> accounts;
   std::vector<CertificateConfig> certificates;
   std::vector<NodeConfig> nodes;
+  // Positions of certificates and nodes by name, as ParseConfig leaves them. Without an index (a Config made by hand)
+  // the names are looked through one by one.
+  absl::flat_hash_map<std::string, size_t> certificate_index;
+  absl::flat_hash_map<std::string, size_t> node_index;
 
   // nullptr when there is none of that name.
   const AccountConfig* FindAccount(absl::string_view name) const;
@@ -152,7 +157,8 @@ struct Config {
   std::vector<const NodeConfig*> NodesOf(const CertificateConfig& certificate) const;
 };
 
-// Errors are kInvalidArgument: `FILE:LINE:COLUMN: what was found, what was expected`, all of them, a line each (at most 20).
+// Errors are kInvalidArgument: `FILE:LINE:COLUMN: what was found, what was expected`, all of them, a line each (at most
+// 20).
 absl::StatusOr<Config> ReadConfig(const std::string& path);
 // The same for text that is at hand; `path` is for messages and relative paths.
 absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& path);

@@ -1,0 +1,28 @@
+// Reads services from YAML: node.yaml's.
+#ifndef CERTCAST_COMMON_SERVICE_READ_H_
+#define CERTCAST_COMMON_SERVICE_READ_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "common/service/service.h"
+#include "common/yaml/value.h"
+
+namespace certcast {
+
+// The services of one node. Errors go to the document: beside what does not fit, a service that could not prove what it
+// serves (no tls or https probe), a private key that others may read, a name or a file's path that is there twice.
+// Files may not lie in `state`, the node's own directory; empty: not known.
+std::vector<Service> ReadServices(const yaml::Value& list, absl::string_view state);
+
+// A command's words: `[nginx, -t]`. A program with a slash in it is a path, relative to the document's file; others are
+// looked up in PATH when they are run.
+std::vector<std::string> ReadArgv(const yaml::Value& list);
+
+// Words; or `{run: WORDS, timeout: 10s}`; or `{sh: LINE, timeout: 10s}`, which is /bin/sh -c LINE.
+ServiceCommand ReadCommand(const yaml::Value& value);
+
+}  // namespace certcast
+
+#endif  // CERTCAST_COMMON_SERVICE_READ_H_

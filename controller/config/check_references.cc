@@ -1,0 +1,144 @@
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/yaml/first_seen.h"
+#include "common/yaml/grammar.h"
+#include "controller/config/sections.h"
+
+namespace certcast::controller {
+namespace {
+
+// Looking for what was meant among many thousand names takes a while, so only so many names are.
+constexpr int kMaxSuggestions = 20;
+
+using LabelValues = std::map<std::string, std::set<std::string>>;
+
+template <typename Entry>
+std::vector<absl::string_view> NamesOf(const std::vector<Entry>& entries) {
+  std::vector<absl::string_view> names;
+  for (const Entry& entry : entries) names.push_back(entry.name);
+  return names;
+}
+
+std::string Meant(absl::string_view word, const std::vector<absl::string_view>& words) {
+  const absl::string_view nearest = NearestWord(word, words);
+  return nearest.empty() ? "" : absl::StrCat("did you mean ", nearest, "?");
+}
+
+template <typename Entry>
+void CheckNames(const std::vector<Entry>& entries, const std::vector<yaml::Value>& places, absl::string_view what) {
+  yaml::FirstSeen seen(what);
+  for (size_t i = 0; i < entries.size(); ++i) seen.Add(entries[i].name, yaml::Map(places[i]).Find("name"));
+}
+
+class ReferenceCheck {
+ public:
+  explicit ReferenceCheck(const Config& config) : config_(config), node_names_(NamesOf(config.nodes)) {
+    for (const NodeConfig& node : config.nodes) {
+      for (const auto& [key, value] : node.labels) labels_[key].insert(value);
+    }
+  }
+
+  void Check(const CertificateConfig& certificate, const yaml::Map& map) {
+    CheckAccount(certificate, map.Find("account"));
+    const yaml::Value nodes = map.Find("nodes");
+    if (!nodes || !CheckSelector(certificate, nodes)) return;
+    if (const yaml::Value rollout = map.Find("rollout"); rollout.is_map()) {
+      CheckSpread(certificate, yaml::Map(rollout).Find("spread"));
+    }
+  }
+
+ private:
+  void CheckAccount(const CertificateConfig& certificate, const yaml::Value& account) const {
+    if (certificate.account.empty() || config_.FindAccount(certificate.account) != nullptr) return;
+    account.FailExpected("the name of an account under `accounts`",
+                         Meant(certificate.account, NamesOf(config_.accounts)));
+  }
+
+  // Whether at least one node is chosen, and all that are named exist.
+  bool CheckSelector(const CertificateConfig& certificate, const yaml::Value& nodes) {
+    if (certificate.nodes.all && config_.nodes.empty()) {
+      nodes.Fail("found all, but there are no nodes", "add `nodes`, or leave this out until there are some");
+      return false;
+    }
+    if (nodes.is_list()) return CheckNodeNames(nodes);
+    return certificate.nodes.labels.empty() || CheckLabels(certificate, nodes);
+  }
+
+  bool CheckNodeNames(const yaml::Value& nodes) {
+    bool known = true;
+    for (const yaml::Value& item : nodes.Children()) {
+      if (!item.is_text() || !CheckName(item.Text()).ok() || config_.FindNode(item.Text()) != nullptr) continue;
+      const bool suggest = suggestions_++ < kMaxSuggestions;
+      item.FailExpected("the name of a node under `nodes`", suggest ? Meant(item.Text(), node_names_) : "");
+      known = false;
+    }
+    return known;
+  }
+
+  bool CheckLabels(const CertificateConfig& certificate, const yaml::Value& nodes) const {
+    bool known = true;
+    for (const auto& [key, value] : certificate.nodes.labels) {
+      if (value.empty()) return false;  // has its own error
+      known = CheckLabel(yaml::Map(nodes).Find(key), key, value) && known;
+    }
+    if (known && config_.NodesOf(certificate).empty()) {
+      nodes.Fail("no node has all of these labels", "every one of them must match");
+      known = false;
+    }
+    return known;
+  }
+
+  bool CheckLabel(const yaml::Value& place, const std::string& key, const std::string& value) const {
+    const auto values = labels_.find(key);
+    if (values == labels_.end()) {
+      std::vector<absl::string_view> keys;
+      for (const auto& [known, unused] : labels_) keys.push_back(known);
+      place.Fail(absl::StrCat("no node has the label ", Quoted(key)), Meant(key, keys));
+      return false;
+    }
+    if (values->second.count(value) != 0) return true;
+    place.FailExpected(absl::StrCat("a value of the label ", Quoted(key), " that at least one node has"),
+                       Meant(value, {values->second.begin(), values->second.end()}));
+    return false;
+  }
+
+  void CheckSpread(const CertificateConfig& certificate, const yaml::Value& spread) const {
+    const std::string& label = certificate.rollout.spread_label;
+    if (!spread.is_map() || label.empty()) return;
+    const std::vector<const NodeConfig*> nodes = config_.NodesOf(certificate);
+    const auto has_label = [&](const NodeConfig* node) { return node->labels.count(label) != 0; };
+    if (nodes.empty() || std::any_of(nodes.begin(), nodes.end(), has_label)) return;
+    std::vector<absl::string_view> keys;
+    for (const auto& [known, unused] : labels_) keys.push_back(known);
+    yaml::Map(spread).Find("label").FailExpected("a label that at least one of the certificate's nodes has",
+                                                 Meant(label, keys));
+  }
+
+  const Config& config_;
+  const std::vector<absl::string_view> node_names_;
+  LabelValues labels_;
+  int suggestions_ = 0;
+};
+
+}  // namespace
+
+void CheckDistinct(const Config& config, const Places& places) {
+  CheckNames(config.accounts, places.accounts, "the account name");
+  CheckNames(config.certificates, places.certificates, "the certificate name");
+  CheckNames(config.nodes, places.nodes, "the node name");
+  yaml::FirstSeen addresses("the address");
+  for (size_t i = 0; i < config.nodes.size(); ++i) {
+    addresses.Add(config.nodes[i].address, yaml::Map(places.nodes[i]).Find("address"));
+  }
+}
+
+void CheckReferences(const Config& config, const Places& places) {
+  ReferenceCheck check(config);
+  for (size_t i = 0; i < config.certificates.size(); ++i) {
+    check.Check(config.certificates[i], yaml::Map(places.certificates[i]));
+  }
+}
+
+}  // namespace certcast::controller

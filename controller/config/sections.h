@@ -1,0 +1,36 @@
+// What reads each part of certcast.yaml. Errors go to the document; what comes back is whole only when there are none.
+#ifndef CERTCAST_CONTROLLER_CONFIG_SECTIONS_H_
+#define CERTCAST_CONTROLLER_CONFIG_SECTIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "common/yaml/value.h"
+#include "controller/config/config.h"
+
+namespace certcast::controller {
+
+MasterKeyConfig ReadMasterKey(const yaml::Value& value);
+AccountConfig ReadAccount(const yaml::Value& value);
+CertificateConfig ReadCertificate(const yaml::Value& value);
+ChallengeConfig ReadChallenge(const yaml::Value& value, const std::vector<std::string>& domains);
+NodeSelector ReadNodeSelector(const yaml::Value& value);
+RolloutPolicy ReadRolloutPolicy(const yaml::Value& value);
+NodeConfig ReadNode(const yaml::Value& value);
+
+// Where the entries of a config stand, in its order.
+struct Places {
+  std::vector<yaml::Value> accounts;
+  std::vector<yaml::Value> certificates;
+  std::vector<yaml::Value> nodes;
+};
+
+// No name of an account, certificate or node, and no node's address, is there twice.
+void CheckDistinct(const Config& config, const Places& places);
+
+// What entries say about each other: the accounts, nodes and labels that certificates name exist.
+void CheckReferences(const Config& config, const Places& places);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_CONFIG_SECTIONS_H_

@@ -1,0 +1,59 @@
+#include "node/config/config.h"
+
+#include "absl/strings/ascii.h"
+#include "common/service/read.h"
+#include "common/x509/names.h"
+#include "common/yaml/document.h"
+#include "common/yaml/first_seen.h"
+#include "common/yaml/value.h"
+
+namespace certcast::node {
+namespace {
+
+constexpr size_t kMaxNames = 1000;
+constexpr int kMaxKeep = 100;
+
+// `*` alone allows every name.
+std::string ReadAllowedName(const yaml::Value& value) {
+  std::string name = absl::AsciiStrToLower(value.Text("a DNS name"));
+  if (!name.empty() && name != "*") value.Fail(CheckDnsName(name));
+  return name;
+}
+
+void ReadInto(const yaml::Value& root, Config& config) {
+  const yaml::Map map = root.ReadMap("a map with name, state, allow_names and services",
+                                     {"name", "state", "listen", "allow_names", "keep", "services"});
+  config.name = map.Require("name").Name();
+  config.state = map.Require("state").Path();
+  config.listen = map.Find("listen").HostPort();
+  const yaml::Value allowed =
+      map.Require("allow_names", R"(the names that this node accepts certificates for: ["*.example.com"])");
+  yaml::FirstSeen names("the name");
+  for (const yaml::Value& item : allowed.Items("a list of at least one DNS name", 1, kMaxNames)) {
+    config.allow_names.push_back(ReadAllowedName(item));
+    names.Add(config.allow_names.back(), item);
+  }
+  config.keep = map.Find("keep").Integer(1, kMaxKeep, config.keep);
+  config.services = ReadServices(map.Require("services"), config.state);
+}
+
+absl::StatusOr<Config> Finish(absl::StatusOr<std::unique_ptr<yaml::Document>> document) {
+  if (!document.ok()) return document.status();
+  Config config;
+  config.path = (*document)->absolute_path();
+  ReadInto((*document)->root(), config);
+  if (absl::Status status = (*document)->status(); !status.ok()) return status;
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ReadConfig(const std::string& path) {
+  return Finish(yaml::Document::Read(path, yaml::Limits{}));
+}
+
+absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& path) {
+  return Finish(yaml::Document::Parse(text, path, yaml::Limits{}));
+}
+
+}  // namespace certcast::node
