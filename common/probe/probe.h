@@ -2,6 +2,7 @@
 #ifndef CERTCAST_COMMON_PROBE_PROBE_H_
 #define CERTCAST_COMMON_PROBE_PROBE_H_
 
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,9 @@
 #include "absl/time/time.h"
 
 namespace certcast {
+
+class ProcessRunner;
+class Resolver;
 
 // A TLS handshake; passes when the leaf that is served has the expected fingerprint. Trust in the chain is not the
 // question here, identity of the leaf is.
@@ -62,11 +66,14 @@ struct Observation {
 class Prober {
  public:
   virtual ~Prober() = default;
-  // One try on a fresh connection, no longer than `timeout`. Never throws, never blocks longer.
+  // One try on a fresh connection, no longer than `timeout` (of spec.timeout nothing is used here). Never throws. A
+  // command that ignores SIGTERM may take 2 s more.
   virtual Observation Look(const ProbeSpec& spec, absl::Duration timeout) = 0;
 
-  // Over real sockets; lives for ever.
+  // Over real sockets, with host names from /etc/hosts alone (see resolver.h); lives for ever.
   static Prober& Real();
+  // The same, with what it uses chosen. Both outlive it.
+  static std::unique_ptr<Prober> Over(Resolver& resolver, ProcessRunner& processes);
 };
 
 }  // namespace certcast
