@@ -1,0 +1,315 @@
+#include "controller/rollout/executor.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/clock/timestamp.h"
+#include "common/status/status.h"
+#include "controller/rollout/bundle_cache.h"
+#include "controller/rollout/ledger.h"
+#include "controller/rollout/node_run.h"
+#include "controller/rollout/record.h"
+#include "controller/rollout/rollout_progress.h"
+#include "controller/rollout/worker_threads.h"
+
+namespace certcast::controller {
+namespace {
+
+using Node = state::v1::Rollout::Node;
+using Progress = v1::ApplyEvent::Progress;
+
+// So long may pass between a request to stop and the end of a soak.
+constexpr absl::Duration kSoakSlice = absl::Milliseconds(200);
+
+bool InTheMiddle(const Node& node) {
+  return node.step() != Node::PENDING && node.step() != Node::DONE;
+}
+
+class Execution {
+ public:
+  Execution(state::v1::Rollout rollout, const RolloutInputs& inputs, const RolloutEnvironment& environment,
+            const OnRolloutProgress& on_progress, const std::atomic<bool>& stop);
+
+  absl::StatusOr<state::v1::Rollout> Run();
+
+ private:
+  // --- One a state: each does what the state stands for, and ends by saving the next.
+  absl::Status StartWave(int wave);
+  absl::Status RunWave();
+  absl::Status Soak();
+  absl::Status EndHalted();
+  absl::Status RevertChanged();
+  absl::Status EndAfterLastWave();
+  absl::Status End(v1::Rollout::State state);
+
+  absl::Status SaveState(v1::Rollout::State state, const Ledger::Nodes& nodes = {});
+  // Forwards, as the limits of the policy let nodes begin, until all are done, the rollout is halted or stopped.
+  absl::Status AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in);
+  absl::Status AdvanceNode(size_t index);
+  absl::Status RevertNode(size_t index);
+  // For a node that is no longer in the configuration.
+  absl::Status FinishRemovedNode(size_t index, bool reverting);
+  void ShowEnd(size_t index);
+
+  AdmissionLimits Limits() const;
+  std::vector<size_t> Select(const std::function<bool(const Node&)>& wanted) const { return ledger_.Select(wanted); }
+  const std::string& NameOf(size_t index) const { return names_[index]; }
+
+  const RolloutInputs& inputs_;
+  const RolloutEnvironment& environment_;
+  const std::atomic<bool>& stop_;
+  const RolloutPolicy policy_;
+  const int waves_;
+  const int first_wave_size_;
+  std::vector<std::string> names_;
+  std::vector<int> groups_;
+  Ledger ledger_;
+  BundleCache bundles_;
+  RolloutProgress progress_;
+  NodeRunContext context_;
+};
+
+absl::StatusOr<state::v1::Rollout> Execution::Run() {
+  while (!ledger_.finished() && !stop_) {
+    switch (ledger_.state()) {
+      case v1::Rollout::PLANNED:
+        RETURN_IF_ERROR(waves_ == 0 ? EndAfterLastWave() : StartWave(1));
+        break;
+      case v1::Rollout::RUNNING:
+        RETURN_IF_ERROR(RunWave());
+        break;
+      case v1::Rollout::SOAKING:
+        RETURN_IF_ERROR(Soak());
+        break;
+      case v1::Rollout::HALTED:
+        RETURN_IF_ERROR(EndHalted());
+        break;
+      case v1::Rollout::REVERTING:
+        RETURN_IF_ERROR(RevertChanged());
+        break;
+      default:
+        return Fail(Reason::MALFORMED,
+                    absl::StrCat("rollout ", context_.rollout_id, " is ", v1::Rollout::State_Name(ledger_.state()),
+                                 ", which this version can't go on from"),
+                    "use the version of certcast that began it");
+    }
+  }
+  RETURN_IF_ERROR(ledger_.Flush());
+  return ledger_.Snapshot();
+}
+
+absl::Status Execution::StartWave(int wave) {
+  return ledger_.SaveHead([wave](state::v1::Rollout& head) {
+    head.set_state(v1::Rollout::RUNNING);
+    head.set_wave(wave);
+  });
+}
+
+absl::Status Execution::RunWave() {
+  const int wave = ledger_.wave();
+  const auto open = [wave](const Node& node) { return node.result().wave() == wave && node.step() != Node::DONE; };
+  const auto count = [&](Standing standing) {
+    return Select([&](const Node& node) { return node.result().wave() == wave && StandingOf(node) == standing; })
+        .size();
+  };
+  const std::vector<size_t> nodes = Select(open);
+  const size_t good = count(Standing::kGood);
+  const size_t bad = count(Standing::kFailed) + count(Standing::kMissing);
+  progress_.Begin(Progress::WAVE, wave, nodes.size() + good + bad, good, bad);
+  const absl::Status status = AdvanceNodes(nodes, v1::Rollout::RUNNING);
+  bundles_.Forget();
+  RETURN_IF_ERROR(status);
+  if (ledger_.state() != v1::Rollout::RUNNING || !Select(open).empty()) return absl::OkStatus();
+  if (wave == waves_) return EndAfterLastWave();
+  return policy_.soak > absl::ZeroDuration() ? SaveState(v1::Rollout::SOAKING) : StartWave(wave + 1);
+}
+
+// A soak that was interrupted begins anew.
+absl::Status Execution::Soak() {
+  const int wave = ledger_.wave();
+  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(policy_.soak), " before wave ", wave + 1));
+  const absl::Duration until = environment_.clock->Monotonic() + policy_.soak;
+  while (!stop_) {
+    const absl::Duration left = until - environment_.clock->Monotonic();
+    if (left <= absl::ZeroDuration()) return StartWave(wave + 1);
+    environment_.clock->Sleep(std::min(left, kSoakSlice));
+  }
+  return absl::OkStatus();
+}
+
+// No further node is touched. Nodes that were at work have ended, unless a controller died: these go back unseen, or
+// are finished where they are to stay.
+absl::Status Execution::EndHalted() {
+  progress_.Note(absl::StrCat("halted: ", ledger_.Snapshot().halted_because()));
+  const bool revert = policy_.on_halt == RolloutPolicy::OnHalt::kRevert;
+  if (!revert) {
+    const std::vector<size_t> begun = Select(InTheMiddle);
+    RETURN_IF_ERROR(AdvanceNodes(begun, v1::Rollout::HALTED));
+    if (!Select(InTheMiddle).empty()) return absl::OkStatus();
+  }
+  Ledger::Nodes nodes;
+  for (size_t index : Select([](const Node& node) { return node.step() == Node::PENDING; })) {
+    Node node = ledger_.node(index);
+    node.set_step(Node::DONE);
+    node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
+    node.mutable_result()->set_reason(Reason::ROLLOUT_HALTED);
+    node.mutable_result()->set_detail("the rollout halted before its turn");
+    nodes[index] = node;
+  }
+  if (!revert) {
+    RETURN_IF_ERROR(SaveState(v1::Rollout::HALTED, nodes));
+    return End(v1::Rollout::HALTED);
+  }
+  for (size_t index : Select([](const Node& node) { return node.changed() || InTheMiddle(node); })) {
+    Node node = ledger_.node(index);
+    node.set_changed(true);
+    node.set_step(Node::REVERTING);
+    nodes[index] = node;
+  }
+  return SaveState(v1::Rollout::REVERTING, nodes);
+}
+
+// All at once as far as `parallel` allows: what is bad is gone soonest. The spread bound is for going forwards.
+absl::Status Execution::RevertChanged() {
+  const auto open = [](const Node& node) { return node.step() == Node::REVERTING; };
+  const std::vector<size_t> nodes = Select(open);
+  progress_.Begin(Progress::REVERTING, ledger_.wave(), nodes.size(), 0, 0);
+  NodeQueue queue;
+  queue.nodes = nodes;
+  queue.groups.assign(names_.size(), kNoGroup);
+  queue.max_threads = policy_.parallel;
+  queue.limits = [this] { return AdmissionLimits{.parallel = policy_.parallel}; };
+  queue.closed = [this] { return stop_.load(); };
+  RETURN_IF_ERROR(WorkThrough(std::move(queue), [this](size_t index) { return RevertNode(index); }));
+  if (!Select(open).empty()) return absl::OkStatus();
+  // REVERTED says that all is as it was. Where a node did not go back the rollout stays what it was: HALTED.
+  const bool all_back = Select([](const Node& node) { return node.changed(); }).empty();
+  return End(all_back ? v1::Rollout::REVERTED : v1::Rollout::HALTED);
+}
+
+absl::Status Execution::EndAfterLastWave() {
+  const Ledger::Tally tally = ledger_.tally();
+  return End(tally.failed + tally.missing == 0 ? v1::Rollout::COMPLETED : v1::Rollout::INCOMPLETE);
+}
+
+absl::Status Execution::End(v1::Rollout::State state) {
+  const absl::Time now = environment_.clock->Now();
+  return ledger_.SaveHead([state, now](state::v1::Rollout& head) {
+    head.set_state(state);
+    *head.mutable_finished_at() = ToTimestamp(now);
+  });
+}
+
+absl::Status Execution::SaveState(v1::Rollout::State state, const Ledger::Nodes& nodes) {
+  return ledger_.SaveHead([state](state::v1::Rollout& head) { head.set_state(state); }, nodes);
+}
+
+absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in) {
+  // Those that an earlier controller left in the middle wait for a Confirm: they come first.
+  std::stable_partition(nodes.begin(), nodes.end(), [this](size_t index) { return InTheMiddle(ledger_.node(index)); });
+  NodeQueue queue;
+  queue.nodes = std::move(nodes);
+  queue.groups = groups_;
+  queue.max_threads = policy_.parallel;
+  queue.limits = [this] { return Limits(); };
+  queue.closed = [this, while_in] { return stop_ || ledger_.state() != while_in; };
+  return WorkThrough(std::move(queue), [this](size_t index) { return AdvanceNode(index); });
+}
+
+// Until one node has shown that the generation works, no more are at risk than the first wave was meant to be; it may
+// have been unreachable as a whole.
+AdmissionLimits Execution::Limits() const {
+  const bool proven = ledger_.tally().good > 0;
+  return {.parallel = proven ? policy_.parallel : std::min(policy_.parallel, first_wave_size_),
+          .per_group = policy_.spread_in_flight};
+}
+
+absl::Status Execution::AdvanceNode(size_t index) {
+  progress_.NodeBegins(NameOf(index));
+  const NodeConfig* config = inputs_.find_node(NameOf(index));
+  RETURN_IF_ERROR(config == nullptr ? FinishRemovedNode(index, false) : NodeRun(index, *config, context_).Advance());
+  ShowEnd(index);
+  return absl::OkStatus();
+}
+
+absl::Status Execution::RevertNode(size_t index) {
+  progress_.NodeBegins(NameOf(index));
+  const NodeConfig* config = inputs_.find_node(NameOf(index));
+  RETURN_IF_ERROR(config == nullptr ? FinishRemovedNode(index, true) : NodeRun(index, *config, context_).Revert());
+  ShowEnd(index);
+  return absl::OkStatus();
+}
+
+absl::Status Execution::FinishRemovedNode(size_t index, bool reverting) {
+  Node node = ledger_.node(index);
+  node.set_step(Node::DONE);
+  node.mutable_result()->set_outcome(reverting ? v1::Outcome::FAILED : v1::Outcome::UNREACHABLE);
+  node.mutable_result()->set_reason(reverting ? Reason::REVERT_FAILED : Reason::NO_ROUTE);
+  node.mutable_result()->set_detail("the node is no longer in the configuration");
+  return ledger_.FinishNode(index, node);
+}
+
+void Execution::ShowEnd(size_t index) {
+  const Node node = ledger_.node(index);
+  const v1::Rollout::Node& result = node.result();
+  const bool going_back = ledger_.state() == v1::Rollout::REVERTING;
+  const bool good = going_back ? result.outcome() == v1::Outcome::REVERTED : StandingOf(node) == Standing::kGood;
+  if (!good) {
+    std::string text = absl::StrCat(result.name(), ": ", v1::Outcome::Code_Name(result.outcome()), " ",
+                                    v1::Reason::Code_Name(result.reason()));
+    if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
+    if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
+    if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
+    progress_.Note(text);
+  }
+  progress_.NodeEnds(result.name(), good);
+}
+
+// Labels are the configuration's of now; a node that is gone has none.
+std::vector<int> GroupsOf(const state::v1::Rollout& rollout, const RolloutInputs& inputs) {
+  std::vector<FleetMember> members;
+  for (const Node& node : rollout.nodes()) {
+    const NodeConfig* config = inputs.find_node(node.result().name());
+    members.push_back({.name = node.result().name()});
+    if (config != nullptr) members.back().labels = config->labels;
+  }
+  return SpreadGroups(members, rollout.policy().spread_label());
+}
+
+Execution::Execution(state::v1::Rollout rollout, const RolloutInputs& inputs, const RolloutEnvironment& environment,
+                     const OnRolloutProgress& on_progress, const std::atomic<bool>& stop)
+    : inputs_(inputs),
+      environment_(environment),
+      stop_(stop),
+      policy_(PolicyOf(rollout)),
+      waves_(rollout.waves_size()),
+      first_wave_size_(waves_ == 0 ? 0 : rollout.waves(0).size()),
+      groups_(GroupsOf(rollout, inputs)),
+      ledger_(rollout, *environment.log),
+      bundles_(inputs.bundle, *environment.clock),
+      progress_(rollout, on_progress) {
+  for (const Node& node : rollout.nodes()) names_.push_back(node.result().name());
+  context_.rollout_id = rollout.id();
+  context_.subject = {rollout.certificate(), rollout.generation(), rollout.leaf_sha256()};
+  context_.policy = policy_;
+  context_.default_server_name = inputs.default_server_name;
+  context_.epoch = inputs.epoch;
+  context_.ledger = &ledger_;
+  context_.bundles = &bundles_;
+  context_.transport = environment.transport;
+  context_.prober = environment.prober;
+  context_.clock = environment.clock;
+}
+
+}  // namespace
+
+absl::StatusOr<state::v1::Rollout> ExecuteRollout(state::v1::Rollout rollout, const RolloutInputs& inputs,
+                                                  const RolloutEnvironment& environment,
+                                                  const OnRolloutProgress& on_progress, const std::atomic<bool>& stop) {
+  return Execution(std::move(rollout), inputs, environment, on_progress, stop).Run();
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,105 @@
+#include "controller/rollout/node_session.h"
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
+
+namespace certcast::controller {
+namespace {
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+// A node that was never spoken to is given up soon: others wait for its place. One that was is worth more patience.
+constexpr int kTriesToReach = 2;
+constexpr int kTriesOnceDelivered = 8;
+constexpr absl::Duration kFirstPause = absl::Milliseconds(500);
+constexpr absl::Duration kLongestPause = absl::Seconds(15);
+
+bool MayPass(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::NO_ROUTE:
+    case Reason::TIMED_OUT:
+    case Reason::LINK_LOST:
+    case Reason::PROTOCOL:
+    case Reason::BUSY:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+bool IsUnanswered(const absl::Status& status) {
+  switch (ReasonOf(status)) {
+    case Reason::NO_ROUTE:
+    case Reason::AUTH_FAILED:
+    case Reason::HOST_KEY_UNKNOWN:
+    case Reason::TIMED_OUT:
+    case Reason::LINK_LOST:
+    case Reason::NOT_ENROLLED:
+    case Reason::PROTOCOL:
+    case Reason::REASON_UNSPECIFIED:
+      return !status.ok();
+    default:
+      return false;
+  }
+}
+
+NodeSession::NodeSession(const NodeConfig& node, Transport& transport, Clock& clock, absl::Duration time_allowed)
+    : node_(node),
+      transport_(transport),
+      clock_(clock),
+      deadline_(clock.Monotonic() + time_allowed),
+      jitter_(static_cast<uint32_t>(std::hash<std::string>()(node.name) ^ absl::ToInt64Nanoseconds(deadline_))) {
+}
+
+absl::StatusOr<v1::Report> NodeSession::Send(const v1::Command& command) {
+  for (int tries = 1;; ++tries) {
+    absl::StatusOr<v1::Report> report = SendOnce(command);
+    if (report.ok() || !MayPass(report.status())) return report;
+    if (tries >= (delivered_ ? kTriesOnceDelivered : kTriesToReach) || !Pause(tries)) return report;
+  }
+}
+
+absl::StatusOr<v1::InstallResult> NodeSession::SendForResult(const v1::Command& command) {
+  ASSIGN_OR_RETURN(v1::Report report, Send(command));
+  if (report.has_install_result()) return std::move(*report.mutable_install_result());
+  return Fail(Reason::PROTOCOL, absl::StrCat("node ", node_.name, " answered without a result"));
+}
+
+absl::StatusOr<v1::Inventory> NodeSession::SendForInventory(const v1::Command& command) {
+  ASSIGN_OR_RETURN(v1::Report report, Send(command));
+  if (report.has_inventory()) return std::move(*report.mutable_inventory());
+  return Fail(Reason::PROTOCOL, absl::StrCat("node ", node_.name, " answered without an inventory"));
+}
+
+absl::StatusOr<v1::Report> NodeSession::SendOnce(const v1::Command& command) {
+  if (remaining() <= absl::ZeroDuration()) {
+    return Fail(Reason::TIMED_OUT, absl::StrCat("node ", node_.name, " took longer than node_timeout"));
+  }
+  if (link_ == nullptr) {
+    ASSIGN_OR_RETURN(link_, transport_.Open(node_, std::min(kConnectTimeout, remaining())));
+  }
+  delivered_ = true;
+  absl::StatusOr<v1::Report> report = link_->Call(command, remaining(), nullptr);
+  if (!report.ok() && IsUnanswered(report.status())) link_.reset();
+  return report;
+}
+
+bool NodeSession::Pause(int tries) {
+  const absl::Duration longest = std::min(kFirstPause * (1 << (tries - 1)), kLongestPause);
+  const absl::Duration pause = longest * std::uniform_real_distribution<double>(0.5, 1.0)(jitter_);
+  if (pause >= remaining()) return false;
+  clock_.Sleep(pause);
+  return true;
+}
+
+absl::Duration NodeSession::remaining() const {
+  return deadline_ - clock_.Monotonic();
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,54 @@
+// A conversation with one node that outlives its connections.
+#ifndef CERTCAST_CONTROLLER_ROLLOUT_NODE_SESSION_H_
+#define CERTCAST_CONTROLLER_ROLLOUT_NODE_SESSION_H_
+
+#include <memory>
+#include <random>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "certcast/v1/link.pb.h"
+#include "common/clock/clock.h"
+#include "controller/config/config.h"
+#include "controller/transport/link.h"
+
+namespace certcast::controller {
+
+// Whether an error of a call leaves open what the node did: nobody could be reached, or no answer came back. Others are
+// the node's own refusals.
+bool IsUnanswered(const absl::Status& status);
+
+// Thread-compatible.
+class NodeSession {
+ public:
+  // All calls together take no longer than `time_allowed`.
+  NodeSession(const NodeConfig& node, Transport& transport, Clock& clock, absl::Duration time_allowed);
+
+  // Sends the command and waits for its final report. When the link is lost it connects again and sends the same
+  // command, which the node answers from its record; when the node is BUSY it waits and asks again. A bounded number of
+  // times, with growing pauses that differ between nodes. Errors: the last one that was met, or the node's refusal.
+  absl::StatusOr<v1::Report> Send(const v1::Command& command);
+  absl::StatusOr<v1::InstallResult> SendForResult(const v1::Command& command);
+  absl::StatusOr<v1::Inventory> SendForInventory(const v1::Command& command);
+
+  // A command was given to an open link, so the node may have seen it.
+  bool delivered() const { return delivered_; }
+  absl::Duration remaining() const;
+
+ private:
+  absl::StatusOr<v1::Report> SendOnce(const v1::Command& command);
+  // False when that would be too late.
+  bool Pause(int tries);
+
+  const NodeConfig& node_;
+  Transport& transport_;
+  Clock& clock_;
+  const absl::Duration deadline_;
+  std::minstd_rand jitter_;
+  std::unique_ptr<Link> link_;
+  bool delivered_ = false;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ROLLOUT_NODE_SESSION_H_

@@ -1,0 +1,143 @@
+#include "controller/rollout/record.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
+#include "common/x509/digest.h"
+
+namespace certcast::controller {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Nanoseconds(TimeUtil::DurationToNanoseconds(duration));
+}
+
+state::v1::Rollout::Policy KeepPolicy(const RolloutPolicy& policy) {
+  state::v1::Rollout::Policy kept;
+  kept.set_parallel(policy.parallel);
+  kept.set_max_failures(policy.max_failures);
+  if (policy.max_unreachable.has_value()) kept.set_max_unreachable(*policy.max_unreachable);
+  kept.set_revert_on_halt(policy.on_halt == RolloutPolicy::OnHalt::kRevert);
+  *kept.mutable_soak() = ToProto(policy.soak);
+  *kept.mutable_confirm_timeout() = ToProto(policy.confirm_timeout);
+  *kept.mutable_node_timeout() = ToProto(policy.node_timeout);
+  kept.set_spread_label(policy.spread_label);
+  kept.set_spread_in_flight(policy.spread_in_flight);
+  return kept;
+}
+
+absl::string_view RoleName(CommandRole role) {
+  switch (role) {
+    case CommandRole::kDescribe:
+      return "describe";
+    case CommandRole::kInstall:
+      return "install";
+    case CommandRole::kConfirm:
+      return "confirm";
+    case CommandRole::kRevertUnverified:
+      return "unverified";
+    case CommandRole::kRevertHalted:
+      return "halted";
+  }
+  return "";
+}
+
+}  // namespace
+
+state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<FleetMember>& fleet,
+                               const RolloutPolicy& policy, uint64_t seed, absl::Time now) {
+  state::v1::Rollout rollout;
+  rollout.set_certificate(subject.certificate);
+  rollout.set_generation(subject.generation);
+  rollout.set_leaf_sha256(subject.leaf_sha256);
+  rollout.set_state(v1::Rollout::PLANNED);
+  rollout.set_seed(seed);
+  *rollout.mutable_policy() = KeepPolicy(policy);
+  *rollout.mutable_started_at() = ToTimestamp(now);
+
+  const RolloutPlan plan = PlanRollout(fleet, policy, seed);
+  for (const std::vector<size_t>& members : plan.waves) {
+    v1::Rollout::Wave& wave = *rollout.add_waves();
+    wave.set_index(rollout.waves_size());
+    wave.set_size(static_cast<int32_t>(members.size()));
+    for (size_t member : members) {
+      v1::Rollout::Node& node = *rollout.add_nodes()->mutable_result();
+      node.set_name(fleet[member].name);
+      node.set_wave(wave.index());
+    }
+  }
+  for (size_t member : plan.settled) {
+    state::v1::Rollout::Node& node = *rollout.add_nodes();
+    node.set_step(state::v1::Rollout::Node::DONE);
+    node.mutable_result()->set_name(fleet[member].name);
+    node.mutable_result()->set_outcome(v1::Outcome::UNCHANGED);
+    node.mutable_result()->set_served_sha256(subject.leaf_sha256);
+  }
+  return rollout;
+}
+
+bool IsFinished(const state::v1::Rollout& rollout) {
+  return rollout.has_finished_at();
+}
+
+v1::Rollout ShowRollout(const state::v1::Rollout& rollout) {
+  v1::Rollout shown;
+  shown.set_id(rollout.id());
+  shown.set_certificate(rollout.certificate());
+  shown.set_generation(rollout.generation());
+  shown.set_state(rollout.state());
+  *shown.mutable_waves() = rollout.waves();
+  for (const state::v1::Rollout::Node& node : rollout.nodes()) *shown.add_nodes() = node.result();
+  if (rollout.has_started_at()) *shown.mutable_started_at() = rollout.started_at();
+  if (rollout.has_finished_at()) *shown.mutable_finished_at() = rollout.finished_at();
+  return shown;
+}
+
+RolloutPolicy PolicyOf(const state::v1::Rollout& rollout) {
+  const state::v1::Rollout::Policy& kept = rollout.policy();
+  RolloutPolicy policy;
+  policy.waves.clear();
+  policy.parallel = kept.parallel();
+  policy.max_failures = kept.max_failures();
+  if (kept.has_max_unreachable()) policy.max_unreachable = kept.max_unreachable();
+  policy.on_halt = kept.revert_on_halt() ? RolloutPolicy::OnHalt::kRevert : RolloutPolicy::OnHalt::kStop;
+  policy.soak = FromProto(kept.soak());
+  policy.confirm_timeout = FromProto(kept.confirm_timeout());
+  policy.node_timeout = FromProto(kept.node_timeout());
+  policy.spread_label = kept.spread_label();
+  policy.spread_in_flight = kept.spread_in_flight();
+  return policy;
+}
+
+Standing StandingOf(const state::v1::Rollout::Node& node) {
+  if (node.step() != state::v1::Rollout::Node::DONE) return Standing::kOpen;
+  switch (node.result().outcome()) {
+    case v1::Outcome::INSTALLED:
+    case v1::Outcome::UNCHANGED:
+      return Standing::kGood;
+    case v1::Outcome::UNREACHABLE:
+      return node.changed() ? Standing::kFailed : Standing::kMissing;
+    case v1::Outcome::SKIPPED:
+      return Standing::kSkipped;
+    default:
+      return Standing::kFailed;
+  }
+}
+
+std::string CommandId(absl::string_view rollout_id, size_t node, CommandRole role, int attempt) {
+  constexpr size_t kLongest = 64;
+  std::string id =
+      absl::StrCat(rollout_id, ".", node, ".", RoleName(role), attempt == 0 ? "" : absl::StrCat(".", attempt));
+  return id.size() <= kLongest ? id : Sha256Hex(id);
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,89 @@
+#include "controller/rollout/worker_threads.h"
+
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/synchronization/mutex.h"
+
+namespace certcast::controller {
+namespace {
+
+// Runs `body` on `threads` threads, the caller's included, and waits for all of them.
+void RunOnThreads(size_t threads, const std::function<void()>& body) {
+  std::vector<std::thread> others;
+  try {
+    while (others.size() + 1 < threads) others.emplace_back(body);
+  } catch (const std::system_error&) {
+    // No more to be had (EAGAIN): those that are there do the work.
+  }
+  body();
+  for (std::thread& other : others) other.join();
+}
+
+class Crew {
+ public:
+  Crew(NodeQueue queue, const std::function<absl::Status(size_t)>& work) : queue_(std::move(queue)), work_(work) {}
+
+  void Work() {
+    absl::MutexLock lock(&mutex_);
+    while (!queue_.nodes.empty() && error_.ok() && !queue_.closed()) {
+      const std::vector<size_t> admitted = AdmitOne();
+      if (admitted.empty()) {
+        changed_.Wait(&mutex_);
+        continue;
+      }
+      const size_t node = admitted.front();
+      queue_.nodes.erase(std::find(queue_.nodes.begin(), queue_.nodes.end(), node));
+      in_flight_.push_back(node);
+      mutex_.Unlock();
+      const absl::Status status = work_(node);
+      mutex_.Lock();
+      in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), node));
+      if (error_.ok()) error_ = status;
+      changed_.SignalAll();
+    }
+  }
+
+  absl::Status error() const {
+    absl::MutexLock lock(&mutex_);
+    return error_;
+  }
+
+ private:
+  // Empty only while others are in flight, whose end wakes this thread again.
+  std::vector<size_t> AdmitOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    AdmissionLimits limits = queue_.limits();
+    const int next = static_cast<int>(in_flight_.size()) + 1;
+    if (next > std::max(limits.parallel, 1)) return {};
+    limits.parallel = next;
+    return AdmitNodes(queue_.nodes, in_flight_, queue_.groups, limits);
+  }
+
+  NodeQueue queue_;
+  const std::function<absl::Status(size_t)>& work_;
+  mutable absl::Mutex mutex_;
+  absl::CondVar changed_;
+  std::vector<size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+void ForEachAtOnce(size_t count, int parallel, const std::function<void(size_t)>& work) {
+  std::atomic<size_t> next{0};
+  RunOnThreads(std::min(count, static_cast<size_t>(std::max(parallel, 1))), [&] {
+    for (size_t i = next++; i < count; i = next++) work(i);
+  });
+}
+
+absl::Status WorkThrough(NodeQueue queue, const std::function<absl::Status(size_t node)>& work) {
+  const size_t threads = std::min(queue.nodes.size(), static_cast<size_t>(std::max(queue.max_threads, 1)));
+  Crew crew(std::move(queue), work);
+  RunOnThreads(threads, [&] { crew.Work(); });
+  return crew.error();
+}
+
+}  // namespace certcast::controller
