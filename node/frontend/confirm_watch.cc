@@ -17,7 +17,8 @@ constexpr absl::Duration kLastRetry = absl::Minutes(1);
 }  // namespace
 
 ConfirmWatch::ConfirmWatch(Engine& engine, Clock& clock, OnFailure on_failure)
-    : engine_(engine), clock_(clock), on_failure_(std::move(on_failure)), thread_([this] { Loop(); }) {}
+    : engine_(engine), clock_(clock), on_failure_(std::move(on_failure)), thread_([this] { Loop(); }) {
+}
 
 ConfirmWatch::~ConfirmWatch() {
   {

@@ -11,8 +11,8 @@ namespace certcast::node {
 
 using OnLine = std::function<void(absl::string_view)>;
 
-// From now on `on_line` hears of refused handshakes, at most 20 of them in a minute, then how many more there were. For the
-// whole process and its life; call it before the first server starts. A second call replaces the first.
+// From now on `on_line` hears of refused handshakes, at most 20 of them in a minute, then how many more there were. For
+// the whole process and its life; call it before the first server starts. A second call replaces the first.
 void CaptureGrpcLog(OnLine on_line);
 
 // What gRPC's line about a failed handshake means: "peer did not present a certificate of this fleet: certificate has

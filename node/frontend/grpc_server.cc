@@ -72,7 +72,8 @@ absl::Status TryToBind(const ListenAddress& address, absl::string_view listen) {
   if (fd < 0) return FailErrno(errno, absl::StrCat("listening on ", listen));
   const int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const bool bound = bind(fd, reinterpret_cast<const sockaddr*>(&address.socket), address.size) == 0 && ::listen(fd, 1) == 0;
+  const bool bound =
+      bind(fd, reinterpret_cast<const sockaddr*>(&address.socket), address.size) == 0 && ::listen(fd, 1) == 0;
   const int error = errno;
   close(fd);
   if (bound) return absl::OkStatus();
@@ -155,8 +156,8 @@ class Server final : public GrpcServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options, const Identity& identity,
-                                                              Engine& engine) {
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
+                                                              const Identity& identity, Engine& engine) {
   LinkService::Options service{.on_refused = options.on_refused, .on_handled = options.on_handled};
   service.hello.set_node(identity.file.node);
   service.hello.set_version(options.version);

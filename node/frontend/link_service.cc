@@ -17,8 +17,8 @@ constexpr char kSanProperty[] = "x509_subject_alternative_name";
 
 }  // namespace
 
-// One link: reads a command, has it handled, writes what the engine reports, reads the next. So at most one command and its
-// reports are in memory, however fast a peer sends.
+// One link: reads a command, has it handled, writes what the engine reports, reads the next. So at most one command and
+// its reports are in memory, however fast a peer sends.
 class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report> {
  public:
   explicit LinkReactor(LinkService& service) : service_(service) {}
@@ -127,7 +127,8 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
 };
 
 LinkService::LinkService(Engine& engine, Workers& workers, Options options)
-    : engine_(engine), workers_(workers), options_(std::move(options)) {}
+    : engine_(engine), workers_(workers), options_(std::move(options)) {
+}
 
 LinkService::~LinkService() = default;
 

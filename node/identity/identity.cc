@@ -1,6 +1,5 @@
 #include "node/identity/identity.h"
 
-#include <openssl/pem.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +14,7 @@
 #include "common/file/atomic.h"
 #include "common/identity/names.h"
 #include "common/status/status.h"
-#include "common/x509/ssl_ptr.h"
+#include "common/x509/pem.h"
 
 namespace certcast::node {
 namespace {
@@ -35,42 +34,14 @@ FileAttributes OwnFile(mode_t mode) {
   return {.mode = mode, .owner = geteuid(), .group = getegid()};
 }
 
-struct PemBlock {
-  std::string label;
-  std::string body;
-};
-
-// Every block of the file (RFC 7468). Text between blocks is skipped, as that standard has it.
-absl::StatusOr<std::vector<PemBlock>> ReadPemBlocks(absl::string_view pem) {
-  SslPtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  std::vector<PemBlock> blocks;
-  char* label = nullptr;
-  char* header = nullptr;
-  unsigned char* body = nullptr;
-  long size = 0;
-  while (PEM_read_bio(bio.get(), &label, &header, &body, &size) == 1) {
-    blocks.push_back({label, std::string(reinterpret_cast<char*>(body), static_cast<size_t>(size))});
-    OPENSSL_free(label);
-    OPENSSL_free(header);
-    OPENSSL_free(body);
-    if (blocks.size() > kMaxBlocks) return Fail(Reason::MALFORMED, "the identity has more than three PEM blocks", kSignHint);
-  }
-  // Running out of blocks is an error to OpenSSL as well; a broken one is another.
-  const int reason = ERR_GET_REASON(ERR_peek_last_error());
-  ERR_clear_error();
-  if (reason != PEM_R_NO_START_LINE) {
-    return Fail(Reason::MALFORMED, absl::StrCat("PEM block ", blocks.size() + 1, " of the identity is damaged"), kSignHint);
-  }
-  return blocks;
-}
-
 absl::StatusOr<v1::FleetIdentity> ParseFleet(const std::string& body) {
   v1::FleetIdentity fleet;
   if (!fleet.ParseFromString(body) || fleet.fleet_id().empty()) {
     return Fail(Reason::MALFORMED, "the identity's CERTCAST FLEET block does not parse", kSignHint);
   }
   if (fleet.schema() > kSchema) {
-    return Fail(Reason::MALFORMED, absl::StrCat("the identity has schema ", fleet.schema(), ", this agent knows ", kSchema),
+    return Fail(Reason::MALFORMED,
+                absl::StrCat("the identity has schema ", fleet.schema(), ", this agent knows ", kSchema),
                 "use a newer certcast-node");
   }
   return fleet;
@@ -78,7 +49,8 @@ absl::StatusOr<v1::FleetIdentity> ParseFleet(const std::string& body) {
 
 // The names and the signature, not the dates: a file that has expired is still the same node's.
 absl::Status CheckHoldsTogether(const IdentityFile& file) {
-  if (!file.fleet_ca.is_ca()) return Fail(Reason::CHAIN_INVALID, "the identity's second certificate is not a CA", kSignHint);
+  if (!file.fleet_ca.is_ca())
+    return Fail(Reason::CHAIN_INVALID, "the identity's second certificate is not a CA", kSignHint);
   const absl::Time within = std::max(file.certificate.not_before(), file.fleet_ca.not_before()) + absl::Seconds(1);
   absl::Status signature = CheckChainAgainstRoots({file.certificate}, {file.fleet_ca}, within);
   if (!signature.ok()) return Annotate(std::move(signature), "the identity's certificate is not the fleet CA's");
@@ -98,33 +70,39 @@ absl::Status CheckHoldsTogether(const IdentityFile& file) {
 }  // namespace
 
 absl::StatusOr<IdentityFile> IdentityFile::Parse(absl::string_view pem) {
-  if (pem.size() > kMaxIdentityFile) {
-    return Fail(Reason::MALFORMED, absl::StrCat("the identity is larger than ", kMaxIdentityFile, " bytes"), kSignHint);
-  }
-  ASSIGN_OR_RETURN(std::vector<PemBlock> blocks, ReadPemBlocks(pem));
+  absl::StatusOr<std::vector<PemBlock>> split = SplitPem(pem, kMaxIdentityFile);
+  if (!split.ok()) return WithHint(Annotate(split.status(), "the identity"), kSignHint);
+  const std::vector<PemBlock>& blocks = *split;
   if (blocks.size() != kMaxBlocks || blocks[0].label != kCertificateBlock || blocks[1].label != kCertificateBlock ||
       blocks[2].label != kFleetBlock) {
     return Fail(Reason::MALFORMED,
                 "an identity is three PEM blocks: the node's CERTIFICATE, the fleet CA's CERTIFICATE, CERTCAST FLEET",
                 kSignHint);
   }
-  ASSIGN_OR_RETURN(Certificate certificate, Certificate::FromDer(blocks[0].body));
-  ASSIGN_OR_RETURN(Certificate fleet_ca, Certificate::FromDer(blocks[1].body));
-  ASSIGN_OR_RETURN(v1::FleetIdentity fleet, ParseFleet(blocks[2].body));
+  ASSIGN_OR_RETURN(const std::string certificate_der, DecodePem(blocks[0]));
+  ASSIGN_OR_RETURN(const std::string fleet_ca_der, DecodePem(blocks[1]));
+  ASSIGN_OR_RETURN(const std::string fleet_body, DecodePem(blocks[2]));
+  ASSIGN_OR_RETURN(Certificate certificate, Certificate::FromDer(certificate_der));
+  ASSIGN_OR_RETURN(Certificate fleet_ca, Certificate::FromDer(fleet_ca_der));
+  ASSIGN_OR_RETURN(v1::FleetIdentity fleet, ParseFleet(fleet_body));
   ASSIGN_OR_RETURN(ManifestKey manifest_key, ManifestKey::FromPem(fleet.manifest_key_pem()));
-  IdentityFile file{std::move(certificate), std::move(fleet_ca), fleet.fleet_id(), fleet.node(), std::move(manifest_key)};
+  IdentityFile file{std::move(certificate), std::move(fleet_ca), fleet.fleet_id(), fleet.node(),
+                    std::move(manifest_key)};
   RETURN_IF_ERROR(CheckHoldsTogether(file));
   return file;
 }
 
 absl::Status CheckIdentityDates(const IdentityFile& file, absl::Time now) {
-  return WithHint(Annotate(CheckDates(file.certificate, now), absl::StrCat("the identity of node ", file.node)),
-                  absl::StrCat("check the clock; else have it signed again: `certcast-node csr > csr.pem`, `certcast nodes "
-                               "sign ", file.node, " < csr.pem > identity.pem`, `certcast-node accept < identity.pem`"));
+  return WithHint(
+      Annotate(CheckDates(file.certificate, now), absl::StrCat("the identity of node ", file.node)),
+      absl::StrCat("check the clock; else have it signed again: `certcast-node csr > csr.pem`, `certcast nodes "
+                   "sign ",
+                   file.node, " < csr.pem > identity.pem`, `certcast-node accept < identity.pem`"));
 }
 
 IdentityStore::IdentityStore(FileSystem& files, absl::string_view state, absl::string_view node)
-    : files_(files), directory_(absl::StrCat(state, "/identity")), node_(node) {}
+    : files_(files), directory_(absl::StrCat(state, "/identity")), node_(node) {
+}
 
 absl::StatusOr<std::unique_ptr<Directory>> IdentityStore::OpenDirectory() {
   return OpenOrMakeDirectory(files_, directory_, OwnFile(0700));
@@ -210,9 +188,10 @@ absl::StatusOr<Identity> IdentityStore::Load() {
   ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, OpenDirectory());
   absl::StatusOr<std::string> pem = directory->ReadFile(kIdentityFile, kMaxIdentityFile);
   if (absl::IsNotFound(pem.status())) {
-    return Fail(Reason::NOT_ENROLLED, absl::StrCat("node ", node_, " has no identity: ", directory_, "/", kIdentityFile),
-                absl::StrCat("run `certcast-node csr > csr.pem` here, `certcast nodes sign ", node_,
-                             " < csr.pem > identity.pem` on the controller, `certcast-node accept < identity.pem` here"));
+    return Fail(
+        Reason::NOT_ENROLLED, absl::StrCat("node ", node_, " has no identity: ", directory_, "/", kIdentityFile),
+        absl::StrCat("run `certcast-node csr > csr.pem` here, `certcast nodes sign ", node_,
+                     " < csr.pem > identity.pem` on the controller, `certcast-node accept < identity.pem` here"));
   }
   RETURN_IF_ERROR(pem.status());
   absl::StatusOr<IdentityFile> file = IdentityFile::Parse(*pem);

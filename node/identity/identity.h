@@ -1,7 +1,8 @@
-// Who this node is: its own key, the certificate that the fleet's CA made for it, and the fleet that it takes orders from.
+// Who this node is: its own key, the certificate that the fleet's CA made for it, and the fleet that it takes orders
+// from.
 //
-// Joining goes over a channel that the operator trusts already: `csr` makes the key and a request, the controller signs it,
-// `accept` pins the answer. The key never leaves the node.
+// Joining goes over a channel that the operator trusts already: `csr` makes the key and a request, the controller signs
+// it, `accept` pins the answer. The key never leaves the node.
 //
 // On disk, all of it 0600 in the 0700 directory <state>/identity:
 //   key.pem       made once, never overwritten
@@ -26,8 +27,8 @@ namespace certcast::node {
 // Largest identity file that is looked at.
 inline constexpr size_t kMaxIdentityFile = 64 * 1024;
 
-// An identity file as it parses and holds together by itself: the certificate is the named node's and signed by the CA in
-// the file. Holds no secret.
+// An identity file as it parses and holds together by itself: the certificate is the named node's and signed by the CA
+// in the file. Holds no secret.
 struct IdentityFile {
   Certificate certificate;
   Certificate fleet_ca;
@@ -51,7 +52,8 @@ class IdentityStore {
   // `state`: the node's state directory, absolute; made when missing. `node`: its name as configured.
   IdentityStore(FileSystem& files, absl::string_view state, absl::string_view node);
 
-  // A request (PEM, RFC 2986) for the node's own key, which is made the first time. Idempotent: later calls use that key.
+  // A request (PEM, RFC 2986) for the node's own key, which is made the first time. Idempotent: later calls use that
+  // key.
   absl::StatusOr<std::string> MakeRequest();
 
   struct Accepted {
@@ -62,8 +64,8 @@ class IdentityStore {
     std::string replaced_fleet_id;
   };
   // Checks the identity and makes it this node's, atomically; what was there stays when it is refused. Refused: another
-  // node's name, another key's certificate, one that is not valid at `now`, and, without `force`, a fleet id or manifest key
-  // other than those accepted before. Idempotent.
+  // node's name, another key's certificate, one that is not valid at `now`, and, without `force`, a fleet id or
+  // manifest key other than those accepted before. Idempotent.
   absl::StatusOr<Accepted> Accept(absl::string_view pem, absl::Time now, bool force);
 
   // NOT_ENROLLED, saying how to join, while there is no identity. An expired certificate is no error here: see

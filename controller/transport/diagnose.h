@@ -1,0 +1,18 @@
+// Why a node can't be reached, in words: gRPC only says that the connection failed.
+#ifndef CERTCAST_CONTROLLER_TRANSPORT_DIAGNOSE_H_
+#define CERTCAST_CONTROLLER_TRANSPORT_DIAGNOSE_H_
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "controller/transport/grpc_transport.h"
+
+namespace certcast::controller {
+
+// Connects once more, by OpenSSL alone, and says what is wrong: NO_ROUTE (unknown host, refused, no answer), TIMED_OUT
+// (connected, but no handshake), LINK_LOST, AUTH_FAILED (whose certificate, and what about it), PROTOCOL (not TLS). OK
+// sees nothing wrong. Takes no longer than `timeout`, but for the look-up of a host name. Changes nothing.
+absl::Status Diagnose(const NodeConfig& node, const ControllerIdentity& identity, absl::Duration timeout);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_TRANSPORT_DIAGNOSE_H_

@@ -1,0 +1,121 @@
+// run: the agent as a daemon.
+#include <pthread.h>
+#include <signal.h>
+
+#include <iostream>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/clock/clock.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+#include "node/cli/setup.h"
+#include "node/cli/verbs.h"
+#include "node/frontend/confirm_watch.h"
+#include "node/frontend/grpc_log.h"
+#include "node/frontend/grpc_server.h"
+
+namespace certcast::node {
+namespace {
+
+// One line on standard error, whole, from any thread.
+void Log(absl::string_view line) {
+  static absl::Mutex& mutex = *new absl::Mutex;
+  absl::MutexLock lock(&mutex);
+  std::cerr << line << std::endl;
+}
+
+// The signals that `run` waits for, blocked in this thread and all that it starts: call it before there are others.
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+absl::Status CheckCanServe(const Setup& setup) {
+  if (setup.config.listen.empty()) {
+    return FailInput(absl::StrCat(setup.config.path, ": nothing to serve: there is no `listen`"),
+                     "listen: 0.0.0.0:7444");
+  }
+  if (!setup.identity.has_value()) return setup.MakeIdentityStore().Load().status();
+  return absl::OkStatus();
+}
+
+// The agent from its start to its end. Members end in the reverse order: first nothing new comes in, then the watch
+// goes, then the engine gives its lock back.
+class Agent {
+ public:
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Setup& setup) {
+    std::unique_ptr<Agent> agent(new Agent);
+    ASSIGN_OR_RETURN(agent->engine_, Engine::Start(setup.MakeEngineConfig(), RealEnvironment()));
+    if (const std::string recovered = agent->engine_->Recovered(); !recovered.empty()) Log(recovered);
+    agent->watch_ = std::make_unique<ConfirmWatch>(*agent->engine_, Clock::Real(), [](const absl::Status& status) {
+      Log(absl::StrCat("not confirmed in time, and the way back failed: ", FailureOf(status).detail()));
+    });
+    GrpcServerOptions options;
+    options.listen = setup.config.listen;
+    options.version = kVersion;
+    options.on_refused = [](absl::string_view peer) { Log(absl::StrCat("refused a link from ", peer)); };
+    options.on_handled = [watch = agent->watch_.get()] { watch->Look(); };
+    ASSIGN_OR_RETURN(agent->server_, GrpcServer::Start(options, *setup.identity, *agent->engine_));
+    return agent;
+  }
+
+  const std::string& address() const { return server_->address(); }
+
+ private:
+  Agent() = default;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ConfirmWatch> watch_;
+  std::unique_ptr<GrpcServer> server_;
+};
+
+// Until a signal that ends or renews the agent. A configuration that can't be used changes nothing.
+int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& setup) {
+  while (true) {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    if (signal != SIGHUP) return signal;
+    absl::StatusOr<Setup> changed = ReadSetup(config_path);
+    absl::Status status = changed.ok() ? CheckCanServe(*changed) : changed.status();
+    if (status.ok()) {
+      setup = *std::move(changed);
+      return signal;
+    }
+    ReportError(Annotate(std::move(status), "going on as before"));
+  }
+}
+
+}  // namespace
+
+int Run(const std::string& config_path) {
+  const sigset_t signals = BlockSignals();
+  CaptureGrpcLog(Log);
+  absl::StatusOr<Setup> setup = ReadSetup(config_path);
+  if (!setup.ok()) return ReportError(setup.status());
+  if (absl::Status status = CheckCanServe(*setup); !status.ok()) return ReportError(status);
+
+  int signal = SIGHUP;
+  while (signal == SIGHUP) {
+    const IdentityFile identity = setup->identity->file;
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*setup);
+    if (!agent.ok()) return ReportError(agent.status());
+    // The controller says so as well; here it is found by who looks at the node.
+    if (absl::Status dates = CheckIdentityDates(identity, Clock::Real().Now()); !dates.ok()) ReportError(dates);
+    std::cout << "listening on " << (*agent)->address() << " as " << identity.node << ", fleet " << identity.fleet_id
+              << std::endl;
+    signal = AwaitSignal(signals, config_path, *setup);
+    Log(signal == SIGHUP ? "taking up configuration and identity" : "ending; a command under way is finished first");
+    // From now on a second SIGTERM or SIGINT ends the process at once; the journal knows what to do then.
+    if (signal != SIGHUP) pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  }
+  return kDone;
+}
+
+}  // namespace certcast::node

@@ -1,0 +1,71 @@
+#include "node/cli/setup.h"
+
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "common/clock/clock.h"
+#include "common/file/file_system.h"
+#include "common/probe/probe.h"
+#include "common/process/process.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+
+namespace certcast::node {
+
+IdentityStore Setup::MakeIdentityStore() const {
+  return IdentityStore(FileSystem::Real(), config.state, config.name);
+}
+
+EngineConfig Setup::MakeEngineConfig() const {
+  EngineConfig engine;
+  engine.node = config.name;
+  engine.state = config.state;
+  engine.services = config.services;
+  engine.allow_names = config.allow_names;
+  engine.keep = config.keep;
+  engine.version = kVersion;
+  if (identity.has_value()) {
+    engine.fleet = EngineConfig::Fleet{identity->file.fleet_id, identity->file.manifest_key};
+    engine.identity_not_after = identity->file.certificate.not_after();
+  }
+  return engine;
+}
+
+absl::StatusOr<Setup> ReadSetup(const std::string& config_path) {
+  Setup setup;
+  ASSIGN_OR_RETURN(setup.config, ReadConfig(config_path));
+  absl::StatusOr<Identity> identity = setup.MakeIdentityStore().Load();
+  if (identity.ok()) {
+    setup.identity = *std::move(identity);
+  } else if (ReasonOf(identity.status()) != Reason::NOT_ENROLLED) {
+    return identity.status();
+  }
+  return setup;
+}
+
+EngineEnvironment RealEnvironment() {
+  EngineEnvironment environment;
+  environment.files = &FileSystem::Real();
+  environment.processes = &ProcessRunner::Real();
+  environment.prober = &Prober::Real();
+  environment.clock = &Clock::Real();
+  return environment;
+}
+
+int ReportError(const absl::Status& status) {
+  const v1::Failure failure = FailureOf(status);
+  std::cerr << "certcast-node: " << failure.detail() << "\n";
+  for (absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(failure.stderr()), '\n')) {
+    if (!line.empty()) std::cerr << "  | " << line << "\n";
+  }
+  if (!failure.hint().empty()) std::cerr << "  hint: " << failure.hint() << "\n";
+  return absl::IsInvalidArgument(status) ? kUsage : kFailed;
+}
+
+std::string ShowTime(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+}  // namespace certcast::node

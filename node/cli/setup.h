@@ -1,0 +1,49 @@
+// What the verbs of certcast-node have in common: configuration, identity, engine; and how they end.
+#ifndef CERTCAST_NODE_CLI_SETUP_H_
+#define CERTCAST_NODE_CLI_SETUP_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "node/config/config.h"
+#include "node/engine/engine.h"
+#include "node/identity/identity.h"
+
+namespace certcast::node {
+
+// What the program exits with; scripts rely on it.
+enum ExitCode {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,  // or wrong configuration
+};
+
+// A node as its files say it is.
+struct Setup {
+  Config config;
+  // Absent while it is not enrolled.
+  std::optional<Identity> identity;
+
+  EngineConfig MakeEngineConfig() const;
+  IdentityStore MakeIdentityStore() const;
+};
+
+// Reads both. Not being enrolled is no error here; an identity that can't be used is.
+absl::StatusOr<Setup> ReadSetup(const std::string& config_path);
+
+// The machine's own files, processes, sockets and clock.
+EngineEnvironment RealEnvironment();
+
+// Prints `certcast-node: ...`, a failing command's stderr and the hint to standard error; returns the exit code for it.
+int ReportError(const absl::Status& status);
+
+// RFC 3339 in UTC to the second.
+std::string ShowTime(absl::Time time);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_CLI_SETUP_H_

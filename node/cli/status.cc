@@ -1,0 +1,113 @@
+// status: what the node has, from its disk; no lock is taken, so it works beside a running agent.
+#include "common/status/status.h"
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/util/json_util.h"
+#include "node/cli/setup.h"
+#include "node/cli/verbs.h"
+
+namespace certcast::node {
+namespace {
+
+using google::protobuf::Timestamp;
+
+absl::StatusOr<v1::Inventory> ReadInventory(const std::string& config_path, bool probe) {
+  ASSIGN_OR_RETURN(Setup setup, ReadSetup(config_path));
+  ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, Engine::OpenReadOnly(setup.MakeEngineConfig(), RealEnvironment()));
+  v1::Command command;
+  command.set_id("status");
+  if (probe) {
+    command.mutable_probe();
+  } else {
+    command.mutable_describe();
+  }
+  v1::Report report = engine->Handle(command, [](const v1::Progress&) {});
+  if (report.has_refusal()) return StatusOf(report.refusal().failure());
+  return report.inventory();
+}
+
+std::string Show(const Timestamp& time) {
+  return time.seconds() == 0 ? "-" : ShowTime(absl::FromUnixSeconds(time.seconds()));
+}
+
+// Enough to compare by eye; -o json has all of it.
+std::string ShowFingerprint(const std::string& sha256) {
+  return sha256.empty() ? "-" : sha256.substr(0, 16);
+}
+
+void PrintRows(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<size_t> widths(rows[0].size());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      absl::StrAppend(&line, row[i], i + 1 == row.size() ? "" : std::string(widths[i] - row[i].size() + 2, ' '));
+    }
+    std::cout << line << "\n";
+  }
+}
+
+void PrintTables(const v1::Inventory& inventory) {
+  std::cout << inventory.node() << ", "
+            << (inventory.fleet_id().empty() ? "not enrolled"
+                                             : absl::StrCat("fleet ", inventory.fleet_id(), ", identity until ",
+                                                            Show(inventory.identity_not_after())))
+            << "\n\n";
+  std::vector<std::vector<std::string>> certificates = {
+      {"CERTIFICATE", "GENERATION", "STATE", "IN FORCE SINCE", "EXPIRES", "FINGERPRINT"}};
+  for (const auto& one : inventory.certificates()) {
+    certificates.push_back({one.name(), absl::StrCat(one.generation()),
+                            one.confirmed() ? "confirmed" : absl::StrCat("to confirm by ", Show(one.confirm_by())),
+                            Show(one.in_force_since()), Show(one.not_after()), ShowFingerprint(one.leaf_sha256())});
+  }
+  PrintRows(certificates);
+  std::vector<std::vector<std::string>> services = {{"SERVICE", "CERTIFICATE", "INSTALLED", "DRIFT"}};
+  for (const auto& one : inventory.services()) {
+    services.push_back({one.name(), one.certificate(), ShowFingerprint(one.installed_sha256()),
+                        one.drift().empty() ? "none" : one.drift(0)});
+    for (int i = 1; i < one.drift_size(); ++i) services.push_back({"", "", "", one.drift(i)});
+  }
+  std::cout << "\n";
+  PrintRows(services);
+  if (inventory.probes().empty()) return;
+  std::vector<std::vector<std::string>> probes = {{"SERVICE", "PROBE", "SERVED", "RESULT"}};
+  for (const auto& one : inventory.probes()) {
+    probes.push_back({one.service(), one.probe(), ShowFingerprint(one.served_sha256()),
+                      one.ok() ? "ok" : absl::StrCat("FAILED: ", one.detail())});
+  }
+  std::cout << "\n";
+  PrintRows(probes);
+}
+
+}  // namespace
+
+int ShowStatus(const std::string& config_path, const StatusOptions& options) {
+  absl::StatusOr<v1::Inventory> inventory = ReadInventory(config_path, options.probe);
+  if (!inventory.ok()) return ReportError(inventory.status());
+  if (options.json) {
+    google::protobuf::util::JsonPrintOptions print;
+    print.add_whitespace = true;
+    print.always_print_primitive_fields = true;
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(*inventory, &json, print).ok()) {
+      return ReportError(Fail(Reason::PROTOCOL, "the inventory can't be written as JSON"));
+    }
+    std::cout << json << std::flush;
+  } else {
+    PrintTables(*inventory);
+    std::cout << std::flush;
+  }
+  const bool bad_probe = std::any_of(inventory->probes().begin(), inventory->probes().end(),
+                                     [](const v1::ProbeResult& probe) { return !probe.ok(); });
+  return bad_probe ? kFailed : kDone;
+}
+
+}  // namespace certcast::node

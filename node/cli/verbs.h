@@ -1,0 +1,36 @@
+// The verbs of certcast-node. Each returns the program's exit code, prints its result to standard output and what went
+// wrong to standard error.
+#ifndef CERTCAST_NODE_CLI_VERBS_H_
+#define CERTCAST_NODE_CLI_VERBS_H_
+
+#include <string>
+
+namespace certcast::node {
+
+// Serves until SIGTERM or SIGINT, and takes configuration and identity anew at SIGHUP.
+int Run(const std::string& config_path);
+// Serves one controller on standard input and output.
+int Stdio(const std::string& config_path);
+
+// Prints a certificate request for the node's own key.
+int Csr(const std::string& config_path);
+// Reads an identity from standard input and pins it.
+int Accept(const std::string& config_path, bool force);
+
+struct StatusOptions {
+  bool json = false;
+  // Also what is served now.
+  bool probe = false;
+};
+// What the node has, read from its disk beside a running agent.
+int ShowStatus(const std::string& config_path, const StatusOptions& options);
+
+// Finishes or takes back what a crash left half-done.
+int Recover(const std::string& config_path);
+// Runs one service's check and probes.
+int TestService(const std::string& config_path, const std::string& service);
+int CheckConfig(const std::string& config_path);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_CLI_VERBS_H_
