@@ -2,7 +2,6 @@
 #ifndef CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
 #define CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
 
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -56,9 +55,6 @@ class DnsClient {
   // Of /etc/resolv.conf, as host:port.
   virtual absl::StatusOr<std::vector<std::string>> SystemResolvers() = 0;
 };
-
-// Over the network, by ldns.
-std::unique_ptr<DnsClient> MakeLdnsClient();
 
 }  // namespace certcast::controller
 

@@ -3,16 +3,14 @@
 #define CERTCAST_CONTROLLER_ACME_ISSUER_H_
 
 #include <cstdint>
-#include <functional>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "common/clock/clock.h"
 #include "common/process/process.h"
 #include "controller/acme/dns_client.h"
 #include "controller/acme/http_client.h"
+#include "controller/acme/issue_options.h"
 #include "controller/config/config.h"
 #include "controller/keyring/sealer.h"
 #include "controller/schedule/retry.h"
@@ -20,25 +18,13 @@
 
 namespace certcast::controller {
 
-// A line for people about what happens now.
-using OnIssueProgress = std::function<void(absl::string_view)>;
-
 // Thread-safe as far as what it was given is; two calls for one certificate at once are kept apart by the store's epoch
 // and compare-and-swap, the second fails.
 class Issuer {
  public:
-  struct Limits {
-    // How long the CA may take to look at the challenges, and to issue after finalize, before this run gives up
-    // waiting. Neither loses the order.
-    absl::Duration validation = absl::Minutes(5);
-    absl::Duration processing = absl::Minutes(10);
-  };
-
   // All of it must outlive this.
-  Issuer(HttpClient& http, DnsClient& dns, ProcessRunner& processes, Clock& clock, Store& store, Sealer& sealer)
-      : Issuer(http, dns, processes, clock, store, sealer, Limits()) {}
   Issuer(HttpClient& http, DnsClient& dns, ProcessRunner& processes, Clock& clock, Store& store, Sealer& sealer,
-         const Limits& limits)
+         const IssueLimits& limits = IssueLimits())
       : http_(http), dns_(dns), processes_(processes), clock_(clock), store_(store), sealer_(sealer), limits_(limits) {}
 
   // Obtains the certificate and saves it as the next generation, which is returned. Whether it is due is the caller's
@@ -62,7 +48,7 @@ class Issuer {
   Clock& clock_;
   Store& store_;
   Sealer& sealer_;
-  const Limits limits_;
+  const IssueLimits limits_;
 };
 
 }  // namespace certcast::controller

@@ -1,0 +1,55 @@
+// The account at a CA (RFC 8555 section 7.3): found in the store or made, with External Account Binding where
+// configured.
+#ifndef CERTCAST_CONTROLLER_ACME_ACCOUNT_H_
+#define CERTCAST_CONTROLLER_ACME_ACCOUNT_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock/clock.h"
+#include "common/x509/private_key.h"
+#include "controller/acme/acme_client.h"
+#include "controller/config/config.h"
+#include "controller/keyring/sealer.h"
+#include "controller/store/records.h"
+
+namespace certcast::controller {
+
+// Opened for use. Movable.
+class AcmeAccount {
+ public:
+  // Where accounts are kept and how.
+  struct Keep {
+    Store& store;
+    Sealer& sealer;
+    Clock& clock;
+    uint64_t epoch = 0;
+  };
+
+  // Keyed by (whole directory URL, EAB key id). The key is saved, sealed, before the CA hears of it: after a crash in
+  // between the same key finds the same account. Errors: FailInput when the terms are not agreed to or an external
+  // account is missing; CA_REFUSED.
+  static absl::StatusOr<AcmeAccount> FindOrCreate(AcmeClient& client, const AccountConfig& config, const Keep& keep);
+
+  // Asks the CA again with the same key; for a CA that has forgotten the account (`accountDoesNotExist`).
+  absl::Status Register(AcmeClient& client, const AccountConfig& config, const Keep& keep);
+
+  // What orders refer to it by.
+  const std::string& account_key() const { return account_key_; }
+  EVP_PKEY* key() const { return key_.get(); }
+  AcmeSigner signer() const { return {.key = key_.get(), .account_url = record_.account_url()}; }
+
+ private:
+  AcmeAccount(std::string account_key, state::v1::Account record, PrivateKey key)
+      : account_key_(std::move(account_key)), record_(std::move(record)), key_(std::move(key)) {}
+
+  std::string account_key_;
+  state::v1::Account record_;
+  PrivateKey key_;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_ACCOUNT_H_

@@ -1,0 +1,105 @@
+// Signed exchanges with one ACME server (RFC 8555 sections 6 and 7.1.1, 7.2): directory, nonces, JWS.
+#ifndef CERTCAST_CONTROLLER_ACME_ACME_CLIENT_H_
+#define CERTCAST_CONTROLLER_ACME_ACME_CLIENT_H_
+
+#include <openssl/evp.h>
+
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/clock/clock.h"
+#include "controller/acme/http_client.h"
+#include "controller/acme/problem.h"
+
+namespace certcast::controller {
+
+struct AcmeDirectory {
+  std::string new_nonce;
+  std::string new_account;
+  std::string new_order;
+  // meta
+  std::string terms_of_service;
+  bool external_account_required = false;
+  // Name and what the CA says of it.
+  std::map<std::string, std::string> profiles;
+};
+
+// What the server said to one request.
+struct AcmeAnswer {
+  int status = 0;
+  // Null when the body is no JSON.
+  nlohmann::json body;
+  std::string text;
+  std::string location;
+  std::optional<absl::Time> retry_at;
+  // Set when the status is not 2xx.
+  std::optional<Problem> problem;
+
+  bool ok() const { return !problem.has_value(); }
+  bool Is(absl::string_view problem_type) const { return problem && problem->Is(problem_type); }
+  // OK, or the problem as ProblemStatus makes it.
+  absl::Status Check(absl::string_view doing) const;
+};
+
+// Who signs.
+struct AcmeSigner {
+  // Not owned.
+  EVP_PKEY* key = nullptr;
+  // The `kid`; empty: the key itself goes along (newAccount).
+  std::string account_url;
+};
+
+// Worth asking again soon: nothing came back, or the server has a problem of its own (5xx).
+bool IsTransient(const absl::StatusOr<AcmeAnswer>& answer);
+
+// Thread-compatible.
+class AcmeClient {
+ public:
+  // A server that refuses nine nonces of ten still gets a whole issuance through.
+  static constexpr int kMaxNonceTries = 100;
+
+  struct Server {
+    // Whole, with its query string.
+    std::string directory_url;
+    std::string ca_file;
+  };
+  // Both must outlive this.
+  AcmeClient(HttpClient& http, Clock& clock, Server server) : http_(http), clock_(clock), server_(std::move(server)) {}
+
+  // Fetched once, then kept. Idempotent, tried up to three times.
+  absl::StatusOr<AcmeDirectory> GetDirectory();
+
+  // One POST; a problem is an answer. `badNonce` is answered by the same request with a new nonce and signature (the
+  // server did nothing with the old one). Nothing else is repeated: an error means that it is not known what the server
+  // did.
+  absl::StatusOr<AcmeAnswer> Post(const AcmeSigner& signer, const std::string& url,
+                                  const nlohmann::ordered_json& payload, absl::Duration timeout = absl::Seconds(60));
+  // POST-as-GET (RFC 8555 section 6.3). Idempotent, tried up to three times while IsTransient.
+  // `accept`: a media type, where the server has several.
+  absl::StatusOr<AcmeAnswer> Fetch(const AcmeSigner& signer, const std::string& url, const std::string& accept = "");
+
+ private:
+  // Signs and fills in `request`'s body, as often as the nonce is refused.
+  absl::StatusOr<AcmeAnswer> PostSigned(const AcmeSigner& signer, absl::string_view payload, HttpRequest request);
+  absl::StatusOr<std::string> TakeNonce();
+  absl::StatusOr<AcmeAnswer> Send(HttpRequest request);
+  absl::StatusOr<AcmeAnswer> WithRetries(const std::function<absl::StatusOr<AcmeAnswer>()>& attempt);
+
+  HttpClient& http_;
+  Clock& clock_;
+  const Server server_;
+  std::optional<AcmeDirectory> directory_;
+  // The latest unused one; empty: none.
+  std::string nonce_;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_ACME_CLIENT_H_

@@ -1,0 +1,215 @@
+#include "controller/acme/authorizations.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/status/status.h"
+#include "controller/acme/jose.h"
+#include "controller/acme/patience.h"
+#include "controller/acme/propagation.h"
+
+namespace certcast::controller {
+namespace {
+
+using state::v1::PresentedChallenge;
+
+constexpr char kDns01[] = "dns-01";
+
+bool Same(const PresentedChallenge& a, const PresentedChallenge& b) {
+  return a.fqdn() == b.fqdn() && a.value() == b.value();
+}
+
+bool Contains(const std::vector<PresentedChallenge>& list, const PresentedChallenge& challenge) {
+  return std::any_of(list.begin(), list.end(), [&](const auto& other) { return Same(other, challenge); });
+}
+
+bool IsPending(const AcmeAuthorization& authorization) {
+  return authorization.pending();
+}
+
+absl::Status NoDns01(const AcmeAuthorization& authorization) {
+  std::vector<std::string> offered;
+  for (const AcmeChallenge& challenge : authorization.challenges) offered.push_back(challenge.type);
+  return Fail(Reason::CHALLENGE_FAILED, absl::StrCat(authorization.Name(), ": the CA offers no dns-01 challenge, only ",
+                                                     absl::StrJoin(offered, ", ")));
+}
+
+}  // namespace
+
+absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
+  ASSIGN_OR_RETURN(const std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
+  RETURN_IF_ERROR(RemoveStale(authorizations));
+  ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
+  RETURN_IF_ERROR(Present(tasks));
+  RETURN_IF_ERROR(WaitUntilSeen(tasks));
+  RETURN_IF_ERROR(Tell(tasks));
+  if (std::none_of(authorizations.begin(), authorizations.end(), IsPending)) return absl::OkStatus();
+  return WaitForVerdict(urls);
+}
+
+absl::StatusOr<std::vector<AcmeAuthorization>> Authorizations::FetchAll(const std::vector<std::string>& urls) {
+  std::vector<AcmeAuthorization> authorizations;
+  for (const std::string& url : urls) {
+    ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Fetch(context_.account.signer(), url));
+    RETURN_IF_ERROR(answer.Check("reading an authorization"));
+    ASSIGN_OR_RETURN(AcmeAuthorization authorization, ParseAuthorization(answer.body));
+    // It goes to the hook: only what we ordered may.
+    const auto& names = context_.journal.record().identifiers();
+    if (std::find(names.begin(), names.end(), authorization.Name()) == names.end()) {
+      return Fail(Reason::PROTOCOL,
+                  absl::StrCat("the CA asks for `", authorization.Name(), "`, which was not ordered"));
+    }
+    authorizations.push_back(std::move(authorization));
+  }
+  return authorizations;
+}
+
+// The challenges that the CA has not been told about. One that it is looking at already was presented by an earlier
+// run.
+absl::StatusOr<std::vector<Authorizations::Task>> Authorizations::Tasks(
+    const std::vector<AcmeAuthorization>& authorizations) {
+  std::vector<Task> tasks;
+  for (const AcmeAuthorization& authorization : authorizations) {
+    // Without challenges the CA decides by other means.
+    if (!authorization.pending() || authorization.challenges.empty()) continue;
+    const AcmeChallenge* challenge = authorization.Find(kDns01);
+    if (challenge == nullptr) return NoDns01(authorization);
+    if (challenge->status != "pending") continue;
+    ASSIGN_OR_RETURN(Task task, TaskFor(authorization, *challenge));
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
+absl::StatusOr<Authorizations::Task> Authorizations::TaskFor(const AcmeAuthorization& authorization,
+                                                             const AcmeChallenge& challenge) {
+  if (challenge.url.empty() || challenge.token.empty()) {
+    return Fail(Reason::PROTOCOL, absl::StrCat(authorization.Name(), ": the CA's challenge has no url or no token"));
+  }
+  Task task{.challenge_url = challenge.url};
+  task.record.set_domain(authorization.domain);
+  task.record.set_fqdn(absl::StrCat("_acme-challenge.", authorization.domain, "."));
+  task.record.set_token(challenge.token);
+  ASSIGN_OR_RETURN(*task.record.mutable_key_authorization(), KeyAuthorization(challenge.token, context_.account.key()));
+  task.record.set_value(Dns01Value(task.record.key_authorization()));
+  return task;
+}
+
+// What an earlier run may have presented is removed first, so that nothing is there twice; but for what the CA is about
+// to look at.
+absl::Status Authorizations::RemoveStale(const std::vector<AcmeAuthorization>& authorizations) {
+  std::vector<PresentedChallenge> keep;
+  for (const AcmeAuthorization& authorization : authorizations) {
+    const AcmeChallenge* challenge = authorization.Find(kDns01);
+    if (!authorization.pending() || challenge == nullptr || challenge->status != "processing") continue;
+    ASSIGN_OR_RETURN(const Task task, TaskFor(authorization, *challenge));
+    keep.push_back(task.record);
+  }
+  const absl::Status removed = Remove(keep);
+  // A hook may well complain about a record that a crash kept it from writing.
+  if (!removed.ok() && ReasonOf(removed) != Reason::CHALLENGE_FAILED) return removed;
+  return absl::OkStatus();
+}
+
+absl::Status Authorizations::CleanUp() {
+  return Remove({});
+}
+
+absl::Status Authorizations::Remove(const std::vector<PresentedChallenge>& keep) {
+  const auto& presented = context_.journal.record().presented();
+  std::vector<PresentedChallenge> left;
+  absl::Status first;
+  for (const PresentedChallenge& challenge : presented) {
+    if (Contains(keep, challenge)) {
+      left.push_back(challenge);
+      continue;
+    }
+    const absl::Status removed = hook_.CleanUp(challenge);
+    if (removed.ok()) continue;
+    left.push_back(challenge);
+    if (first.ok()) first = removed;
+  }
+  if (static_cast<int>(left.size()) == presented.size()) return first;
+  return KeepFirst(first, context_.journal.KeepPresented(left));
+}
+
+absl::Status Authorizations::Present(const std::vector<Task>& tasks) {
+  if (tasks.empty()) return absl::OkStatus();
+  std::vector<PresentedChallenge> records;
+  const auto& presented = context_.journal.record().presented();
+  const std::vector<PresentedChallenge> known(presented.begin(), presented.end());
+  for (const Task& task : tasks) {
+    if (!Contains(known, task.record)) records.push_back(task.record);
+  }
+  RETURN_IF_ERROR(context_.journal.AddPresented(records));
+  for (const Task& task : tasks) {
+    context_.on_progress(absl::StrCat("writing the TXT record ", task.record.fqdn()));
+    RETURN_IF_ERROR(hook_.Present(task.record));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Authorizations::WaitUntilSeen(const std::vector<Task>& tasks) {
+  const ChallengeConfig::Propagation& propagation = context_.certificate.challenge->propagation;
+  if (propagation.skip || tasks.empty()) return absl::OkStatus();
+  std::map<std::string, ExpectedTxt> by_name;
+  for (const Task& task : tasks) {
+    ExpectedTxt& expected = by_name[task.record.fqdn()];
+    expected.fqdn = task.record.fqdn();
+    expected.values.push_back(task.record.value());
+  }
+  std::vector<ExpectedTxt> expected;
+  for (auto& [name, txt] : by_name) expected.push_back(std::move(txt));
+  return WaitForTxt(context_.dns, context_.clock, propagation, expected, context_.on_progress);
+}
+
+absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
+  for (const Task& task : tasks) {
+    ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Post(context_.account.signer(), task.challenge_url,
+                                                                   nlohmann::ordered_json::object()));
+    RETURN_IF_ERROR(answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn())));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Authorizations::WaitForVerdict(const std::vector<std::string>& urls) {
+  context_.on_progress("waiting for the CA to look at the TXT records");
+  Patience patience(context_.clock, context_.limits.validation);
+  std::optional<absl::Time> retry_at;
+  for (const std::string& url : urls) {
+    for (;;) {
+      const auto answer = context_.client.Fetch(context_.account.signer(), url);
+      retry_at = answer.ok() ? answer->retry_at : std::nullopt;
+      if (!IsTransient(answer)) {
+        RETURN_IF_ERROR(answer.status());
+        RETURN_IF_ERROR(answer->Check("reading an authorization"));
+        ASSIGN_OR_RETURN(const AcmeAuthorization authorization, ParseAuthorization(answer->body));
+        if (!authorization.pending()) break;
+      }
+      if (patience.Wait(retry_at)) continue;
+      if (!answer.ok()) return answer.status();
+      const absl::Status pending = Fail(Reason::ORDER_PENDING,
+                                        absl::StrCat("the CA has not looked at every TXT record after ",
+                                                     absl::FormatDuration(context_.limits.validation)),
+                                        "the records stay, and the next apply goes on with the same order");
+      return retry_at ? WithRetryAt(pending, *retry_at) : pending;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Authorizations::Complaints(const std::vector<std::string>& urls) {
+  ASSIGN_OR_RETURN(const std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
+  std::vector<std::string> complaints;
+  for (const AcmeAuthorization& authorization : authorizations) {
+    if (!authorization.valid() && !authorization.pending()) complaints.push_back(authorization.Complaint());
+  }
+  return complaints;
+}
+
+}  // namespace certcast::controller

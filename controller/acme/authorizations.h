@@ -1,0 +1,70 @@
+// Shows the CA that the names are ours, by dns-01 (RFC 8555 sections 7.5 and 8.4).
+#ifndef CERTCAST_CONTROLLER_ACME_AUTHORIZATIONS_H_
+#define CERTCAST_CONTROLLER_ACME_AUTHORIZATIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/clock/clock.h"
+#include "controller/acme/account.h"
+#include "controller/acme/acme_client.h"
+#include "controller/acme/dns01_exec.h"
+#include "controller/acme/dns_client.h"
+#include "controller/acme/issue_options.h"
+#include "controller/acme/order_journal.h"
+#include "controller/acme/resources.h"
+
+namespace certcast::controller {
+
+class Authorizations {
+ public:
+  struct Context {
+    AcmeClient& client;
+    const AcmeAccount& account;
+    const CertificateConfig& certificate;
+    OrderJournal& journal;
+    DnsClient& dns;
+    ProcessRunner& processes;
+    Clock& clock;
+    const IssueLimits& limits;
+    const OnIssueProgress& on_progress;
+  };
+  // All that it refers to must outlive this. The certificate has a challenge.
+  explicit Authorizations(const Context& context)
+      : context_(context), hook_(context.processes, context.certificate.challenge->exec) {}
+
+  // Until none of them is pending: presents what is asked for, waits until it is seen, tells the CA, waits for its
+  // verdict. What is valid already costs nothing. OK also when the verdict is no: Complaints says what it was.
+  // ORDER_PENDING when the CA takes longer than the limit.
+  absl::Status Complete(const std::vector<std::string>& urls);
+  // Removes every record that was presented. What can't be removed stays in the journal for the next time; the first
+  // error is returned.
+  absl::Status CleanUp();
+  // What the CA holds against the names, one entry a name.
+  absl::StatusOr<std::vector<std::string>> Complaints(const std::vector<std::string>& urls);
+
+ private:
+  struct Task {
+    std::string challenge_url;
+    state::v1::PresentedChallenge record;
+  };
+
+  absl::StatusOr<std::vector<AcmeAuthorization>> FetchAll(const std::vector<std::string>& urls);
+  absl::StatusOr<std::vector<Task>> Tasks(const std::vector<AcmeAuthorization>& authorizations);
+  absl::StatusOr<Task> TaskFor(const AcmeAuthorization& authorization, const AcmeChallenge& challenge);
+  absl::Status RemoveStale(const std::vector<AcmeAuthorization>& authorizations);
+  absl::Status Remove(const std::vector<state::v1::PresentedChallenge>& keep);
+  absl::Status Present(const std::vector<Task>& tasks);
+  absl::Status WaitUntilSeen(const std::vector<Task>& tasks);
+  absl::Status Tell(const std::vector<Task>& tasks);
+  absl::Status WaitForVerdict(const std::vector<std::string>& urls);
+
+  const Context context_;
+  Dns01Exec hook_;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_AUTHORIZATIONS_H_

@@ -1,0 +1,337 @@
+// Saved before done: order URL, key and CSR, presented records and the certificate are in the store before the step
+// that would be lost without them, so that a run that was stopped anywhere is gone on with by the next one.
+#include "controller/acme/order.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/clock/timestamp.h"
+#include "common/status/status.h"
+#include "common/x509/certificate.h"
+#include "controller/acme/issued_certificate.h"
+#include "controller/acme/jose.h"
+#include "controller/keyring/purposes.h"
+#include "controller/store/records.h"
+
+namespace certcast::controller {
+namespace {
+
+using state::v1::Generation;
+using state::v1::Order;
+
+// A CA that issues while the client waits takes its time.
+constexpr absl::Duration kFinalizeTimeout = absl::Minutes(3);
+// How often one run starts a step over before the CA is said not to make sense.
+constexpr int kMaxTries = 4;
+
+std::vector<std::string> SortedNames(const CertificateConfig& certificate) {
+  std::vector<std::string> names = certificate.domains;
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// The CA does not have this order (any more). Once finalize may have been sent, a refusal alone does not mean that: a
+// second order must not be opened beside one that is still at work.
+bool IsGone(const AcmeAnswer& answer, bool finalizing) {
+  if (answer.status == 404 || answer.status == 410 || answer.Is("accountDoesNotExist")) return true;
+  return !finalizing && (answer.status == 400 || answer.status == 401 || answer.status == 403);
+}
+
+absl::Status Senseless(absl::string_view what) {
+  return Fail(Reason::PROTOCOL, absl::StrCat("the CA ", what),
+              "nothing is lost: the next apply goes on with the order");
+}
+
+}  // namespace
+
+OrderRun::OrderRun(const Context& context, OrderJournal journal)
+    : context_(context),
+      journal_(std::move(journal)),
+      authorizations_({.client = context_.client,
+                       .account = context_.account,
+                       .certificate = context_.certificate,
+                       .journal = journal_,
+                       .dns = context_.dns,
+                       .processes = context_.processes,
+                       .clock = context_.keep.clock,
+                       .limits = context_.limits,
+                       .on_progress = context_.on_progress}) {
+}
+
+absl::StatusOr<Generation> OrderRun::Run() {
+  RETURN_IF_ERROR(ResumeOrCreate());
+  ASSIGN_OR_RETURN(const std::string fullchain_pem, Advance());
+  return Save(fullchain_pem);
+}
+
+absl::Status OrderRun::ResumeOrCreate() {
+  ASSIGN_OR_RETURN(const bool resumed, Resume());
+  // While it is pending the CA may be about to look at them.
+  if (!resumed || order_.status != AcmeOrder::Status::kPending) RemoveLeftovers();
+  return resumed ? absl::OkStatus() : Create();
+}
+
+// The CA says where the order stands (RFC 8555 section 7.1.6); each step ends with asking it again.
+absl::StatusOr<std::string> OrderRun::Advance() {
+  for (;;) {
+    switch (order_.status) {
+      case AcmeOrder::Status::kPending:
+        RETURN_IF_ERROR(Authorize());
+        break;
+      case AcmeOrder::Status::kReady:
+        RETURN_IF_ERROR(Finalize());
+        break;
+      case AcmeOrder::Status::kProcessing:
+        RETURN_IF_ERROR(AwaitIssuance());
+        break;
+      case AcmeOrder::Status::kValid:
+        return Download();
+      case AcmeOrder::Status::kInvalid:
+        return GiveUp();
+    }
+  }
+}
+
+absl::StatusOr<bool> OrderRun::Resume() {
+  if (!journal_.has_order()) return false;
+  ASSIGN_OR_RETURN(const std::optional<std::string> outdated, ReasonToForget());
+  if (outdated) {
+    RETURN_IF_ERROR(Forget(*outdated));
+    return false;
+  }
+  ASSIGN_OR_RETURN(const AcmeAnswer answer,
+                   context_.client.Fetch(context_.account.signer(), journal_.record().order_url()));
+  if (!answer.ok() && IsGone(answer, journal_.finalizing())) {
+    RETURN_IF_ERROR(Forget(absl::StrCat("the CA does not have it any more: ", answer.problem->Describe())));
+    return false;
+  }
+  RETURN_IF_ERROR(answer.Check(absl::StrCat("asking after the order ", journal_.record().order_url())));
+  RETURN_IF_ERROR(Take(answer));
+  if (order_.status == AcmeOrder::Status::kInvalid) {
+    RETURN_IF_ERROR(Forget(order_.error ? order_.error->Describe() : "it is invalid"));
+    return false;
+  }
+  context_.on_progress(absl::StrCat("going on with the order ", journal_.record().order_url()));
+  return true;
+}
+
+absl::Status OrderRun::Create() {
+  context_.on_progress(absl::StrCat("ordering ", absl::StrJoin(context_.certificate.domains, ", ")));
+  ASSIGN_OR_RETURN(AcmeAnswer answer, PostNewOrder());
+  if (answer.Is("accountDoesNotExist")) {
+    RETURN_IF_ERROR(context_.account.Register(context_.client, context_.account_config, context_.keep));
+    ASSIGN_OR_RETURN(answer, PostNewOrder());
+  }
+  RETURN_IF_ERROR(answer.Check("ordering a certificate"));
+  if (answer.location.empty()) return Fail(Reason::PROTOCOL, "the CA's new order has no Location header");
+  Order record;
+  record.set_account_key(context_.account.account_key());
+  record.set_order_url(answer.location);
+  *record.mutable_created_at() = ToTimestamp(context_.keep.clock.Now());
+  for (const std::string& name : SortedNames(context_.certificate)) record.add_identifiers(name);
+  RETURN_IF_ERROR(journal_.Begin(record));
+  return Take(answer);
+}
+
+absl::Status OrderRun::Authorize() {
+  if (++authorize_tries_ > kMaxTries) return Senseless("keeps the order pending although every name is authorized");
+  const absl::Status status = authorizations_.Complete(order_.authorizations);
+  if (ReasonOf(status) != Reason::ORDER_PENDING) RemoveLeftovers();
+  RETURN_IF_ERROR(status);
+  ASSIGN_OR_RETURN(const std::vector<std::string> complaints, authorizations_.Complaints(order_.authorizations));
+  if (!complaints.empty()) return GiveUp();
+  Patience patience(context_.keep.clock, context_.limits.validation);
+  do {
+    RETURN_IF_ERROR(RefreshPatiently(patience));
+  } while (order_.status == AcmeOrder::Status::kPending && patience.Wait(retry_at_));
+  return absl::OkStatus();
+}
+
+absl::Status OrderRun::Finalize() {
+  if (++finalize_tries_ > kMaxTries) return Senseless("keeps the order ready although finalize was sent");
+  RETURN_IF_ERROR(PrepareKeyAndCsr());
+  context_.on_progress("sending the certificate request");
+  const auto answer = context_.client.Post(context_.account.signer(), order_.finalize,
+                                           {{"csr", Base64UrlEncode(journal_.record().csr())}}, kFinalizeTimeout);
+  if (answer.ok() && answer->ok()) return Take(*answer);
+  // It may have arrived, or an earlier one did: the order knows.
+  if (IsTransient(answer) || answer->Is("orderNotReady")) {
+    Patience patience(context_.keep.clock, context_.limits.processing);
+    patience.Wait(answer.ok() ? answer->retry_at : std::nullopt);
+    return RefreshPatiently(patience);
+  }
+  RETURN_IF_ERROR(answer.status());
+  const absl::Status refused = answer->Check("sending the certificate request");
+  if (ReasonOf(refused) == Reason::CA_RATE_LIMITED) return refused;
+  // The same request would be refused again.
+  return KeepFirst(refused, journal_.Drop());
+}
+
+absl::Status OrderRun::AwaitIssuance() {
+  context_.on_progress("the CA is processing the order");
+  Patience patience(context_.keep.clock, context_.limits.processing);
+  while (order_.status == AcmeOrder::Status::kProcessing) {
+    if (!patience.Wait(retry_at_)) return StillPending("is still processing the order");
+    RETURN_IF_ERROR(RefreshPatiently(patience));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> OrderRun::Download() {
+  if (!journal_.finalizing()) {
+    return KeepFirst(Fail(Reason::PROTOCOL,
+                          absl::StrCat("the CA finished the order ", journal_.record().order_url(),
+                                       " before a certificate request was sent"),
+                          "the next apply orders anew"),
+                     journal_.Drop());
+  }
+  context_.on_progress("fetching the certificate");
+  ASSIGN_OR_RETURN(AcmeAnswer answer, context_.client.Fetch(context_.account.signer(), order_.certificate,
+                                                            "application/pem-certificate-chain"));
+  RETURN_IF_ERROR(answer.Check("fetching the certificate"));
+  return std::move(answer.text);
+}
+
+// The order is invalid, or one of its names is: it can't be saved, and the next run orders anew.
+absl::Status OrderRun::GiveUp() {
+  const auto complaints = authorizations_.Complaints(order_.authorizations);
+  std::vector<std::string> reasons = complaints.ok() ? *complaints : std::vector<std::string>();
+  if (order_.error) reasons.push_back(order_.error->Describe());
+  if (reasons.empty()) reasons.push_back("it did not say why");
+  const absl::Status refused = Fail(
+      reasons.size() == 1 && order_.error ? Reason::CA_REFUSED : Reason::CHALLENGE_FAILED,
+      absl::StrCat("the CA refused the order: ", absl::StrJoin(reasons, "; ")),
+      order_.error ? HintFor(*order_.error) : "compare what the CA saw with what the hook writes; then apply again");
+  return KeepFirst(WithStep(refused, "validation"), journal_.Drop());
+}
+
+absl::StatusOr<Generation> OrderRun::Save(const std::string& fullchain_pem) {
+  ASSIGN_OR_RETURN(const PrivateKey key, OpenKey());
+  const absl::Time now = context_.keep.clock.Now();
+  const auto chain = CheckIssuedChain(fullchain_pem, context_.certificate, key, now);
+  if (!chain.ok()) {
+    // A root file that can't be read is not the order's fault.
+    if (absl::IsInvalidArgument(chain.status())) return chain.status();
+    return KeepFirst(chain.status(), journal_.Drop());
+  }
+  const Certificate& leaf = chain->front();
+  GenerationRecords records(context_.keep.store);
+  ASSIGN_OR_RETURN(const uint64_t number, records.NextNumber(context_.certificate.name));
+  ASSIGN_OR_RETURN(const Secret key_pem, key.ToPem());
+  Generation generation;
+  generation.set_certificate(context_.certificate.name);
+  generation.set_generation(number);
+  generation.set_fullchain_pem(ChainToPem(*chain));
+  ASSIGN_OR_RETURN(*generation.mutable_private_key(),
+                   context_.keep.sealer.Seal(GenerationKeyPurpose(context_.certificate.name, number), key_pem));
+  generation.set_leaf_sha256(leaf.sha256());
+  generation.set_spki_sha256(leaf.spki_sha256());
+  generation.mutable_dns_names()->Assign(leaf.dns_names().begin(), leaf.dns_names().end());
+  *generation.mutable_not_before() = ToTimestamp(leaf.not_before());
+  *generation.mutable_not_after() = ToTimestamp(leaf.not_after());
+  generation.set_issuer(leaf.issuer_name());
+  generation.set_account(context_.certificate.account);
+  *generation.mutable_created_at() = ToTimestamp(now);
+  for (const std::string& name : SortedNames(context_.certificate)) generation.add_ordered_names(name);
+  generation.set_key_type(std::string(KeyTypeName(context_.certificate.key_type)));
+  RETURN_IF_ERROR(journal_.Finish(generation));
+  return generation;
+}
+
+absl::StatusOr<std::optional<std::string>> OrderRun::ReasonToForget() {
+  const Order& record = journal_.record();
+  const std::vector<std::string> names(record.identifiers().begin(), record.identifiers().end());
+  if (record.account_key() != context_.account.account_key()) return "it belongs to another account";
+  if (names != SortedNames(context_.certificate)) return absl::StrCat("it is for ", absl::StrJoin(names, ", "));
+  if (!journal_.finalizing()) return std::nullopt;
+  ASSIGN_OR_RETURN(const PrivateKey key, OpenKey());
+  ASSIGN_OR_RETURN(const auto latest, GenerationRecords(context_.keep.store).Wanted(context_.certificate.name));
+  if (latest && latest->spki_sha256() == key.spki_sha256()) {
+    return absl::StrCat("it became generation ", latest->generation());
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<AcmeAnswer> OrderRun::PostNewOrder() {
+  ASSIGN_OR_RETURN(const AcmeDirectory directory, context_.client.GetDirectory());
+  nlohmann::ordered_json payload = {{"identifiers", nlohmann::ordered_json::array()}};
+  for (const std::string& name : context_.certificate.domains) {
+    payload["identifiers"].push_back({{"type", "dns"}, {"value", name}});
+  }
+  const std::string& profile = context_.certificate.profile;
+  if (!profile.empty()) {
+    if (!directory.profiles.contains(profile)) {
+      std::vector<std::string> offered;
+      for (const auto& [name, description] : directory.profiles) offered.push_back(name);
+      return FailInput(absl::StrCat("the CA has no profile `", profile, "`"),
+                       offered.empty() ? "it offers none: remove certificates[].profile"
+                                       : absl::StrCat("it offers: ", absl::StrJoin(offered, ", ")));
+    }
+    payload["profile"] = profile;
+  }
+  return context_.client.Post(context_.account.signer(), directory.new_order, payload);
+}
+
+// A new key for each order, and the same one whenever this order's finalize is sent again.
+absl::Status OrderRun::PrepareKeyAndCsr() {
+  if (journal_.finalizing()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::Generate(context_.certificate.key_type));
+  ASSIGN_OR_RETURN(const std::string csr, MakeCsr(key, context_.certificate.domains));
+  ASSIGN_OR_RETURN(const Secret pem, key.ToPem());
+  ASSIGN_OR_RETURN(const state::v1::Sealed sealed,
+                   context_.keep.sealer.Seal(OrderKeyPurpose(context_.certificate.name), pem));
+  return journal_.BeginFinalize(sealed, csr);
+}
+
+absl::StatusOr<PrivateKey> OrderRun::OpenKey() {
+  ASSIGN_OR_RETURN(const Secret pem, context_.keep.sealer.Open(OrderKeyPurpose(context_.certificate.name),
+                                                               journal_.record().private_key()));
+  return PrivateKey::FromPem(pem.ExposeSecret());
+}
+
+absl::Status OrderRun::Take(const AcmeAnswer& answer) {
+  ASSIGN_OR_RETURN(order_, ParseOrder(answer.body));
+  retry_at_ = answer.retry_at;
+  return absl::OkStatus();
+}
+
+absl::Status OrderRun::RefreshPatiently(Patience& patience) {
+  for (;;) {
+    const auto answer = context_.client.Fetch(context_.account.signer(), journal_.record().order_url());
+    if (!IsTransient(answer)) {
+      RETURN_IF_ERROR(answer.status());
+      RETURN_IF_ERROR(answer->Check("asking after the order"));
+      return Take(*answer);
+    }
+    if (patience.Wait(answer.ok() ? answer->retry_at : std::nullopt)) continue;
+    return answer.ok() ? answer->Check("asking after the order") : answer.status();
+  }
+}
+
+absl::Status OrderRun::StillPending(absl::string_view what) const {
+  const absl::Time since = FromTimestamp(journal_.record().created_at());
+  const absl::Status pending =
+      Fail(Reason::ORDER_PENDING,
+           absl::StrCat("the CA ", what, " ", journal_.record().order_url(), ", ordered at ",
+                        absl::FormatTime(absl::RFC3339_sec, since, absl::UTCTimeZone())),
+           "no new order is needed: the next apply goes on with this one. EV and OV orders may take hours");
+  return retry_at_ ? WithRetryAt(pending, *retry_at_) : pending;
+}
+
+absl::Status OrderRun::Forget(absl::string_view why) {
+  context_.on_progress(absl::StrCat("forgetting the order ", journal_.record().order_url(), ": ", why));
+  return journal_.Drop();
+}
+
+// What can't be removed is no reason to go without a certificate: it stays in the journal for the next time.
+void OrderRun::RemoveLeftovers() {
+  const absl::Status removed = authorizations_.CleanUp();
+  if (removed.ok()) return;
+  context_.on_progress(
+      absl::StrCat("a TXT record could not be removed (the next order tries again): ", removed.message()));
+}
+
+}  // namespace certcast::controller

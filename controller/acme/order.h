@@ -1,0 +1,88 @@
+// One certificate from an ACME order, whatever an earlier run left of it (RFC 8555 section 7.4).
+#ifndef CERTCAST_CONTROLLER_ACME_ORDER_H_
+#define CERTCAST_CONTROLLER_ACME_ORDER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "certcast/state/v1/store.pb.h"
+#include "common/clock/clock.h"
+#include "common/process/process.h"
+#include "common/x509/private_key.h"
+#include "controller/acme/account.h"
+#include "controller/acme/acme_client.h"
+#include "controller/acme/authorizations.h"
+#include "controller/acme/dns_client.h"
+#include "controller/acme/issue_options.h"
+#include "controller/acme/order_journal.h"
+#include "controller/acme/patience.h"
+#include "controller/acme/resources.h"
+#include "controller/config/config.h"
+#include "controller/keyring/sealer.h"
+#include "controller/store/store.h"
+
+namespace certcast::controller {
+
+// One run at an order. Used once.
+class OrderRun {
+ public:
+  struct Context {
+    AcmeClient& client;
+    AcmeAccount& account;
+    AcmeAccount::Keep keep;
+    const CertificateConfig& certificate;
+    const AccountConfig& account_config;
+    DnsClient& dns;
+    ProcessRunner& processes;
+    const IssueLimits& limits;
+    const OnIssueProgress& on_progress;
+  };
+  // All that it refers to must outlive this. The certificate has a challenge.
+  OrderRun(const Context& context, OrderJournal journal);
+
+  OrderRun(const OrderRun&) = delete;
+  OrderRun& operator=(const OrderRun&) = delete;
+
+  // The generation, saved. See Issuer::Issue for errors.
+  absl::StatusOr<state::v1::Generation> Run();
+
+ private:
+  absl::Status ResumeOrCreate();
+  absl::StatusOr<bool> Resume();
+  absl::Status Create();
+  absl::StatusOr<std::string> Advance();
+  absl::Status Authorize();
+  absl::Status Finalize();
+  absl::Status AwaitIssuance();
+  absl::StatusOr<std::string> Download();
+  absl::Status GiveUp();
+  absl::StatusOr<state::v1::Generation> Save(const std::string& fullchain_pem);
+
+  // Whether the saved order is for what is configured now, and did not become a generation already; else why not.
+  absl::StatusOr<std::optional<std::string>> ReasonToForget();
+  absl::StatusOr<AcmeAnswer> PostNewOrder();
+  absl::Status PrepareKeyAndCsr();
+  absl::StatusOr<PrivateKey> OpenKey();
+  absl::Status Take(const AcmeAnswer& answer);
+  absl::Status RefreshPatiently(Patience& patience);
+  absl::Status StillPending(absl::string_view what) const;
+  absl::Status Forget(absl::string_view why);
+  void RemoveLeftovers();
+
+  const Context context_;
+  OrderJournal journal_;
+  Authorizations authorizations_;
+  // As the CA showed it last.
+  AcmeOrder order_;
+  std::optional<absl::Time> retry_at_;
+  int authorize_tries_ = 0;
+  int finalize_tries_ = 0;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_ORDER_H_

@@ -1,0 +1,33 @@
+#include "controller/api/real_machine.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/version/version.h"
+#include "controller/acme/curl_http_client.h"
+#include "controller/acme/ldns_dns_client.h"
+#include "controller/store/sqlite_store.h"
+#include "controller/transport/grpc_transport.h"
+
+namespace certcast::controller {
+
+RealMachine::RealMachine()
+    : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))), dns_(MakeLdnsClient()) {
+  machine_.files = &FileSystem::Real();
+  machine_.processes = &ProcessRunner::Real();
+  machine_.prober = &Prober::Real();
+  machine_.clock = &Clock::Real();
+  machine_.http = http_.get();
+  machine_.dns = dns_.get();
+  machine_.open_store = [](const std::string& state, bool make) -> absl::StatusOr<std::unique_ptr<Store>> {
+    SqliteStoreOptions options;
+    options.make = make;
+    return SqliteStore::Open(state, options);
+  };
+  machine_.make_transport = [](ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
+    return std::make_unique<GrpcTransport>(std::move(identity));
+  };
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,113 @@
+#include "controller/schedule/renewal.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/clock/timestamp.h"
+#include "common/x509/private_key.h"
+
+namespace certcast::controller {
+namespace {
+
+using state::v1::Generation;
+
+constexpr absl::Duration kShortLifetime = absl::Hours(24 * 10);
+
+std::string Day(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
+}
+
+// The share of the lifetime after which it is due.
+struct Share {
+  double share;
+  std::string text;
+};
+
+Share ShareFor(const RenewalConfig& renewal, absl::Duration lifetime) {
+  if (renewal.at) return {*renewal.at, absl::StrFormat("%g%% of its lifetime", *renewal.at * 100)};
+  if (lifetime < kShortLifetime) return {0.5, "1/2 of its lifetime"};
+  return {2.0 / 3.0, "2/3 of its lifetime"};
+}
+
+// By its dates alone.
+struct DueDate {
+  absl::Time at;
+  std::string text;
+};
+
+DueDate DueDateOf(const RenewalConfig& renewal, const Generation& latest) {
+  const absl::Time begin = FromTimestamp(latest.not_before());
+  const absl::Time end = FromTimestamp(latest.not_after());
+  if (renewal.before_expiry) {
+    return {end - *renewal.before_expiry, absl::StrCat(absl::FormatDuration(*renewal.before_expiry), " before expiry")};
+  }
+  const Share share = ShareFor(renewal, end - begin);
+  // To the second, so that what is shown is what is compared.
+  return {begin + absl::Trunc((end - begin) * share.share, absl::Seconds(1)), share.text};
+}
+
+std::vector<std::string> Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
+  std::vector<std::string> sorted;
+  for (const std::string& name : names) sorted.push_back(absl::AsciiStrToLower(name));
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
+// What the configuration says now that it did not when this was ordered. An imported generation says nothing of how it
+// was ordered, so there its own names and nothing else count.
+std::optional<std::string> WhatChanged(const CertificateConfig& certificate, const Generation& latest) {
+  const bool ordered = latest.ordered_names_size() > 0;
+  std::vector<std::string> wanted = certificate.domains;
+  for (std::string& name : wanted) absl::AsciiStrToLower(&name);
+  std::sort(wanted.begin(), wanted.end());
+  if (wanted != Names(ordered ? latest.ordered_names() : latest.dns_names())) {
+    return absl::StrCat("the configured names are now ", absl::StrJoin(certificate.domains, ", "));
+  }
+  const absl::string_view key_type = KeyTypeName(certificate.key_type);
+  if (!latest.key_type().empty() && latest.key_type() != key_type) {
+    return absl::StrCat("the configured key type is now ", key_type);
+  }
+  return std::nullopt;
+}
+
+RenewalDecision DecideImported(const Generation* latest, bool force) {
+  RenewalDecision decision{.due = false, .renew_at = absl::InfiniteFuture()};
+  decision.reason = latest == nullptr ? "not imported yet: use `certcast import`"
+                    : force           ? "imported by hand: it can't be ordered; use `certcast import` with a new one"
+                            : absl::StrCat("imported by hand; it expires on ", Day(FromTimestamp(latest->not_after())));
+  return decision;
+}
+
+}  // namespace
+
+RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Generation* latest, absl::Time now,
+                              bool force) {
+  if (certificate.imported()) return DecideImported(latest, force);
+  if (latest == nullptr) return {.due = true, .renew_at = absl::InfinitePast(), .reason = "never issued"};
+  const DueDate due = DueDateOf(certificate.renewal, *latest);
+  RenewalDecision decision{.due = true, .renew_at = due.at};
+  const std::optional<std::string> changed = WhatChanged(certificate, *latest);
+  if (force) {
+    decision.reason = "forced";
+  } else if (latest->has_revoked_at()) {
+    decision.reason = absl::StrCat("revoked on ", Day(FromTimestamp(latest->revoked_at())));
+  } else if (changed) {
+    decision.reason = *changed;
+  } else if (now >= FromTimestamp(latest->not_after())) {
+    decision.reason = absl::StrCat("expired on ", Day(FromTimestamp(latest->not_after())));
+  } else if (now >= due.at) {
+    decision.reason = absl::StrCat("due since ", Day(due.at), " (", due.text, ")");
+  } else {
+    decision.due = false;
+    decision.reason = absl::StrCat("due on ", Day(due.at), " (", due.text, ")");
+  }
+  return decision;
+}
+
+}  // namespace certcast::controller
