@@ -47,6 +47,7 @@ struct ControllerIdentity {
   Secret private_key_pem;
   // What peers must chain to.
   std::string fleet_ca_pem;
+  absl::Time not_before;
   absl::Time not_after;
 };
 
@@ -62,11 +63,13 @@ struct NodeIdentity {
 // Thread-safe.
 class Keyring : public Sealer {
  public:
+  using Sealer::Open;
+
   // Makes what is missing, in this order, then opens it: the master key file (only where the configuration names a file
-  // and nothing was ever sealed here; 0400, its directory 0700 if that is missing too), and the store's records, all in
-  // one transaction. Idempotent; after a crash at any point the next call goes on. `epoch`: of the lease that the
-  // caller holds, so that two can't do this at once. Says in `made` what it made, a line each for people; may be
-  // nullptr.
+  // and nothing was ever sealed here; 0400, its directory 0700 if that is missing too); keyring/master and
+  // keyring/fleet in one transaction; keyring/controller. Idempotent; after a crash at any point the next call goes on.
+  // `epoch`: of the lease that the caller holds, so that two can't do this at once. Adds to `made` what it made, a line
+  // each for people; may be nullptr.
   //
   // A missing master key file is never made again once something is sealed under it: that is an error.
   static absl::StatusOr<std::unique_ptr<Keyring>> Init(const MasterKeyConfig& config,
@@ -78,6 +81,8 @@ class Keyring : public Sealer {
   // store.
   static absl::StatusOr<std::unique_ptr<Keyring>> Open(const MasterKeyConfig& config,
                                                        const KeyringEnvironment& environment);
+
+  using Sealer::Open;
 
   // UUID (RFC 9562), lower case.
   virtual const std::string& fleet_id() const = 0;

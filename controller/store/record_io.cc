@@ -50,12 +50,4 @@ absl::Status DeleteRecord(Store& store, std::string key, uint64_t epoch) {
   return store.Commit(transaction).status();
 }
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp timestamp;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  timestamp.set_seconds(seconds);
-  timestamp.set_nanos(static_cast<int32_t>((time - absl::FromUnixSeconds(seconds)) / absl::Nanoseconds(1)));
-  return timestamp;
-}
-
 }  // namespace certcast::controller

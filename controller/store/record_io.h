@@ -11,11 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "common/status/status.h"
 #include "controller/store/store.h"
 #include "google/protobuf/message_lite.h"
-#include "google/protobuf/timestamp.pb.h"
 
 namespace certcast::controller {
 
@@ -63,8 +61,6 @@ Transaction::Write DeleteOf(std::string key);
 
 absl::Status WriteRecord(Store& store, std::string key, const google::protobuf::MessageLite& message, uint64_t epoch);
 absl::Status DeleteRecord(Store& store, std::string key, uint64_t epoch);
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time);
 
 }  // namespace certcast::controller
 
