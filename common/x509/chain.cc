@@ -22,6 +22,7 @@ constexpr int kSecurityLevel = 2;
 // As a person knows it: the common name, else the whole name (RFC 4514).
 std::string Display(const X509_NAME* name, const std::string& common_name) {
   if (!common_name.empty()) return absl::StrCat("\"", common_name, "\"");
+  if (X509_NAME_entry_count(name) == 0) return "without a name";
   const SslPtr<BIO> bio(BIO_new(BIO_s_mem()));
   X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
   char* text = nullptr;
@@ -30,8 +31,11 @@ std::string Display(const X509_NAME* name, const std::string& common_name) {
 }
 
 std::string Subject(const Certificate& c) {
-  return Display(X509_get_subject_name(c.get()), c.subject_name());
+  // CAs leave the common name out of leaves nowadays.
+  const bool by_dns_name = c.subject_name().empty() && !c.dns_names().empty();
+  return Display(X509_get_subject_name(c.get()), by_dns_name ? c.dns_names().front() : c.subject_name());
 }
+
 std::string Issuer(const Certificate& c) {
   return Display(X509_get_issuer_name(c.get()), c.issuer_name());
 }
@@ -99,14 +103,14 @@ absl::Status ExplainGap(const Chain& chain, size_t i) {
                                 " has the name of the issuer of certificate ", i + 1, ", but another key"),
                    "take the chain that the CA gave with this very certificate");
   }
+  if (IsAbove(chain, i + 1, i)) {
+    return Invalid(absl::StrCat("wrong order: ", Place(chain, i), " comes before what it issued"),
+                   "leaf first, then each one's issuer");
+  }
   if (IsSelfIssued(subject) && !FindIssuer(chain, i)) {
     return Invalid(
         absl::StrCat("foreign certificate: ", Place(chain, i + 1), " follows the self-signed ", Place(chain, i)),
         "nothing may follow a root");
-  }
-  if (IsAbove(chain, i + 1, i)) {
-    return Invalid(absl::StrCat("wrong order: ", Place(chain, i), " comes before what it issued"),
-                   "leaf first, then each one's issuer");
   }
   const std::optional<size_t> issuer = FindIssuer(chain, i);
   if (!issuer) {
@@ -175,6 +179,10 @@ absl::Status VerifyPath(const Chain& chain, const std::vector<const Certificate*
   const int error = X509_STORE_CTX_get_error(context.get());
   const int depth = X509_STORE_CTX_get_error_depth(context.get());
   const size_t place = std::min(static_cast<size_t>(std::max(depth, 0)), chain.size() - 1);
+  if (error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY) {
+    return Invalid(absl::StrCat(Place(chain, place), ": its issuer, ", Issuer(chain[place]),
+                                ", is neither in the chain nor among the trusted roots"));
+  }
   return Invalid(absl::StrCat(Place(chain, place), ": ", X509_verify_cert_error_string(error)));
 }
 
