@@ -28,7 +28,7 @@ ProbeSpec ReadHttp(const yaml::Value& value) {
   HttpProbe probe;
   const yaml::Value url = map.Require("url");
   probe.url = url.Text("a URL");
-  if (!probe.url.empty()) url.Fail(ParseUrl(probe.url, {"https", "http"}).status());
+  if (!probe.url.empty()) url.Fail(CheckUrl(probe.url, {"https", "http"}));
   probe.host = map.Find("host").HostName();
   probe.status = map.Find("status").Integer(100, 599, probe.status);
   return {.what = probe, .timeout = ReadTimeout(map)};

@@ -1,17 +1,18 @@
 #include "common/yaml/grammar.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/probe/address.h"
 #include "common/status/status.h"
 
 namespace certcast {
@@ -58,15 +59,6 @@ bool IsHost(absl::string_view text, bool underscores) {
 bool LooksLikeIpv4(absl::string_view text) {
   const size_t dot = text.rfind('.');
   return IsDigits(dot == absl::string_view::npos ? text : text.substr(dot + 1));
-}
-
-bool IsAddress(int family, absl::string_view text) {
-  unsigned char address[sizeof(in6_addr)];
-  return inet_pton(family, std::string(text).c_str(), address) == 1;
-}
-
-bool ParsePort(absl::string_view text, int* port) {
-  return IsDigits(text) && text.size() <= 5 && absl::SimpleAtoi(text, port) && *port >= 1 && *port <= 65535;
 }
 
 struct Unit {
@@ -124,22 +116,6 @@ bool SumOfUnits(absl::string_view text, absl::Duration* sum) {
   return *sum <= absl::Hours(24 * 365 * 100);
 }
 
-absl::Status CheckAuthority(absl::string_view text, absl::string_view authority, Url* url) {
-  if (authority.find('@') != absl::string_view::npos) {
-    return FailInput("found a URL with a user name or password, expected one without",
-                     "secrets never stand in the configuration");
-  }
-  const size_t colon = authority.rfind(':');
-  const size_t bracket = authority.rfind(']');
-  const bool has_port = colon != absl::string_view::npos && (bracket == absl::string_view::npos || colon > bracket);
-  const absl::StatusOr<HostPort> parsed =
-      ParseHostPort(has_port ? std::string(authority) : absl::StrCat(authority, ":1"));
-  if (!parsed.ok()) return Mismatch(text, "a URL with a valid host, and port if there is one");
-  url->host = parsed->host;
-  url->port = has_port ? parsed->port : 0;
-  return absl::OkStatus();
-}
-
 // Levenshtein's distance, with the exchange of two neighbours counted once.
 size_t EditDistance(absl::string_view a, absl::string_view b) {
   std::vector<std::vector<size_t>> distance(a.size() + 1, std::vector<size_t>(b.size() + 1));
@@ -172,7 +148,7 @@ absl::Status CheckHostName(absl::string_view text) {
   if (absl::StartsWith(text, "*.")) {
     return Mismatch(text, "a host name to ask for", "a wildcard is not a host: write one that it covers, such as www.");
   }
-  if (IsAddress(AF_INET, text) || IsAddress(AF_INET6, text)) {
+  if (IsNumericAddress(text)) {
     return Mismatch(text, "a host name", "an address can't be asked for by name (RFC 6066 section 3)");
   }
   if (IsHost(text, /*underscores=*/false) && !LooksLikeIpv4(text)) return absl::OkStatus();
@@ -223,44 +199,30 @@ absl::StatusOr<mode_t> ParseMode(absl::string_view text) {
   return Mismatch(text, "permissions as four octal digits, the first of them 0", R"(write them as "0644")");
 }
 
-absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
-  constexpr absl::string_view kExpected =
-      "host:port, such as web-01.example.com:443, 10.0.0.1:443 or [2001:db8::1]:443";
-  const size_t colon = text.rfind(':');
-  if (colon == absl::string_view::npos) return Mismatch(text, kExpected, "the port is missing");
-  HostPort result;
-  absl::string_view host = text.substr(0, colon);
-  if (!ParsePort(text.substr(colon + 1), &result.port)) {
-    return Mismatch(text, kExpected, "a port is a number from 1 to 65535");
-  }
-  if (absl::ConsumePrefix(&host, "[")) {
-    if (!absl::ConsumeSuffix(&host, "]") || !IsAddress(AF_INET6, host)) {
-      return Mismatch(text, kExpected, "between [ and ] stands an IPv6 address without zone");
-    }
-  } else if (host.find(':') != absl::string_view::npos) {
-    return Mismatch(text, kExpected, "write an IPv6 address between [ and ]");
-  } else if (LooksLikeIpv4(host) ? !IsAddress(AF_INET, host) : !IsHost(host, /*underscores=*/true)) {
-    return Mismatch(text, kExpected);
-  }
-  result.host = std::string(host);
-  return result;
+absl::Status CheckHostPort(absl::string_view text) {
+  const absl::StatusOr<HostPort> parsed = ParseHostPort(text);
+  if (!parsed.ok()) return parsed.status();
+  const bool bad_v4 = LooksLikeIpv4(parsed->host) && !IsNumericAddress(parsed->host);
+  if (!bad_v4 && parsed->ToString() == text) return absl::OkStatus();
+  return Mismatch(text, "host:port or [v6]:port, such as 10.0.0.1:443");
 }
 
-absl::StatusOr<Url> ParseUrl(absl::string_view text, const std::vector<absl::string_view>& schemes) {
-  const std::string begins = absl::StrCat("a URL that begins with ", absl::StrJoin(schemes, ":// or "), "://");
-  Url url;
-  absl::string_view rest = text;
-  for (const absl::string_view scheme : schemes) {
-    if (url.scheme.empty() && absl::ConsumePrefix(&rest, absl::StrCat(scheme, "://"))) url.scheme = std::string(scheme);
+absl::Status CheckUrl(absl::string_view text, const std::vector<absl::string_view>& schemes) {
+  const bool known = std::any_of(schemes.begin(), schemes.end(), [&](absl::string_view scheme) {
+    return absl::StartsWith(text, absl::StrCat(scheme, "://"));
+  });
+  if (!known) {
+    return Mismatch(text, absl::StrCat("a URL that begins with ", absl::StrJoin(schemes, ":// or "), "://"));
   }
-  if (url.scheme.empty()) return Mismatch(text, begins);
-  if (text.size() > kMaxUrl || !AllOf(text, [](char c) { return c > ' ' && c < 0x7f; })) {
-    return Mismatch(text, "a URL of at most 2048 characters without spaces", "write other characters as %XX");
+  const absl::string_view after_scheme = text.substr(text.find("://") + 3);
+  if (absl::StrContains(after_scheme.substr(0, after_scheme.find_first_of("/?#")), '@')) {
+    return FailInput("found a URL with a user name or password, expected one without",
+                     "secrets never stand in the configuration");
   }
-  if (text.find('#') != absl::string_view::npos) return Mismatch(text, "a URL without fragment (#)");
-  const absl::Status authority = CheckAuthority(text, rest.substr(0, rest.find_first_of("/?")), &url);
-  if (!authority.ok()) return authority;
-  return url;
+  if (absl::StrContains(text, '#')) return Mismatch(text, "a URL without fragment (#)");
+  if (text.size() <= kMaxUrl && ParseUrl(text).ok()) return absl::OkStatus();
+  return Mismatch(text, "a URL with a valid host, without spaces, of at most 2048 characters",
+                  "other characters are written as %XX");
 }
 
 absl::Status CheckMailto(absl::string_view text) {

@@ -37,23 +37,11 @@ absl::StatusOr<int> ParseWholeNumber(absl::string_view text);
 // Permission bits as four octal digits, the first of them 0: `0644`.
 absl::StatusOr<mode_t> ParseMode(absl::string_view text);
 
-struct HostPort {
-  // Without the brackets of an IPv6 address.
-  std::string host;
-  int port = 0;
-};
-// `web-01.example.com:443`, `10.0.0.1:443`, `[2001:db8::1]:443`. Port 1 to 65535.
-absl::StatusOr<HostPort> ParseHostPort(absl::string_view text);
+// `web-01.example.com:443`, `10.0.0.1:443`, `[2001:db8::1]:443`, in the one way to write it. Port 1 to 65535.
+absl::Status CheckHostPort(absl::string_view text);
 
-// Scheme and authority of RFC 3986 URLs without user information and fragment, of one of `schemes`; nothing is
-// rewritten.
-struct Url {
-  std::string scheme;
-  std::string host;
-  // 0: the scheme's own.
-  int port = 0;
-};
-absl::StatusOr<Url> ParseUrl(absl::string_view text, const std::vector<absl::string_view>& schemes);
+// A URL of one of `schemes` (http and https are known), without user information and fragment.
+absl::Status CheckUrl(absl::string_view text, const std::vector<absl::string_view>& schemes);
 
 // `mailto:` and one address, without header fields (RFC 8555 section 7.3).
 absl::Status CheckMailto(absl::string_view text);

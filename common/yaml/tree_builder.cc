@@ -4,8 +4,11 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <exception>
 #include <istream>
+#include <optional>
 #include <streambuf>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,10 +19,6 @@
 
 namespace certcast::yaml {
 namespace {
-
-constexpr absl::string_view kUnclosedQuote = "this quote is not closed";
-constexpr absl::string_view kTooDeep = "nested too deep";
-constexpr absl::string_view kTooMany = "too many values";
 
 Place PlaceOf(const YAML::Mark& mark) {
   return mark.is_null() ? Place{} : Place{.line = mark.line + 1, .column = mark.column + 1};
@@ -35,25 +34,32 @@ class TextBuffer : public std::streambuf {
   }
 };
 
-// Whether the quoted text that begins at `start` ends. yaml-cpp takes the end of the file for its end.
-bool IsClosed(absl::string_view text, size_t start) {
+// Where the quoted text that begins at `start` ends; npos: nowhere. yaml-cpp takes the end of the file for its end.
+size_t FindClosingQuote(absl::string_view text, size_t start) {
   const char quote = text[start];
   for (size_t i = start + 1; i < text.size(); ++i) {
     if (quote == '"' && text[i] == '\\') {
       ++i;
     } else if (text[i] == quote) {
-      if (quote == '"' || i + 1 == text.size() || text[i + 1] != quote) return true;
+      if (quote == '"' || i + 1 == text.size() || text[i + 1] != quote) return i;
       ++i;  // '' within '...' is one quote
     }
   }
-  return false;
+  return absl::string_view::npos;
+}
+
+// Whether the last line of `before` begins with white space that has a tab in it.
+bool IsIndentedByTab(absl::string_view before) {
+  const absl::string_view line = before.substr(before.rfind('\n') + 1);  // npos + 1 is 0
+  return line.substr(0, line.find_first_not_of(" \t")).find('\t') != absl::string_view::npos;
 }
 
 // yaml-cpp's words for the mistakes that are made most, in terms of what to change.
-std::string Explain(absl::string_view message, absl::string_view rest) {
-  if (absl::StartsWith(rest, "*")) {
+std::string Explain(absl::string_view message, absl::string_view text, size_t at) {
+  if (absl::StartsWith(text.substr(at), "*")) {
     return R"(a value that begins with * must be in quotes, as in "*.example.com")";
   }
+  if (IsIndentedByTab(text.substr(0, at))) return "indented by a tab; use spaces";
   struct Explanation {
     absl::string_view message;
     absl::string_view text;
@@ -61,8 +67,9 @@ std::string Explain(absl::string_view message, absl::string_view rest) {
   static constexpr Explanation kExplanations[] = {
       {"end of map not found", "wrong indentation, or something left over after a value"},
       {"end of sequence not found", "wrong indentation, or something left over after a value"},
-      {"end of map flow not found", "a map that begins with { is not closed by }, or a comma is missing"},
-      {"end of sequence flow not found", "a list that begins with [ is not closed by ], or a comma is missing"},
+      {"end of map flow not found", "a map that begins with { is not closed by }, or a comma or quote is missing"},
+      {"end of sequence flow not found",
+       "a list that begins with [ is not closed by ], or a comma or quote is missing"},
       {"illegal map value",
        "a second `: ` on one line, or wrong indentation; a text with `: ` in it must be in quotes"},
       {"illegal tab", "indented by a tab; use spaces"},
@@ -122,6 +129,8 @@ class Handler : public YAML::EventHandler {
       : document_(document), text_(text), nodes_(nodes), limits_(limits) {}
 
   const Node* root() const { return root_; }
+  // The last text in quotes that goes over several lines: what a forgotten quote looks like.
+  const std::optional<Place>& long_quote() const { return long_quote_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (root_ == nullptr) return;
@@ -134,7 +143,7 @@ class Handler : public YAML::EventHandler {
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     Node* node = Add(Node::Kind::kNull, mark, "", anchor);
     // yaml-cpp's place is that of what comes next, which may be lines below.
-    if (node != nullptr && node->parent != nullptr) {
+    if (node->parent != nullptr) {
       node->place = node->parent->kind == Node::Kind::kMap ? node->key_place : node->parent->place;
     }
   }
@@ -144,12 +153,8 @@ class Handler : public YAML::EventHandler {
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    const absl::string_view rest = Rest(mark);
     const bool quoted = tag == "!";
-    if (quoted && !rest.empty() && (rest[0] == '"' || rest[0] == '\'') &&
-        !IsClosed(text_, text_.size() - rest.size())) {
-      throw YAML::ParserException(mark, std::string(kUnclosedQuote));
-    }
+    if (quoted) CheckQuotes(mark);
     if (value.find('\0') != std::string::npos) Refuse(mark, "found a NUL character, expected a text without");
     if (IsKeyNext()) return TakeKey(mark, tag, anchor, value);
     Node* node = Add(Node::Kind::kText, mark, tag, anchor);
@@ -185,6 +190,14 @@ class Handler : public YAML::EventHandler {
 
   void Refuse(const YAML::Mark& mark, absl::string_view text) { document_.AddError(PlaceOf(mark), text); }
 
+  void CheckQuotes(const YAML::Mark& mark) {
+    const absl::string_view rest = Rest(mark);
+    if (rest.empty() || (rest[0] != '"' && rest[0] != '\'')) return;  // a block
+    const size_t end = FindClosingQuote(rest, 0);
+    if (end == absl::string_view::npos) throw YAML::ParserException(mark, "this quote is not closed");
+    if (rest.substr(0, end).find('\n') != absl::string_view::npos) long_quote_ = PlaceOf(mark);
+  }
+
   bool IsKeyNext() const {
     return !open_.empty() && open_.back().node->kind == Node::Kind::kMap && !open_.back().has_key;
   }
@@ -205,12 +218,15 @@ class Handler : public YAML::EventHandler {
   }
 
   void Open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (open_.size() >= static_cast<size_t>(limits_.depth)) throw YAML::ParserException(mark, std::string(kTooDeep));
+    if (open_.size() >= static_cast<size_t>(limits_.depth)) {
+      throw YAML::ParserException(mark, absl::StrCat("nested deeper than ", limits_.depth, " levels"));
+    }
     open_.push_back({.node = Add(kind, mark, tag, anchor)});
   }
 
   Node* Add(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (nodes_.size() >= limits_.values) throw YAML::ParserException(mark, std::string(kTooMany));
+    if (nodes_.size() >= limits_.values)
+      throw YAML::ParserException(mark, absl::StrCat("more than ", limits_.values, " values"));
     // No key of a known schema is a list, a map or nothing.
     if (IsKeyNext()) throw YAML::ParserException(mark, "expected a text as key");
     RefuseDecoration(mark, tag, anchor);
@@ -254,6 +270,7 @@ class Handler : public YAML::EventHandler {
   Limits limits_;
   std::vector<Level> open_;
   const Node* root_ = nullptr;
+  std::optional<Place> long_quote_;
 };
 
 }  // namespace
@@ -281,8 +298,12 @@ bool TreeBuilder::Build(Document& document, const Limits& limits) {
     return true;
   } catch (const YAML::Exception& error) {
     const size_t at = error.mark.pos < 0 ? document.text_.size() : static_cast<size_t>(error.mark.pos);
-    const absl::string_view rest = absl::string_view(document.text_).substr(std::min(at, document.text_.size()));
-    document.AddError(PlaceOf(error.mark), absl::StrCat("not valid YAML: ", Explain(error.msg, rest)));
+    std::string text = Explain(error.msg, document.text_, std::min(at, document.text_.size()));
+    if (const std::optional<Place>& quote = handler.long_quote()) {
+      absl::StrAppend(&text, "; the quote at line ", quote->line, ", column ", quote->column,
+                      " goes on over several lines: should it end earlier?");
+    }
+    document.AddError(PlaceOf(error.mark), absl::StrCat("not valid YAML: ", text));
   } catch (const std::exception& error) {
     document.AddError({}, absl::StrCat("not valid YAML: ", error.what()));
   }

@@ -128,9 +128,9 @@ std::string Value::HostName() const {
 std::string Value::HostPort() const {
   const std::string* text = Scalar("host:port");
   if (text == nullptr) return "";
-  const auto parsed = ParseHostPort(*text);
-  Fail(parsed.status());
-  return parsed.ok() ? *text : "";
+  const absl::Status status = CheckHostPort(*text);
+  Fail(status);
+  return status.ok() ? *text : "";
 }
 
 std::string Value::AccountName() const {
@@ -188,7 +188,7 @@ bool Value::Boolean(bool otherwise) const {
   const std::string* text = Scalar("true or false");
   if (text == nullptr) return otherwise;
   if (!node_->quoted && (*text == "true" || *text == "false")) return *text == "true";
-  FailExpected("true or false", node_->quoted ? "without quotes" : "");
+  FailExpected("true or false", node_->quoted ? "write it without quotes" : "");
   return otherwise;
 }
 
@@ -198,7 +198,7 @@ int Value::Integer(int least, int most, int otherwise) const {
   if (text == nullptr) return otherwise;
   const auto parsed = ParseWholeNumber(*text);
   if (!node_->quoted && parsed.ok() && *parsed >= least && *parsed <= most) return *parsed;
-  FailExpected(expected, node_->quoted && parsed.ok() ? "without quotes" : "");
+  FailExpected(expected, node_->quoted && parsed.ok() ? "write it without quotes" : "");
   return otherwise;
 }
 

@@ -34,7 +34,8 @@ void CheckNames(const std::vector<Entry>& entries, const std::vector<yaml::Value
 
 class ReferenceCheck {
  public:
-  explicit ReferenceCheck(const Config& config) : config_(config), node_names_(NamesOf(config.nodes)) {
+  explicit ReferenceCheck(const Config& config)
+      : config_(config), node_names_(NamesOf(config.nodes)), has_unnamed_node_(config.FindNode("") != nullptr) {
     for (const NodeConfig& node : config.nodes) {
       for (const auto& [key, value] : node.labels) labels_[key].insert(value);
     }
@@ -52,6 +53,8 @@ class ReferenceCheck {
  private:
   void CheckAccount(const CertificateConfig& certificate, const yaml::Value& account) const {
     if (certificate.account.empty() || config_.FindAccount(certificate.account) != nullptr) return;
+    // One without a good name, which has its own error, may be the one that is meant.
+    if (config_.FindAccount("") != nullptr) return;
     account.FailExpected("the name of an account under `accounts`",
                          Meant(certificate.account, NamesOf(config_.accounts)));
   }
@@ -68,6 +71,7 @@ class ReferenceCheck {
 
   bool CheckNodeNames(const yaml::Value& nodes) {
     bool known = true;
+    if (has_unnamed_node_) return false;
     for (const yaml::Value& item : nodes.Children()) {
       if (!item.is_text() || !CheckName(item.Text()).ok() || config_.FindNode(item.Text()) != nullptr) continue;
       const bool suggest = suggestions_++ < kMaxSuggestions;
@@ -118,6 +122,8 @@ class ReferenceCheck {
 
   const Config& config_;
   const std::vector<absl::string_view> node_names_;
+  // A node without a good name has its own error, and may be one that is meant.
+  const bool has_unnamed_node_;
   LabelValues labels_;
   int suggestions_ = 0;
 };

@@ -63,7 +63,7 @@ Config ReadDocument(yaml::Document& document) {
   config.path = document.absolute_path();
   config.state = map.Require("state").Path();
   config.master_key = ReadMasterKey(
-      map.Require("master_key", "{file: /etc/certcast/master.key}: `certcast init` makes the file when it is missing"));
+      map.Require("master_key", "write master_key: {file: /etc/certcast/master.key}; `certcast init` makes that file"));
   config.accounts = ReadList(map.Find("accounts"), "a list of accounts", kMaxAccounts, &ReadAccount, places.accounts);
   config.certificates = ReadList(map.Find("certificates"), "a list of certificates", kMaxCertificates, &ReadCertificate,
                                  places.certificates);

@@ -13,11 +13,10 @@ constexpr size_t kMaxContacts = 10;
 std::string ReadDirectory(const yaml::Value& value) {
   std::string directory = value.Text("the URL of the CA's ACME directory");
   if (directory.empty()) return directory;
-  const auto url = ParseUrl(directory, {"https"});
-  if (!url.ok() && absl::StartsWith(directory, "http://")) {
+  if (absl::StartsWith(directory, "http://")) {
     value.FailExpected("an https:// URL", "ACME runs over HTTPS alone (RFC 8555 section 6.1)");
   } else {
-    value.Fail(url.status());
+    value.Fail(CheckUrl(directory, {"https"}));
   }
   return directory;
 }
@@ -35,8 +34,9 @@ std::optional<ExternalAccount> ReadExternalAccount(const yaml::Value& value) {
   if (!value) return std::nullopt;
   const yaml::Map map = value.ReadMap("a map with key_id and hmac_key", {"key_id", "hmac_key"});
   ExternalAccount account;
-  account.key_id = map.Require("key_id", "as the CA gave it").Text();
-  account.hmac_key = yaml::ReadSecretReference(map.Require("hmac_key", "{file: PATH}, as the CA gave it"));
+  account.key_id = map.Require("key_id", "the CA gives it, together with the HMAC key").Text();
+  account.hmac_key =
+      yaml::ReadSecretReference(map.Require("hmac_key", "write hmac_key: {file: PATH}; the CA gives the key"));
   return account;
 }
 

@@ -104,7 +104,7 @@ CertificateConfig ReadCertificate(const yaml::Value& value) {
   if (const yaml::Value account = map.Find("account")) {
     certificate.account = account.Name();
     constexpr absl::string_view kHint =
-        "{type: dns-01, solver: exec, exec: {command: [HOOK]}}; or remove the account when it is imported";
+        "write challenge: {type: dns-01, solver: exec, exec: {command: [HOOK]}}, or remove account when it is imported";
     certificate.challenge = ReadChallenge(map.Require("challenge", kHint), certificate.domains);
     if (const yaml::Value key_type = map.Find("key_type")) certificate.key_type = ReadKeyType(key_type);
     certificate.profile = ReadProfile(map.Find("profile"));

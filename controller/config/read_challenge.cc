@@ -1,9 +1,8 @@
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/probe/address.h"
 #include "common/service/read.h"
 #include "common/yaml/grammar.h"
 #include "controller/config/sections.h"
@@ -36,7 +35,8 @@ bool CheckType(const yaml::Value& type, const std::vector<std::string>& domains)
 ChallengeConfig::Dns01Exec ReadExec(const yaml::Value& value) {
   const yaml::Map map = value.ReadMap("a map with command", {"command", "raw", "timeout"});
   ChallengeConfig::Dns01Exec exec;
-  exec.command = ReadArgv(map.Require("command", "the hook that writes the record: [/etc/certcast/dns-hook]"));
+  exec.command =
+      ReadArgv(map.Require("command", "write the hook that sets the record: command: [/etc/certcast/dns-hook]"));
   exec.raw = map.Find("raw").Boolean(exec.raw);
   exec.timeout = map.Find("timeout").Duration(kLeastTimeout, kMostTimeout, exec.timeout);
   return exec;
@@ -44,10 +44,7 @@ ChallengeConfig::Dns01Exec ReadExec(const yaml::Value& value) {
 
 std::string ReadResolver(const yaml::Value& value) {
   std::string address = value.HostPort();
-  if (address.empty()) return address;
-  const HostPort parsed = *ParseHostPort(address);
-  unsigned char bytes[sizeof(in6_addr)];
-  if (inet_pton(AF_INET, parsed.host.c_str(), bytes) != 1 && inet_pton(AF_INET6, parsed.host.c_str(), bytes) != 1) {
+  if (!address.empty() && !IsNumericAddress(ParseHostPort(address)->host)) {
     value.FailExpected("the address of a resolver, such as 127.0.0.1:53", "a name would need a resolver itself");
   }
   return address;
@@ -78,8 +75,8 @@ ChallengeConfig ReadChallenge(const yaml::Value& value, const std::vector<std::s
   // The other keys of another type would be unknown ones.
   if (type && !CheckType(type, domains)) return challenge;
   const yaml::Map map = value.ReadMap(kExpected, {"type", "solver", "exec", "propagation"});
-  map.Require("type", "dns-01");
-  map.Require("solver", "exec").Word({"exec"});
+  map.Require("type", "write type: dns-01");
+  map.Require("solver", "write solver: exec").Word({"exec"});
   challenge.exec = ReadExec(map.Require("exec"));
   challenge.propagation = ReadPropagation(map.Find("propagation"));
   return challenge;

@@ -23,9 +23,9 @@ std::string ReadAddress(const yaml::Value& value) {
   } else if (!absl::ConsumePrefix(&address, kScheme)) {
     value.FailExpected(kExpected);
   } else {
-    const auto parsed = ParseHostPort(address);
-    value.Fail(parsed.status());
-    if (parsed.ok()) return std::string(address);
+    const absl::Status status = CheckHostPort(address);
+    value.Fail(status);
+    if (status.ok()) return std::string(address);
   }
   return "";
 }
