@@ -63,8 +63,6 @@ struct NodeIdentity {
 // Thread-safe.
 class Keyring : public Sealer {
  public:
-  using Sealer::Open;
-
   // Makes what is missing, in this order, then opens it: the master key file (only where the configuration names a file
   // and nothing was ever sealed here; 0400, its directory 0700 if that is missing too); keyring/master and
   // keyring/fleet in one transaction; keyring/controller. Idempotent; after a crash at any point the next call goes on.
@@ -77,8 +75,8 @@ class Keyring : public Sealer {
                                                        std::vector<std::string>* made);
 
   // Opens what Init made. kFailedPrecondition with the hint `certcast init` when there is nothing; kInvalidArgument
-  // (the configuration names it) when the master key is missing, unreadable, malformed, or not the one that sealed this
-  // store.
+  // (the configuration names it) when the master key is missing, malformed, of another kind, or not the one that sealed
+  // this store; PERMISSION_DENIED when it can't be read, is open to others, or is the file or link of another user.
   static absl::StatusOr<std::unique_ptr<Keyring>> Open(const MasterKeyConfig& config,
                                                        const KeyringEnvironment& environment);
 
