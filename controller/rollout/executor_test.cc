@@ -1,0 +1,444 @@
+#include "controller/rollout/executor.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/status/status.h"
+#include "controller/rollout/record.h"
+#include "controller/rollout/rollout_world.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+
+namespace certcast::controller {
+namespace {
+
+using certcast::testing::CommandKind;
+using certcast::testing::FakeNode;
+using certcast::testing::Fault;
+using certcast::testing::HasReason;
+using certcast::testing::LinkEvent;
+using state::v1::Rollout;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const auto kInstall = CommandKind::kInstall;
+const auto kConfirm = CommandKind::kConfirm;
+const auto kRevert = CommandKind::kRevert;
+
+TEST(ExecuteRollout, BringsEveryNodeToItWaveByWave) {
+  RolloutWorld world(10);
+  const Rollout plan = world.Plan();
+  world.OnCommand([&](const std::string& node, const v1::Command& command) {
+    if (!command.has_install()) return;
+    // Nobody begins before the wave before has ended.
+    const Rollout stored = world.log().stored();
+    EXPECT_EQ(world.ResultOf(stored, node).wave(), stored.wave());
+  });
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_TRUE(IsFinished(*ended));
+  EXPECT_TRUE(world.AllServe(world.NewLeaf()));
+  for (const Rollout::Node& node : ended->nodes()) {
+    EXPECT_EQ(node.result().outcome(), v1::Outcome::INSTALLED);
+    EXPECT_EQ(node.result().served_sha256(), world.NewLeaf());
+    EXPECT_EQ(world.node(node.result().name()).reloads(), 1);
+    EXPECT_EQ(world.node(node.result().name()).seen(kConfirm), 1);
+  }
+}
+
+TEST(ExecuteRollout, SaysNothingToSettledNodes) {
+  RolloutWorld world(3);
+  world.fleet()[1].settled = true;
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(world.ResultOf(*ended, "node-1").outcome(), v1::Outcome::UNCHANGED);
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), ::testing::Not(Contains("node-1")));
+}
+
+TEST(ExecuteRollout, NeedsNoConfirmWhereNothingChanged) {
+  RolloutWorld world(1);
+  world.node("node-0").Preinstall(world.kCertificate, 2, world.NewLeaf());
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(world.ResultOf(*ended, "node-0").outcome(), v1::Outcome::UNCHANGED);
+  EXPECT_EQ(world.node("node-0").seen(kConfirm), 0);
+  EXPECT_EQ(world.node("node-0").reloads(), 0);
+}
+
+TEST(ExecuteRollout, DoesNotBelieveUnchangedWhenAnotherCertificateIsServed) {
+  RolloutWorld world(1);
+  world.node("node-0").Preinstall(world.kCertificate, 2, world.NewLeaf());
+  world.node("node-0").SetServedToController(world.kCertificate, world.OldLeaf());
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  const v1::Rollout::Node result = world.ResultOf(*ended, "node-0");
+  EXPECT_EQ(result.outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(result.reason(), Reason::VERIFY_FAILED);
+  EXPECT_EQ(result.served_sha256(), world.OldLeaf());
+}
+
+TEST(ExecuteRollout, TouchesNoNodeButTheCanaryWhenThatFails) {
+  RolloutWorld world(20);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  world.node(canary).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED, "nginx -t: no"));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(ended->halted_because(), "1 failed, max_failures is 0");
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), ElementsAre(canary));
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), IsEmpty());
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+  EXPECT_EQ(world.ResultOf(*ended, canary).outcome(), v1::Outcome::REVERTED);
+  EXPECT_EQ(world.ResultOf(*ended, canary).reason(), Reason::CHECK_FAILED);
+  EXPECT_EQ(world.ResultOf(*ended, canary).detail(), "nginx -t: no");
+  const std::string other = world.NamesIn(plan, 2)[0];
+  EXPECT_EQ(world.ResultOf(*ended, other).outcome(), v1::Outcome::SKIPPED);
+  EXPECT_EQ(world.ResultOf(*ended, other).reason(), Reason::ROLLOUT_HALTED);
+}
+
+TEST(ExecuteRollout, PutsEarlierWavesBackWhenALaterOneFails) {
+  RolloutWorld world(10);
+  const Rollout plan = world.Plan();
+  const std::string bad = world.NamesIn(plan, 2)[3];
+  world.node(bad).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_FAILED));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+  // The canary and three of the second wave.
+  std::vector<std::string> changed = world.NamesIn(plan, 1);
+  for (int i = 0; i < 3; ++i) changed.push_back(world.NamesIn(plan, 2)[i]);
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), ::testing::UnorderedElementsAreArray(changed));
+  for (const std::string& name : changed) {
+    EXPECT_EQ(world.ResultOf(*ended, name).outcome(), v1::Outcome::REVERTED) << name;
+    EXPECT_EQ(world.ResultOf(*ended, name).reason(), Reason::ROLLOUT_HALTED) << name;
+    EXPECT_EQ(world.ResultOf(*ended, name).served_sha256(), world.OldLeaf()) << name;
+  }
+  EXPECT_EQ(world.ResultOf(*ended, bad).reason(), Reason::PROBE_FAILED);
+}
+
+TEST(ExecuteRollout, GoesOnWithinItsBudgetAndIsIncompleteThen) {
+  RolloutWorld world(5);
+  world.policy().max_failures = 1;
+  const Rollout plan = world.Plan();
+  const std::string bad = world.NamesIn(plan, 2)[0];
+  world.node(bad).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::INCOMPLETE);
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), SizeIs(5));
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), IsEmpty());
+}
+
+TEST(ExecuteRollout, HaltsAtTheFirstFailureBeyondItsBudget) {
+  RolloutWorld world(6);
+  world.policy().max_failures = 1;
+  world.policy().waves = {{.percent = 100}};
+  const Rollout plan = world.Plan();
+  for (int i : {1, 3}) {
+    world.node(world.NamesIn(plan, 1)[i]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  }
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), SizeIs(4));
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+}
+
+TEST(ExecuteRollout, LeavesNodesAsTheyAreWhenAHaltMeansStop) {
+  RolloutWorld world(6);
+  world.policy().on_halt = RolloutPolicy::OnHalt::kStop;
+  const Rollout plan = world.Plan();
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::RELOAD_FAILED));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::HALTED);
+  EXPECT_TRUE(IsFinished(*ended));
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), IsEmpty());
+  EXPECT_EQ(world.node(world.NamesIn(plan, 1)[0]).served_sha256(world.kCertificate), world.NewLeaf());
+  EXPECT_EQ(world.ResultOf(*ended, world.NamesIn(plan, 2)[1]).outcome(), v1::Outcome::SKIPPED);
+}
+
+TEST(ExecuteRollout, PutsBackNodesThatComeGoodWhileItHalts) {
+  RolloutWorld world(2);
+  world.policy().waves = {{.percent = 100}};
+  world.policy().parallel = 2;
+  // One is settled, so that both others may begin at once.
+  world.fleet().push_back({.name = "settled", .settled = true});
+  world.node("node-0").Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED));
+  // node-0 fails once node-1 is on its way, and node-1 gets no further before the halt is in the log.
+  absl::Notification node_1_began;
+  world.OnCommand([&](const std::string& node, const v1::Command& command) {
+    if (command.has_install() && node == "node-1") node_1_began.Notify();
+    if (command.has_install() && node == "node-0") {
+      EXPECT_TRUE(node_1_began.WaitForNotificationWithTimeout(absl::Seconds(20)));
+    }
+    if (command.has_confirm()) {
+      EXPECT_TRUE(world.log().AwaitState(v1::Rollout::HALTED));
+    }
+  });
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(world.ResultOf(*ended, "node-1").reason(), Reason::ROLLOUT_HALTED);
+  EXPECT_EQ(world.node("node-1").reloads(), 2);
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+}
+
+TEST(ExecuteRollout, IsNotRevertedWhenANodeDoesNotGoBack) {
+  RolloutWorld world(3);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  world.node(canary).Inject(kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED, "disk is gone"));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::HALTED);
+  EXPECT_TRUE(IsFinished(*ended));
+  EXPECT_EQ(world.ResultOf(*ended, canary).outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(world.ResultOf(*ended, canary).reason(), Reason::REVERT_FAILED);
+  EXPECT_THAT(world.ResultOf(*ended, canary).detail(), HasSubstr("disk is gone"));
+}
+
+TEST(ExecuteRollout, DoesNotTakeANodesWordForTheWayBack) {
+  RolloutWorld world(3);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  const std::string bad = world.NamesIn(plan, 2)[0];
+  world.node(bad).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  world.OnCommand([&](const std::string& node, const v1::Command& command) {
+    if (command.has_revert() && node == canary) {
+      world.node(canary).SetServedToController(world.kCertificate, world.NewLeaf());
+    }
+  });
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::HALTED);
+  EXPECT_EQ(world.ResultOf(*ended, canary).reason(), Reason::REVERT_FAILED);
+  EXPECT_THAT(world.ResultOf(*ended, canary).detail(), HasSubstr(absl::StrCat("serves ", world.NewLeaf())));
+}
+
+TEST(ExecuteRollout, IsIncompleteWithoutTheUnreachable) {
+  RolloutWorld world(5);
+  const Rollout plan = world.Plan();
+  const std::string gone = world.NamesIn(plan, 2)[1];
+  world.node(gone).SetReachable(Fail(Reason::NO_ROUTE, "connection refused", "is the agent running?"));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::INCOMPLETE);
+  const v1::Rollout::Node result = world.ResultOf(*ended, gone);
+  EXPECT_EQ(result.outcome(), v1::Outcome::UNREACHABLE);
+  EXPECT_EQ(result.reason(), Reason::NO_ROUTE);
+  EXPECT_EQ(result.hint(), "is the agent running?");
+  EXPECT_THAT(world.transport().NodesThatGot(kConfirm), SizeIs(4));
+}
+
+TEST(ExecuteRollout, HaltsWhenMoreAreMissingThanMayBe) {
+  RolloutWorld world(6);
+  world.policy().max_unreachable = 1;
+  const Rollout plan = world.Plan();
+  for (int i : {0, 1}) {
+    world.node(world.NamesIn(plan, 2)[i]).SetReachable(Fail(Reason::NO_ROUTE, "connection refused"));
+  }
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(ended->halted_because(), "2 unreachable, max_unreachable is 1");
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+  EXPECT_EQ(world.ResultOf(*ended, world.NamesIn(plan, 2)[0]).outcome(), v1::Outcome::UNREACHABLE);
+}
+
+TEST(ExecuteRollout, RisksNoMoreThanACanaryUntilOneNodeHasProvenIt) {
+  RolloutWorld world(12);
+  world.policy().parallel = 8;
+  world.policy().waves = {{.count = 1}, {.percent = 100}};
+  const Rollout plan = world.Plan();
+  world.node(world.NamesIn(plan, 1)[0]).SetReachable(Fail(Reason::NO_ROUTE, "connection refused"));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::INCOMPLETE);
+  std::set<std::string> seen;
+  for (const LinkEvent& event : world.transport().events()) {
+    seen.insert(event.node);
+    if (event.kind == kConfirm && event.phase == LinkEvent::Phase::kEnds) break;
+  }
+  EXPECT_THAT(seen, SizeIs(1));
+}
+
+TEST(ExecuteRollout, RevertsANodeThatServesAnotherCertificateToTheController) {
+  RolloutWorld world(3);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  world.node(canary).SetServedToController(world.kCertificate, world.OldLeaf());
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);
+  const v1::Rollout::Node result = world.ResultOf(*ended, canary);
+  EXPECT_EQ(result.outcome(), v1::Outcome::REVERTED);
+  EXPECT_EQ(result.reason(), Reason::VERIFY_FAILED);
+  EXPECT_THAT(result.detail(), HasSubstr(canary + ":443 www.example.com"));
+  EXPECT_EQ(world.node(canary).seen(kConfirm), 0);
+  EXPECT_EQ(world.node(canary).seen(kRevert), 1);
+  EXPECT_TRUE(world.AllServe(world.OldLeaf()));
+}
+
+TEST(ExecuteRollout, LooksAgainWhereANewWorkerProcessIsSlow) {
+  RolloutWorld world(1);
+  world.prober().On("tls node-0:443 www.example.com", {certcast::testing::FakeProber::Serves(world.OldLeaf()),
+                                                       certcast::testing::FakeProber::Serves(world.NewLeaf())});
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+}
+
+TEST(ExecuteRollout, ConfirmsWithoutALookOfItsOwnWhereThereIsNoEndpoint) {
+  RolloutWorld world(1);
+  world.configs()["node-0"].verify.clear();
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_THAT(world.prober().looks(), IsEmpty());
+}
+
+TEST(ExecuteRollout, KeepsNodesOfOneRackFromBeingAtWorkTogether) {
+  RolloutWorld world(12, 3);
+  world.policy().parallel = 12;
+  world.policy().waves = {{.percent = 100}};
+  world.policy().spread_label = "rack";
+  world.fleet().push_back({.name = "settled", .settled = true});
+  absl::Mutex mutex;
+  std::map<std::string, int> at_work;
+  int most = 0;
+  world.OnCommand([&](const std::string& node, const v1::Command& command) {
+    absl::MutexLock lock(&mutex);
+    int& in_rack = at_work[world.configs()[node].labels["rack"]];
+    if (command.has_install()) {
+      EXPECT_EQ(++in_rack, 1) << node;
+      int all = 0;
+      for (const auto& [rack, count] : at_work) all += count;
+      most = std::max(most, all);
+      // The first three wait for one another: all racks are at work at once.
+      mutex.AwaitWithTimeout(absl::Condition(
+                                 +[](int* most) { return *most >= 3; }, &most),
+                             absl::Seconds(20));
+    }
+    if (command.has_confirm()) --in_rack;
+  });
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(most, 3);
+}
+
+TEST(ExecuteRollout, IsNotHeldUpByAHangingNode) {
+  RolloutWorld world(6);
+  world.policy().parallel = 2;
+  world.policy().waves = {{.percent = 100}};
+  world.fleet().push_back({.name = "settled", .settled = true});
+  absl::Mutex mutex;
+  int confirmed = 0;
+  world.OnCommand([&](const std::string& node, const v1::Command& command) {
+    absl::MutexLock lock(&mutex);
+    if (command.has_confirm()) ++confirmed;
+    if (command.has_install() && node == "node-3") {
+      EXPECT_TRUE(mutex.AwaitWithTimeout(absl::Condition(
+                                             +[](int* confirmed) { return *confirmed == 5; }, &confirmed),
+                                         absl::Seconds(20)));
+    }
+  });
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+}
+
+TEST(ExecuteRollout, SoaksBetweenWavesAndNotAfterTheLast) {
+  RolloutWorld world(20);
+  world.policy().soak = absl::Seconds(30);
+  world.policy().waves = {{.count = 1}, {.percent = 50}, {.percent = 100}};
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(world.clock().slept(), absl::Seconds(60));
+}
+
+TEST(ExecuteRollout, OpensThePrivateKeyOnceAWave) {
+  RolloutWorld world(10);
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(world.bundles_made(), 2);
+}
+
+TEST(ExecuteRollout, FailsBeforeAnyNodeIsTouchedWhenTheKeyCantBeOpened) {
+  RolloutWorld world(3);
+  world.inputs().bundle = []() -> absl::StatusOr<v1::Bundle> {
+    return Fail(Reason::STORAGE_FAILED, "another master key");
+  };
+  EXPECT_THAT(world.Run(), HasReason(Reason::STORAGE_FAILED, "another master key"));
+  EXPECT_THAT(world.transport().events(), IsEmpty());
+  EXPECT_FALSE(IsFinished(world.log().stored()));
+}
+
+TEST(ExecuteRollout, StopsAtOnceWhenAnotherControllerIsInCharge) {
+  RolloutWorld world(5);
+  const Rollout plan = world.Plan();
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Refused(Reason::STALE_EPOCH));
+  EXPECT_THAT(world.Execute(plan), HasReason(Reason::STALE_EPOCH));
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), SizeIs(2));
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), IsEmpty());
+  EXPECT_EQ(world.log().stored().state(), v1::Rollout::RUNNING);
+}
+
+TEST(ExecuteRollout, ShowsCountsThatAddUpAndALineForEachFailure) {
+  RolloutWorld world(6);
+  world.policy().max_failures = 1;
+  const Rollout plan = world.Plan();
+  const std::string bad = world.NamesIn(plan, 2)[2];
+  world.node(bad).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED, "line 3: unknown"));
+  ASSERT_TRUE(world.Execute(plan).ok());
+  std::vector<std::string> notes;
+  v1::ApplyEvent::Progress last;
+  for (const v1::ApplyEvent::Progress& progress : world.progress()) {
+    EXPECT_EQ(progress.certificate(), "wildcard");
+    EXPECT_EQ(progress.waves(), 2);
+    if (progress.phase() == v1::ApplyEvent::Progress::NOTE) notes.push_back(progress.text());
+    if (progress.phase() != v1::ApplyEvent::Progress::WAVE) continue;
+    EXPECT_NE(progress.SerializeAsString(), last.SerializeAsString());
+    EXPECT_LE(progress.done() + progress.failed() + progress.in_flight(), progress.size());
+    EXPECT_EQ(progress.slowest_size(), std::min(progress.in_flight(), 3));
+    last = progress;
+  }
+  EXPECT_THAT(notes, ElementsAre(absl::StrCat(bad, ": REVERTED CHECK_FAILED: line 3: unknown")));
+  EXPECT_EQ(last.wave(), 2);
+  EXPECT_EQ(last.size(), 5);
+  EXPECT_EQ(last.done(), 4);
+  EXPECT_EQ(last.failed(), 1);
+  EXPECT_EQ(last.in_flight(), 0);
+}
+
+TEST(ExecuteRollout, BringsTwoThousandNodesToIt) {
+  RolloutWorld world(2000, 40);
+  world.policy().parallel = 64;
+  world.policy().spread_label = "rack";
+  world.policy().spread_in_flight = 4;
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_TRUE(world.AllServe(world.NewLeaf()));
+  EXPECT_LE(world.transport().MaxInFlight(), 64);
+}
+
+}  // namespace
+}  // namespace certcast::controller
