@@ -12,8 +12,7 @@
 
 namespace certcast::controller {
 
-RealMachine::RealMachine()
-    : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))), dns_(MakeLdnsClient()) {
+RealMachine::RealMachine() : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))), dns_(MakeLdnsClient()) {
   machine_.files = &FileSystem::Real();
   machine_.processes = &ProcessRunner::Real();
   machine_.prober = &Prober::Real();
@@ -25,8 +24,12 @@ RealMachine::RealMachine()
     options.make = make;
     return SqliteStore::Open(state, options);
   };
-  machine_.make_transport = [](ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    return std::make_unique<GrpcTransport>(std::move(identity));
+  machine_.make_transport = [](const std::string& fleet_id,
+                               ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
+    return std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = fleet_id,
+                                                        .chain_pem = std::move(identity.chain_pem),
+                                                        .private_key_pem = std::move(identity.private_key_pem),
+                                                        .fleet_ca_pem = std::move(identity.fleet_ca_pem)});
   };
 }
 

@@ -34,7 +34,7 @@ std::string Date(absl::Time time) {
 }
 
 // What the node showed, against what its name and the fleet ask of it.
-absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const ControllerIdentity& identity,
+absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const LinkIdentity& identity,
                         const std::vector<Certificate>& roots, const TlsPeer& shown) {
   if (shown.chain.empty()) return Bad(peer, "does not parse", node);
   const Certificate& leaf = shown.chain.front();
@@ -66,7 +66,7 @@ absl::Status ExplainRefusal(const std::string& peer, const Certificate& own, abs
 
 }  // namespace
 
-absl::Status Diagnose(const NodeConfig& node, const ControllerIdentity& identity, absl::Duration timeout) {
+absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl::Duration timeout) {
   const std::string peer = absl::StrCat(node.name, " at ", node.address);
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(identity.chain_pem));
   ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::FromPem(identity.private_key_pem.ExposeSecret()));

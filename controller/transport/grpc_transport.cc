@@ -61,7 +61,7 @@ grpc::ChannelArguments Arguments(const std::string& node) {
   return arguments;
 }
 
-std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const ControllerIdentity& identity) {
+std::shared_ptr<grpc::ChannelCredentials> MakeCredentials(const LinkIdentity& identity) {
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = identity.fleet_ca_pem;
   options.pem_cert_chain = identity.chain_pem;
@@ -89,21 +89,21 @@ absl::Status Explain(const grpc::Status& status, const std::string& peer) {
 
 }  // namespace
 
-GrpcTransport::GrpcTransport(ControllerIdentity identity) {
+GrpcTransport::GrpcTransport(LinkIdentity identity) {
   SetIdentity(std::move(identity));
 }
 
 GrpcTransport::~GrpcTransport() = default;
 
-void GrpcTransport::SetIdentity(ControllerIdentity identity) {
+void GrpcTransport::SetIdentity(LinkIdentity identity) {
   auto credentials = MakeCredentials(identity);
   absl::MutexLock lock(&mutex_);
-  identity_ = std::make_shared<ControllerIdentity>(std::move(identity));
+  identity_ = std::make_shared<LinkIdentity>(std::move(identity));
   credentials_ = std::move(credentials);
 }
 
 absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Open(const NodeConfig& node, absl::Duration timeout) {
-  std::shared_ptr<const ControllerIdentity> identity;
+  std::shared_ptr<const LinkIdentity> identity;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   {
     absl::MutexLock lock(&mutex_);

@@ -21,7 +21,7 @@ class ChannelCredentials;
 namespace certcast::controller {
 
 // Who the controller is to the nodes, and whom it believes.
-struct ControllerIdentity {
+struct LinkIdentity {
   std::string fleet_id;
   // The controller's certificate, PEM.
   std::string chain_pem;
@@ -33,11 +33,11 @@ struct ControllerIdentity {
 // Thread-safe. Links may outlive it.
 class GrpcTransport final : public Transport {
  public:
-  explicit GrpcTransport(ControllerIdentity identity);
+  explicit GrpcTransport(LinkIdentity identity);
   ~GrpcTransport() override;
 
   // For links opened from now on; those that are open keep theirs.
-  void SetIdentity(ControllerIdentity identity);
+  void SetIdentity(LinkIdentity identity);
 
   // As in link.h. After a failed connection it looks once more at what the node shows, so that the error says what is
   // wrong with whose certificate; that takes a second at most beyond `timeout`.
@@ -45,7 +45,7 @@ class GrpcTransport final : public Transport {
 
  private:
   absl::Mutex mutex_;
-  std::shared_ptr<const ControllerIdentity> identity_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const LinkIdentity> identity_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<grpc::ChannelCredentials> credentials_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -203,12 +203,13 @@ v1::Report FakeNode::Handle(const v1::Command& command, const Fault* fault) {
 
 v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault) {
   v1::Report report;
-  if (command.epoch() < highest_epoch_) {
+  const bool changes = command.has_install() || command.has_confirm() || command.has_revert();
+  if (changes && command.epoch() < highest_epoch_) {
     *report.mutable_refusal()->mutable_failure() =
         MakeFailure(v1::Reason::STALE_EPOCH, absl::StrCat("epoch ", command.epoch(), " is below ", highest_epoch_));
     return report;
   }
-  highest_epoch_ = command.epoch();
+  if (changes) highest_epoch_ = command.epoch();
   if (fault != nullptr) {
     v1::InstallResult& result = *report.mutable_install_result();
     result.set_outcome(fault->outcome);

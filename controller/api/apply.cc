@@ -1,0 +1,77 @@
+// The main job, on one page: take up what was left, renew what is due, see who has not got it, roll it out.
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
+#include "controller/api/controller.h"
+#include "controller/api/obtain.h"
+#include "controller/api/roll_out.h"
+#include "controller/api/session.h"
+#include "controller/rollout/record.h"
+#include "controller/store/records.h"
+
+namespace certcast::controller {
+namespace {
+
+// One certificate's way through a call.
+struct Work {
+  const CertificateConfig* config = nullptr;
+  Obtained obtained;
+  // An unfinished rollout of it was taken up by this call; it is not tried a second time.
+  bool resumed = false;
+};
+
+absl::Status Stopped() {
+  return absl::CancelledError("stopped as asked; `certcast apply` goes on where this run ended");
+}
+
+}  // namespace
+
+absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& request, const OnProgress& on_progress,
+                                                    const std::atomic<bool>& stop) {
+  ASSIGN_OR_RETURN(std::vector<const CertificateConfig*> selected,
+                   SelectCertificates(config_, {request.certificates().begin(), request.certificates().end()}));
+  if (request.dry_run()) return PlanApply(config_, machine_, selected, request.force_renewal());
+
+  ASSIGN_OR_RETURN(Session session, OpenToChange(config_, machine_, "apply"));
+  ASSIGN_OR_RETURN(RolloutRunner runner, RolloutRunner::Make(config_, machine_, session, on_progress, stop));
+  v1::ApplyResponse response;
+  std::vector<Work> work;
+
+  for (const CertificateConfig* certificate : selected) {
+    Work item;
+    item.config = certificate;
+    ASSIGN_OR_RETURN(std::vector<v1::Rollout> resumed, runner.ResumeUnfinished(*certificate));
+    item.resumed = !resumed.empty();
+    for (v1::Rollout& rollout : resumed) *response.add_rollouts() = std::move(rollout);
+    if (stop) return Stopped();
+    work.push_back(std::move(item));
+  }
+
+  for (Work& item : work) {
+    ASSIGN_OR_RETURN(item.obtained,
+                     ObtainIfDue(config_, machine_, session, *item.config, request.force_renewal(), on_progress));
+    *response.add_certificates() = item.obtained.shown;
+    if (stop) return Stopped();
+  }
+
+  ASSIGN_OR_RETURN(FleetView view, ViewFleet(config_, machine_, session, selected));
+  for (const Work& item : work) {
+    if (!item.obtained.generation.has_value()) continue;
+    // What was just taken up and did not end well is for a person to look at, before it is tried again.
+    if (item.resumed && !item.obtained.shown.issued()) continue;
+    const std::vector<FleetMember> fleet = MembersOf(config_, *item.config, view);
+    if (AllSettled(fleet)) continue;
+    ASSIGN_OR_RETURN(v1::Rollout rollout, runner.Run(*item.config, *item.obtained.generation, fleet));
+    *response.add_rollouts() = std::move(rollout);
+    if (stop) return Stopped();
+  }
+  return response;
+}
+
+}  // namespace certcast::controller

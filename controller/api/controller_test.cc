@@ -1,0 +1,429 @@
+#include "controller/api/controller.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/file/atomic.h"
+#include "common/x509/certificate.h"
+#include "common/x509/private_key.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
+#include "tests/testing/fake_link.h"
+#include "tests/testing/fake_prober.h"
+#include "tests/testing/fake_process_runner.h"
+#include "tests/testing/memory_store.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temporary_directory.h"
+#include "tests/testing/test_ca.h"
+
+namespace certcast::controller {
+namespace {
+
+using testing::CommandKind;
+using testing::FakeClock;
+using testing::FakeNode;
+using testing::FakeProber;
+using testing::FakeProcessRunner;
+using testing::FakeTransport;
+using testing::Fault;
+using testing::HasCode;
+using testing::HasReason;
+using ::testing::HasSubstr;
+using testing::IsOk;
+using testing::IssuedCertificate;
+using testing::MemoryStore;
+using testing::TemporaryDirectory;
+using testing::TestCa;
+using NodeState = v1::StatusResponse::Node;
+
+constexpr char kName[] = "ev";
+
+// Opened anew by each call, as the real one is; what is in it stays.
+class StoreView : public Store {
+ public:
+  explicit StoreView(MemoryStore& store) : store_(store) {}
+  absl::StatusOr<StoredRecord> Get(absl::string_view key) override { return store_.Get(key); }
+  absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) override { return store_.List(prefix); }
+  absl::StatusOr<int64_t> Commit(const Transaction& transaction) override { return store_.Commit(transaction); }
+  absl::StatusOr<std::unique_ptr<Lease>> TakeLease(absl::string_view holder) override {
+    return store_.TakeLease(holder);
+  }
+
+ private:
+  MemoryStore& store_;
+};
+
+class TransportView : public Transport {
+ public:
+  explicit TransportView(FakeTransport& transport) : transport_(transport) {}
+  absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) override {
+    return transport_.Open(node, timeout);
+  }
+
+ private:
+  FakeTransport& transport_;
+};
+
+// Nobody is there.
+class DeadNetwork : public HttpClient, public DnsClient {
+ public:
+  absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) override {
+    ++requests;
+    return Fail(Reason::NO_ROUTE, absl::StrCat(request.url, ": connection refused"));
+  }
+  absl::StatusOr<DnsReply> Ask(const std::string& server, const DnsQuestion&, absl::Duration) override {
+    return Fail(Reason::NO_ROUTE, absl::StrCat(server, ": connection refused"));
+  }
+  absl::StatusOr<std::vector<std::string>> SystemResolvers() override { return std::vector<std::string>(); }
+
+  int requests = 0;
+};
+
+class ControllerTest : public ::testing::Test {
+ protected:
+  ControllerTest() {
+    machine_.files = &FileSystem::Real();
+    machine_.processes = &processes_;
+    machine_.prober = &prober_;
+    machine_.clock = &clock_;
+    machine_.http = &network_;
+    machine_.dns = &network_;
+    machine_.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
+    machine_.make_transport = [this](const std::string&, ControllerIdentity) {
+      return std::make_unique<TransportView>(transport_);
+    };
+    // The controller's own handshakes see what the node serves.
+    prober_.Otherwise([this](const ProbeSpec& spec) {
+      const std::string& address = std::get<TlsProbe>(spec.what).address;
+      return FakeProber::Serves(
+          transport_.Node(address.substr(0, address.find(':'))).served_to_controller_sha256(kName));
+    });
+  }
+
+  // Nodes web-1 to web-`count` with certificate `ev`, which is imported.
+  void Configure(int count, const std::string& more = "") {
+    std::string text = absl::StrCat("state: state\nmaster_key: {file: master.key}\n", more,
+                                    "certificates:\n"
+                                    "  - name: ev\n"
+                                    "    domains: [www.example.com]\n"
+                                    "    nodes: all\n"
+                                    "    rollout: {waves: [\"1\", \"100%\"]}\n"
+                                    "nodes:\n");
+    for (int i = 1; i <= count; ++i) {
+      absl::StrAppend(&text, "  - {name: web-", i, ", address: \"grpc://127.0.0.1:", 7000 + i, "\", verify: [\"web-", i,
+                      ":443\"]}\n");
+      transport_.Node(absl::StrCat("web-", i));
+    }
+    ConfigureText(text);
+  }
+
+  void ConfigureText(const std::string& text) {
+    absl::StatusOr<Config> config = ParseConfig(text, directory_.path() + "/certcast.yaml");
+    ASSERT_THAT(config, IsOk());
+    controller_ = std::make_unique<Controller>(*std::move(config), machine_);
+    ASSERT_THAT(controller_->Init(), IsOk());
+  }
+
+  IssuedCertificate Make(const std::string& name = "www.example.com") { return ca_.Issue({.dns_names = {name}}); }
+
+  absl::StatusOr<v1::ImportResponse> Import(const IssuedCertificate& issued) {
+    v1::ImportRequest request;
+    request.set_certificate(kName);
+    request.set_fullchain_pem(issued.fullchain_pem);
+    request.set_private_key_pem(std::string(issued.key_pem.ExposeSecret()));
+    return controller_->Import(request);
+  }
+
+  absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request = {}) {
+    return controller_->Apply(
+        request, [this](const v1::ApplyEvent::Progress& progress) { texts_.push_back(progress.text()); }, stop_);
+  }
+
+  v1::StatusResponse Status() {
+    absl::StatusOr<v1::StatusResponse> status = controller_->GetStatus({});
+    EXPECT_THAT(status, IsOk());
+    return status.ok() ? *status : v1::StatusResponse();
+  }
+
+  const TestCa ca_ = TestCa::Root().Intermediate();
+  TemporaryDirectory directory_;
+  FakeClock clock_;
+  MemoryStore store_;
+  FakeTransport transport_{clock_};
+  FakeProber prober_;
+  FakeProcessRunner processes_;
+  DeadNetwork network_;
+  Machine machine_;
+  std::unique_ptr<Controller> controller_;
+  std::vector<std::string> texts_;
+  std::atomic<bool> stop_ = false;
+};
+
+TEST_F(ControllerTest, InitTwiceMakesNothingTheSecondTime) {
+  Configure(1);
+  absl::StatusOr<v1::InitResponse> again = controller_->Init();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->made_size(), 0);
+  EXPECT_EQ(again->fleet_ca_sha256().size(), 64u);
+}
+
+TEST_F(ControllerTest, WithoutInitEveryCallSaysSo) {
+  absl::StatusOr<Config> config = ParseConfig(
+      "state: state\nmaster_key: {file: master.key}\ncertificates: []\nnodes: []\n", directory_.path() + "/c.yaml");
+  ASSERT_THAT(config, IsOk());
+  Controller controller(*config, machine_);
+  const absl::Status status = controller.ListNodes({}).status();
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("certcast init")) << status;
+}
+
+TEST_F(ControllerTest, AnImportedCertificateReachesEveryNodeAndASecondApplyDoesNothing) {
+  Configure(3);
+  const IssuedCertificate issued = Make();
+  ASSERT_THAT(Import(issued), IsOk());
+
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(response->certificates(0).leaf_sha256(), issued.certificate.sha256());
+  EXPECT_FALSE(response->certificates(0).issued());
+
+  const v1::StatusResponse status = Status();
+  EXPECT_EQ(status.converged(), 3);
+  EXPECT_EQ(status.total(), 3);
+  EXPECT_EQ(status.certificates(0).rollout_id(), response->rollouts(0).id());
+
+  absl::StatusOr<v1::ApplyResponse> again = Apply();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->rollouts_size(), 0);
+  EXPECT_EQ(transport_.Node("web-1").reloads(), 1);
+}
+
+TEST_F(ControllerTest, AHaltedGenerationStaysWantedAndTheNextApplyTriesItAgain) {
+  Configure(3);
+  const IssuedCertificate first = Make();
+  ASSERT_THAT(Import(first), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  const IssuedCertificate second = Make();
+  ASSERT_THAT(Import(second), IsOk());
+  for (const char* node : {"web-1", "web-2", "web-3"}) {
+    transport_.Node(node).Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_FAILED));
+  }
+
+  absl::StatusOr<v1::ApplyResponse> halted = Apply();
+  ASSERT_THAT(halted, IsOk());
+  ASSERT_EQ(halted->rollouts_size(), 1);
+  EXPECT_EQ(halted->rollouts(0).state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(Status().converged(), 0);
+  EXPECT_EQ(Status().certificates(0).leaf_sha256(), second.certificate.sha256());
+
+  // Each node still has one failure to give to whoever comes first; by the third try all are used up.
+  for (int i = 0; i < 3 && Status().converged() < 3; ++i) ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(Status().converged(), 3);
+  EXPECT_EQ(Status().certificates(0).generation(), 2u);
+}
+
+TEST_F(ControllerTest, AnUnreachableNodeIsPendingWorkForTheNextApply) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  transport_.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "web-2: connection refused"));
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::INCOMPLETE);
+  EXPECT_EQ(Status().converged(), 2);
+
+  transport_.Node("web-2").SetReachable(absl::OkStatus());
+  response = Apply();
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(Status().converged(), 3);
+  EXPECT_EQ(transport_.Node("web-1").reloads(), 1);
+}
+
+TEST_F(ControllerTest, ADryRunSaysTheWavesThatApplyTakesAndTouchesNothing) {
+  Configure(5);
+  ASSERT_THAT(Import(Make()), IsOk());
+  v1::ApplyRequest dry;
+  dry.set_dry_run(true);
+  absl::StatusOr<v1::ApplyResponse> plan = Apply(dry);
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_TRUE(plan->changes_pending());
+  ASSERT_EQ(plan->rollouts_size(), 1);
+  EXPECT_THAT(transport_.NodesThatGot(CommandKind::kInstall), ::testing::IsEmpty());
+
+  absl::StatusOr<v1::ApplyResponse> done = Apply();
+  ASSERT_THAT(done, IsOk());
+  std::map<std::string, int> planned;
+  for (const auto& node : plan->rollouts(0).nodes()) planned[node.name()] = node.wave();
+  for (const auto& node : done->rollouts(0).nodes()) EXPECT_EQ(planned[node.name()], node.wave()) << node.name();
+
+  plan = Apply(dry);
+  ASSERT_THAT(plan, IsOk());
+  EXPECT_FALSE(plan->changes_pending());
+}
+
+TEST_F(ControllerTest, ARolloutThatWasStoppedIsTakenUpByTheNextApply) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  // As with Ctrl-C while the first node is at work.
+  transport_.SetOnCommand([this](const std::string&, const v1::Command& command) {
+    if (testing::KindOf(command) == CommandKind::kInstall) stop_ = true;
+  });
+  EXPECT_THAT(Apply(), HasCode(absl::StatusCode::kCancelled));
+  transport_.SetOnCommand(nullptr);
+  stop_ = false;
+
+  v1::ApplyRequest dry;
+  dry.set_dry_run(true);
+  EXPECT_TRUE(Apply(dry)->changes_pending());
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(Status().converged(), 3);
+  for (const char* node : {"web-1", "web-2", "web-3"}) EXPECT_EQ(transport_.Node(node).reloads(), 1) << node;
+}
+
+TEST_F(ControllerTest, ImportingTheSameCertificateTwiceIsOneGeneration) {
+  Configure(1);
+  const IssuedCertificate issued = Make();
+  EXPECT_TRUE(Import(issued)->certificates(0).issued());
+  absl::StatusOr<v1::ImportResponse> again = Import(issued);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_FALSE(again->certificates(0).issued());
+  EXPECT_EQ(again->certificates(0).generation(), 1u);
+}
+
+TEST_F(ControllerTest, AWrongImportIsRefusedWithItsReasonAndLeavesNothing) {
+  Configure(1);
+  IssuedCertificate mixed = Make();
+  mixed.key_pem = Make().key_pem.Clone();
+  EXPECT_THAT(Import(mixed), HasReason(Reason::KEY_MISMATCH));
+  EXPECT_THAT(Import(Make("mail.example.com")), HasReason(Reason::CERTIFICATE_UNEXPECTED));
+  EXPECT_THAT(Import(ca_.Issue({.dns_names = {"www.example.com"},
+                                .not_before = clock_.Now() - absl::Hours(48),
+                                .not_after = clock_.Now() - absl::Hours(24)})),
+              HasReason(Reason::EXPIRED));
+  IssuedCertificate alone = Make();
+  alone.fullchain_pem = alone.certificate.ToPem();
+  EXPECT_THAT(Import(alone), HasReason(Reason::CHAIN_INVALID));
+  v1::ListCertificatesRequest request;
+  EXPECT_EQ(controller_->ListCertificates(request)->certificates(0).generations_size(), 0);
+}
+
+TEST_F(ControllerTest, TheStoreHoldsNoPrivateKeyInTheClear) {
+  Configure(1);
+  const IssuedCertificate issued = Make();
+  ASSERT_THAT(Import(issued), IsOk());
+  const std::string key = std::string(issued.key_pem.ExposeSecret());
+  // The base64 body's second line is all key.
+  const std::string line = key.substr(key.find('\n') + 1, 48);
+  const absl::StatusOr<std::vector<StoredRecord>> records = store_.List("");
+  ASSERT_THAT(records, IsOk());
+  for (const StoredRecord& record : *records) {
+    EXPECT_EQ(record.value.find(line), std::string::npos) << record.key;
+    EXPECT_EQ(record.value.find("PRIVATE KEY"), std::string::npos) << record.key;
+  }
+}
+
+TEST_F(ControllerTest, AnUnknownNameIsWrongInputAndTheKnownOnesAreNamed) {
+  Configure(1);
+  v1::ApplyRequest request;
+  request.add_certificates("wildcrad");
+  const absl::Status status = Apply(request).status();
+  EXPECT_THAT(status, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("ev"));
+}
+
+TEST_F(ControllerTest, ASecondControllerIsToldWhoHoldsTheStore) {
+  Configure(1);
+  absl::StatusOr<std::unique_ptr<Lease>> lease = store_.TakeLease("apply");
+  ASSERT_THAT(lease, IsOk());
+  const absl::Status status = Apply().status();
+  EXPECT_THAT(status, HasCode(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("apply"));
+  // Those that only look go on working.
+  EXPECT_THAT(controller_->GetStatus({}), IsOk());
+}
+
+TEST_F(ControllerTest, ACertificateThatCantBeObtainedLeavesTheOthersTheirRollout) {
+  Configure(1,
+            "accounts:\n"
+            "  - {name: ca, directory: \"https://127.0.0.1:1/dir\", contact: [\"mailto:a@example.com\"],"
+            " terms_of_service_agreed: true}\n");
+  const std::string text =
+      "state: state\nmaster_key: {file: master.key}\n"
+      "accounts:\n"
+      "  - {name: ca, directory: \"https://127.0.0.1:1/dir\", contact: [\"mailto:a@example.com\"],"
+      " terms_of_service_agreed: true}\n"
+      "certificates:\n"
+      "  - {name: ev, domains: [www.example.com], nodes: all}\n"
+      "  - {name: wildcard, account: ca, domains: [\"*.example.com\"], nodes: all,\n"
+      "     challenge: {type: dns-01, solver: exec, exec: {command: [/bin/true]}}}\n"
+      "nodes:\n"
+      "  - {name: web-1, address: \"grpc://127.0.0.1:7001\"}\n";
+  ConfigureText(text);
+  ASSERT_THAT(Import(Make()), IsOk());
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->certificates_size(), 2);
+  EXPECT_FALSE(response->certificates(0).has_failure());
+  EXPECT_EQ(response->certificates(1).failure().reason(), Reason::NO_ROUTE);
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+}
+
+TEST_F(ControllerTest, VerifySeesWhatAStrangerIsServed) {
+  Configure(2);
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  transport_.Node("web-2").SetServedToController(kName, std::string(64, 'a'));
+  absl::StatusOr<v1::VerifyResponse> response = controller_->Verify({});
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->endpoints_size(), 2);
+  EXPECT_TRUE(response->endpoints(0).ok());
+  EXPECT_EQ(response->endpoints(0).server_name(), "www.example.com");
+  EXPECT_FALSE(response->endpoints(1).ok());
+  EXPECT_EQ(response->endpoints(1).served_sha256(), std::string(64, 'a'));
+}
+
+TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {
+  Configure(1);
+  absl::StatusOr<PrivateKey> key = PrivateKey::Generate(KeyType::kEcdsaP256);
+  ASSERT_THAT(key, IsOk());
+  v1::SignNodeRequest request;
+  request.set_name("web-1");
+  request.set_csr_pem(CsrDerToPem(*MakeCsr(*key, {"web-9.node.certcast"})));
+  absl::StatusOr<v1::SignNodeResponse> signed_node = controller_->SignNode(request);
+  ASSERT_THAT(signed_node, IsOk());
+  absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});
+  ASSERT_THAT(nodes, IsOk());
+  EXPECT_TRUE(nodes->nodes(0).enrolled());
+
+  request.set_name("web-9");
+  EXPECT_THAT(controller_->SignNode(request), HasCode(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(ControllerTest, DoctorNamesTheProblemAndWhatToDo) {
+  Configure(2);
+  transport_.Node("web-2").SetReachable(Fail(Reason::AUTH_FAILED, "web-2 refused the controller's certificate"));
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::map<std::string, v1::DoctorResponse::Check> checks;
+  for (const auto& check : response->checks()) {
+    auto& worst = checks[check.name()];
+    if (check.result() > worst.result()) worst = check;
+  }
+  EXPECT_EQ(checks["configuration"].result(), v1::DoctorResponse::Check::OK);
+  EXPECT_EQ(checks["state"].result(), v1::DoctorResponse::Check::OK);
+  EXPECT_EQ(checks["node web-2"].result(), v1::DoctorResponse::Check::PROBLEM);
+  EXPECT_THAT(checks["node web-2"].detail(), HasSubstr("AUTH_FAILED"));
+  EXPECT_THAT(checks["node web-2"].hint(), HasSubstr("certcast-node"));
+}
+
+}  // namespace
+}  // namespace certcast::controller

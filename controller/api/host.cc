@@ -1,0 +1,183 @@
+#include "controller/api/host.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "certcast/v1/api.grpc.pb.h"
+#include "common/status/status.h"
+
+namespace certcast::controller {
+namespace {
+
+// The Failure travels in the details.
+grpc::Status ToGrpc(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
+                      FailureOf(status).SerializeAsString());
+}
+
+// A call that only answers.
+template <typename Response>
+grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
+  if (result.ok()) *response = *std::move(result);
+  return ToGrpc(result.status());
+}
+
+// A call that reports progress while a thread of its own works on it. Deletes itself once gRPC is done with it.
+template <typename Event, typename Response>
+class WorkStream : public grpc::ServerWriteReactor<Event> {
+ public:
+  using Work = std::function<absl::StatusOr<Response>(const OnProgress&, const std::atomic<bool>& stop)>;
+
+  explicit WorkStream(Work work) : work_(std::move(work)), thread_([this] { Run(); }) {}
+
+  void OnCancel() override { stop_ = true; }
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    // Nobody listens any more; the work itself is told by OnCancel.
+    if (!ok) events_.clear();
+    WriteNext();
+  }
+  void OnDone() override {
+    thread_.join();
+    delete this;
+  }
+
+ private:
+  void Run() {
+    absl::StatusOr<Response> result = work_(
+        [this](const v1::ApplyEvent::Progress& progress) {
+          Event event;
+          *event.mutable_progress() = progress;
+          Enqueue(std::move(event));
+        },
+        stop_);
+    if (result.ok()) {
+      Event event;
+      *event.mutable_response() = *std::move(result);
+      Enqueue(std::move(event));
+    }
+    absl::MutexLock lock(&mutex_);
+    status_ = ToGrpc(result.status());
+    finished_ = true;
+    WriteNext();
+  }
+
+  void Enqueue(Event event) {
+    absl::MutexLock lock(&mutex_);
+    events_.push_back(std::move(event));
+    WriteNext();
+  }
+
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_) return;
+    if (!events_.empty()) {
+      current_ = std::move(events_.front());
+      events_.pop_front();
+      writing_ = true;
+      this->StartWrite(&current_);
+    } else if (finished_) {
+      finished_ = false;
+      this->Finish(status_);
+    }
+  }
+
+  const Work work_;
+  std::atomic<bool> stop_ = false;
+  absl::Mutex mutex_;
+  std::deque<Event> events_ ABSL_GUARDED_BY(mutex_);
+  Event current_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+using Plain = v1::Controller::Service;
+using Service = v1::Controller::WithCallbackMethod_Apply<v1::Controller::WithCallbackMethod_Issue<Plain>>;
+
+class ControllerService : public Service {
+ public:
+  explicit ControllerService(Controller& controller) : controller_(controller) {}
+
+  grpc::Status Init(grpc::ServerContext*, const v1::InitRequest*, v1::InitResponse* response) override {
+    return Answer(controller_.Init(), response);
+  }
+  grpc::ServerWriteReactor<v1::ApplyEvent>* Apply(grpc::CallbackServerContext*,
+                                                  const v1::ApplyRequest* request) override {
+    return new WorkStream<v1::ApplyEvent, v1::ApplyResponse>(
+        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+          return controller_.Apply(request, on_progress, stop);
+        });
+  }
+  grpc::ServerWriteReactor<v1::IssueEvent>* Issue(grpc::CallbackServerContext*,
+                                                  const v1::IssueRequest* request) override {
+    return new WorkStream<v1::IssueEvent, v1::IssueResponse>(
+        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>&) {
+          return controller_.Issue(request, on_progress);
+        });
+  }
+  grpc::Status Import(grpc::ServerContext*, const v1::ImportRequest* request, v1::ImportResponse* response) override {
+    return Answer(controller_.Import(*request), response);
+  }
+  grpc::Status GetStatus(grpc::ServerContext*, const v1::StatusRequest* request,
+                         v1::StatusResponse* response) override {
+    return Answer(controller_.GetStatus(*request), response);
+  }
+  grpc::Status Verify(grpc::ServerContext*, const v1::VerifyRequest* request, v1::VerifyResponse* response) override {
+    return Answer(controller_.Verify(*request), response);
+  }
+  grpc::Status ListCertificates(grpc::ServerContext*, const v1::ListCertificatesRequest* request,
+                                v1::ListCertificatesResponse* response) override {
+    return Answer(controller_.ListCertificates(*request), response);
+  }
+  grpc::Status ListNodes(grpc::ServerContext*, const v1::ListNodesRequest* request,
+                         v1::ListNodesResponse* response) override {
+    return Answer(controller_.ListNodes(*request), response);
+  }
+  grpc::Status SignNode(grpc::ServerContext*, const v1::SignNodeRequest* request,
+                        v1::SignNodeResponse* response) override {
+    return Answer(controller_.SignNode(*request), response);
+  }
+  grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
+    return Answer(controller_.Doctor(), response);
+  }
+
+ private:
+  Controller& controller_;
+};
+
+}  // namespace
+
+struct ControllerHost::Server {
+  explicit Server(Controller& controller) : service(controller) {}
+  ControllerService service;
+  std::unique_ptr<grpc::Server> server;
+};
+
+ControllerHost::ControllerHost(Controller& controller) : server_(std::make_unique<Server>(controller)) {
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&server_->service);
+  // A response holds a row a node.
+  builder.SetMaxSendMessageSize(-1);
+  server_->server = builder.BuildAndStart();
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  channel_ = server_->server->InProcessChannel(arguments);
+}
+
+ControllerHost::~ControllerHost() {
+  channel_.reset();
+  server_->server->Shutdown();
+  server_->server->Wait();
+}
+
+}  // namespace certcast::controller

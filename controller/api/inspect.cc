@@ -1,0 +1,161 @@
+// Calls that look and change nothing: status, verify, certificates, nodes.
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
+#include "common/status/status.h"
+#include "controller/api/controller.h"
+#include "controller/api/session.h"
+#include "controller/rollout/record.h"
+#include "controller/rollout/verify.h"
+#include "controller/schedule/renewal.h"
+#include "controller/store/records.h"
+
+namespace certcast::controller {
+namespace {
+
+std::vector<std::string> Names(const std::string& one_or_all) {
+  return one_or_all.empty() ? std::vector<std::string>() : std::vector<std::string>{one_or_all};
+}
+
+using ShownGeneration = v1::ListCertificatesResponse::Generation;
+
+ShownGeneration ShowGeneration(const state::v1::Generation& generation, bool wanted, absl::Time now) {
+  ShownGeneration shown;
+  shown.set_generation(generation.generation());
+  shown.set_leaf_sha256(generation.leaf_sha256());
+  *shown.mutable_not_before() = generation.not_before();
+  *shown.mutable_not_after() = generation.not_after();
+  *shown.mutable_dns_names() = generation.dns_names();
+  shown.set_issuer(generation.issuer());
+  shown.set_source(generation.account().empty() ? "import" : absl::StrCat("acme ", generation.account()));
+  if (generation.has_revoked_at()) {
+    shown.set_state(ShownGeneration::REVOKED);
+  } else if (FromTimestamp(generation.not_after()) <= now) {
+    shown.set_state(ShownGeneration::EXPIRED);
+  } else {
+    shown.set_state(wanted ? ShownGeneration::WANTED : ShownGeneration::SUPERSEDED);
+  }
+  return shown;
+}
+
+// Unset where it is never renewed by itself, or never was issued.
+template <typename Message>
+void SetRenewAt(Message& message, absl::Time renew_at) {
+  if (renew_at == absl::InfiniteFuture() || renew_at == absl::InfinitePast()) return;
+  *message.mutable_renew_at() = ToTimestamp(renew_at);
+}
+
+}  // namespace
+
+absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest& request) {
+  ASSIGN_OR_RETURN(auto selected, SelectCertificates(config_, Names(request.certificate())));
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
+  ASSIGN_OR_RETURN(FleetView view, ViewFleet(config_, machine_, session, std::move(selected)));
+  v1::StatusResponse response;
+  for (size_t i = 0; i < view.certificates.size(); ++i) {
+    v1::StatusResponse::Certificate& shown = *response.add_certificates();
+    shown.set_name(view.certificates[i]->name);
+    const std::optional<state::v1::Generation>& generation = view.generations[i];
+    if (generation.has_value()) {
+      shown.set_generation(generation->generation());
+      shown.set_leaf_sha256(generation->leaf_sha256());
+      *shown.mutable_not_after() = generation->not_after();
+      SetRenewAt(shown,
+                 DecideRenewal(*view.certificates[i], &*generation, machine_.clock->Now(), /*force=*/false).renew_at);
+    }
+    for (const v1::StatusResponse::Node* row : RowsOf(view, shown.name())) {
+      shown.set_total(shown.total() + 1);
+      shown.set_converged(shown.converged() + (row->state() == v1::StatusResponse::Node::CONVERGED));
+    }
+    if (view.rollouts[i].has_value()) {
+      shown.set_rollout_id(view.rollouts[i]->id());
+      shown.set_rollout_state(view.rollouts[i]->state());
+    }
+  }
+  for (v1::StatusResponse::Node& row : view.status.rows) *response.add_nodes() = std::move(row);
+  response.set_total(response.nodes_size());
+  response.set_converged(view.status.converged);
+  return response;
+}
+
+absl::StatusOr<v1::VerifyResponse> Controller::Verify(const v1::VerifyRequest& request) {
+  ASSIGN_OR_RETURN(auto selected, SelectCertificates(config_, Names(request.certificate())));
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
+  std::vector<ExpectedEndpoint> endpoints;
+  for (const CertificateConfig* certificate : selected) {
+    ASSIGN_OR_RETURN(auto generation, GenerationRecords(*session.store).Wanted(certificate->name));
+    const std::string expected = generation.has_value() ? generation->leaf_sha256() : "";
+    for (const NodeConfig* node : config_.NodesOf(*certificate)) {
+      for (ExpectedEndpoint& endpoint :
+           EndpointsOf(*node, certificate->name, certificate->DefaultServerName(), expected)) {
+        endpoints.push_back(std::move(endpoint));
+      }
+    }
+  }
+  v1::VerifyResponse response;
+  for (v1::VerifyResponse::Endpoint& endpoint : VerifyEndpoints(endpoints, *machine_.prober, *machine_.clock, {})) {
+    *response.add_endpoints() = std::move(endpoint);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListCertificatesResponse> Controller::ListCertificates(const v1::ListCertificatesRequest& request) {
+  ASSIGN_OR_RETURN(auto selected, SelectCertificates(config_, Names(request.certificate())));
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
+  const absl::Time now = machine_.clock->Now();
+  v1::ListCertificatesResponse response;
+  for (const CertificateConfig* certificate : selected) {
+    ASSIGN_OR_RETURN(std::vector<state::v1::Generation> generations,
+                     GenerationRecords(*session.store).List(certificate->name));
+    v1::ListCertificatesResponse::Certificate& shown = *response.add_certificates();
+    shown.set_name(certificate->name);
+    const state::v1::Generation* latest = generations.empty() ? nullptr : &generations.back();
+    if (latest != nullptr) {
+      shown.set_generation(latest->generation());
+      shown.set_leaf_sha256(latest->leaf_sha256());
+      *shown.mutable_not_after() = latest->not_after();
+    }
+    const RenewalDecision decision = DecideRenewal(*certificate, latest, now, /*force=*/false);
+    SetRenewAt(shown, decision.renew_at);
+    shown.set_renew_reason(decision.reason);
+    for (const state::v1::Generation& generation : generations) {
+      *shown.add_generations() = ShowGeneration(generation, &generation == latest, now);
+    }
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListNodesResponse> Controller::ListNodes(const v1::ListNodesRequest& request) {
+  if (!request.name().empty() && config_.FindNode(request.name()) == nullptr) {
+    return FailInput(absl::StrCat("there is no node ", request.name(), " in ", config_.path));
+  }
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
+  ASSIGN_OR_RETURN(std::vector<state::v1::Node> records, NodeRecords(*session.store).List());
+  std::map<std::string, const state::v1::Node*> by_name;
+  for (const state::v1::Node& record : records) by_name[record.name()] = &record;
+  std::map<std::string, std::vector<std::string>> certificates;
+  for (const CertificateConfig& certificate : config_.certificates) {
+    for (const NodeConfig* node : config_.NodesOf(certificate)) certificates[node->name].push_back(certificate.name);
+  }
+  v1::ListNodesResponse response;
+  for (const NodeConfig& node : config_.nodes) {
+    if (!request.name().empty() && node.name != request.name()) continue;
+    v1::ListNodesResponse::Node& shown = *response.add_nodes();
+    shown.set_name(node.name);
+    shown.set_address(absl::StrCat("grpc://", node.address));
+    shown.mutable_labels()->insert(node.labels.begin(), node.labels.end());
+    for (const std::string& certificate : certificates[node.name]) shown.add_certificates(certificate);
+    const auto record = by_name.find(node.name);
+    if (record == by_name.end()) continue;
+    shown.set_enrolled(record->second->has_identity_not_after());
+    *shown.mutable_identity_not_after() = record->second->identity_not_after();
+    if (record->second->has_last_seen()) *shown.mutable_last_seen() = record->second->last_seen();
+  }
+  return response;
+}
+
+}  // namespace certcast::controller

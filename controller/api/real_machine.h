@@ -1,0 +1,25 @@
+// The machine that certcast runs on.
+#ifndef CERTCAST_CONTROLLER_API_REAL_MACHINE_H_
+#define CERTCAST_CONTROLLER_API_REAL_MACHINE_H_
+
+#include <memory>
+
+#include "controller/api/machine.h"
+
+namespace certcast::controller {
+
+// Owns what its Machine points to.
+class RealMachine {
+ public:
+  RealMachine();
+  const Machine& get() const { return machine_; }
+
+ private:
+  std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<DnsClient> dns_;
+  Machine machine_;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_API_REAL_MACHINE_H_

@@ -1,0 +1,169 @@
+#include "controller/api/roll_out.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/manifest/manifest.h"
+#include "common/status/status.h"
+#include "common/x509/certificate.h"
+#include "controller/api/obtain.h"
+#include "controller/keyring/purposes.h"
+#include "controller/rollout/executor.h"
+#include "controller/rollout/record.h"
+#include "controller/rollout/rollout_log.h"
+#include "controller/store/records.h"
+#include "controller/store/rollout_records.h"
+
+namespace certcast::controller {
+namespace {
+
+// The store as the executor's log.
+class StoredRolloutLog : public RolloutLog {
+ public:
+  StoredRolloutLog(Store& store, std::string id, uint64_t epoch) : records_(store), id_(std::move(id)), epoch_(epoch) {}
+
+  absl::Status Save(const state::v1::Rollout* head, const std::map<size_t, state::v1::Rollout::Node>& nodes) override {
+    std::vector<state::v1::Rollout::Node> changed;
+    changed.reserve(nodes.size());
+    for (const auto& [index, node] : nodes) changed.push_back(node);
+    if (head == nullptr) return records_.PutNodes(id_, changed, epoch_);
+    return records_.PutHeadAndNodes(*head, changed, epoch_);
+  }
+
+ private:
+  RolloutRecords records_;
+  const std::string id_;
+  const uint64_t epoch_;
+};
+
+// Signs the generation's bundle; the private key is open only in here.
+absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const std::string& certificate,
+                                    uint64_t number) {
+  ASSIGN_OR_RETURN(auto generation, GenerationRecords(*session.store).Get(certificate, number));
+  if (!generation.has_value()) {
+    return Fail(Reason::STORAGE_FAILED,
+                absl::StrCat("generation ", number, " of ", certificate, " is not in the store"));
+  }
+  ASSIGN_OR_RETURN(Secret key,
+                   session.keyring->Open(GenerationKeyPurpose(certificate, number), generation->private_key()));
+  BundleInput input;
+  input.fleet_id = session.keyring->fleet_id();
+  input.certificate = certificate;
+  input.generation = number;
+  input.fullchain_pem = generation->fullchain_pem();
+  input.private_key_pem = &key;
+  input.signed_at = clock.Now();
+  return MakeBundle(input, session.keyring->manifest_key());
+}
+
+}  // namespace
+
+std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
+  std::map<std::string, bool> settled;
+  for (const v1::StatusResponse::Node* row : RowsOf(view, certificate.name)) {
+    settled[row->name()] = row->state() == v1::StatusResponse::Node::CONVERGED;
+  }
+  std::vector<FleetMember> fleet;
+  for (const NodeConfig* node : config.NodesOf(certificate)) {
+    fleet.push_back({node->name, node->labels, settled[node->name]});
+  }
+  return fleet;
+}
+
+bool AllSettled(const std::vector<FleetMember>& fleet) {
+  return std::all_of(fleet.begin(), fleet.end(), [](const FleetMember& member) { return member.settled; });
+}
+
+uint64_t SeedOf(const std::string& certificate, uint64_t generation) {
+  return std::stoull(Sha256Hex(absl::StrCat(certificate, "/", generation)).substr(0, 16), nullptr, 16);
+}
+
+absl::StatusOr<RolloutRunner> RolloutRunner::Make(const Config& config, const Machine& machine, Session& session,
+                                                  const OnProgress& on_progress, const std::atomic<bool>& stop) {
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
+                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
+  return RolloutRunner(config, machine, session, on_progress, stop, std::move(transport));
+}
+
+absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const CertificateConfig& certificate) {
+  RolloutRecords records(*session_->store);
+  ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> heads, records.Unfinished());
+  std::vector<v1::Rollout> resumed;
+  for (auto head = heads.rbegin(); head != heads.rend(); ++head) {
+    if (head->certificate() != certificate.name) continue;
+    ASSIGN_OR_RETURN(std::optional<state::v1::Rollout> rollout, records.Get(head->id()));
+    if (!rollout.has_value()) continue;
+    v1::ApplyEvent::Progress progress;
+    progress.set_phase(v1::ApplyEvent::Progress::NOTE);
+    progress.set_certificate(certificate.name);
+    progress.set_rollout_id(rollout->id());
+    progress.set_text(absl::StrCat("going on with rollout ", rollout->id(), ", which was left unfinished"));
+    (*on_progress_)(progress);
+    ASSIGN_OR_RETURN(v1::Rollout shown, Execute(certificate, *std::move(rollout)));
+    resumed.push_back(std::move(shown));
+    if (*stop_) break;
+  }
+  return resumed;
+}
+
+absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certificate,
+                                               const state::v1::Generation& generation,
+                                               const std::vector<FleetMember>& fleet) {
+  const RolloutSubject subject{certificate.name, generation.generation(), generation.leaf_sha256()};
+  state::v1::Rollout rollout = MakeRollout(subject, fleet, certificate.rollout,
+                                           SeedOf(certificate.name, generation.generation()), machine_->clock->Now());
+  ASSIGN_OR_RETURN(const std::string id, RolloutRecords(*session_->store).Create(rollout, session_->epoch()));
+  rollout.set_id(id);
+  return Execute(certificate, std::move(rollout));
+}
+
+absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate, state::v1::Rollout rollout) {
+  StoredRolloutLog log(*session_->store, rollout.id(), session_->epoch());
+  RolloutInputs inputs;
+  inputs.bundle = [this, name = certificate.name, number = rollout.generation()] {
+    return BundleOf(*session_, *machine_->clock, name, number);
+  };
+  inputs.find_node = [this](absl::string_view name) { return config_->FindNode(name); };
+  inputs.default_server_name = certificate.DefaultServerName();
+  inputs.epoch = session_->epoch();
+  const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
+  ASSIGN_OR_RETURN(state::v1::Rollout ended,
+                   ExecuteRollout(std::move(rollout), inputs, environment, *on_progress_, *stop_));
+  return ShowRollout(ended);
+}
+
+absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine& machine,
+                                            const std::vector<const CertificateConfig*>& selected, bool force) {
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config, machine));
+  ASSIGN_OR_RETURN(FleetView view, ViewFleet(config, machine, session, selected));
+  ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> unfinished, RolloutRecords(*session.store).Unfinished());
+  v1::ApplyResponse response;
+  for (const CertificateConfig* certificate : selected) {
+    ASSIGN_OR_RETURN(Obtained obtained, DecideOnly(machine, session, *certificate, force));
+    std::vector<FleetMember> fleet = MembersOf(config, *certificate, view);
+    RolloutSubject subject{certificate->name, obtained.shown.generation(), obtained.shown.leaf_sha256()};
+    if (obtained.shown.issued()) {
+      // A new generation: nobody has it.
+      for (FleetMember& member : fleet) member.settled = false;
+      ASSIGN_OR_RETURN(subject.generation, GenerationRecords(*session.store).NextNumber(certificate->name));
+      subject.leaf_sha256.clear();
+    }
+    *response.add_certificates() = obtained.shown;
+    const bool left = std::any_of(unfinished.begin(), unfinished.end(), [&](const state::v1::Rollout& rollout) {
+      return rollout.certificate() == certificate->name;
+    });
+    if (obtained.shown.issued() || left) response.set_changes_pending(true);
+    if (subject.generation == 0 || AllSettled(fleet)) continue;
+    response.set_changes_pending(true);
+    *response.add_rollouts() = ShowRollout(MakeRollout(
+        subject, fleet, certificate->rollout, SeedOf(certificate->name, subject.generation), machine.clock->Now()));
+  }
+  return response;
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,66 @@
+// From a generation and what the fleet has to a rollout, and through it.
+#ifndef CERTCAST_CONTROLLER_API_ROLL_OUT_H_
+#define CERTCAST_CONTROLLER_API_ROLL_OUT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "certcast/state/v1/store.pb.h"
+#include "certcast/v1/api.pb.h"
+#include "controller/api/controller.h"
+#include "controller/api/session.h"
+#include "controller/config/config.h"
+#include "controller/rollout/planner.h"
+#include "controller/transport/link.h"
+
+namespace certcast::controller {
+
+// The certificate's nodes as the planner wants them; those that serve the wanted generation are settled.
+std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view);
+bool AllSettled(const std::vector<FleetMember>& fleet);
+
+// Which nodes come first: drawn from certificate and generation, so that --dry-run shows the order that apply takes,
+// and each generation has other canaries.
+uint64_t SeedOf(const std::string& certificate, uint64_t generation);
+
+// Carries rollouts out. What it was made of must outlive it.
+class RolloutRunner {
+ public:
+  static absl::StatusOr<RolloutRunner> Make(const Config& config, const Machine& machine, Session& session,
+                                            const OnProgress& on_progress, const std::atomic<bool>& stop);
+
+  // Rollouts of this certificate that an earlier controller left unfinished, oldest first.
+  absl::StatusOr<std::vector<v1::Rollout>> ResumeUnfinished(const CertificateConfig& certificate);
+  absl::StatusOr<v1::Rollout> Run(const CertificateConfig& certificate, const state::v1::Generation& generation,
+                                  const std::vector<FleetMember>& fleet);
+
+ private:
+  RolloutRunner(const Config& config, const Machine& machine, Session& session, const OnProgress& on_progress,
+                const std::atomic<bool>& stop, std::unique_ptr<Transport> transport)
+      : config_(&config),
+        machine_(&machine),
+        session_(&session),
+        on_progress_(&on_progress),
+        stop_(&stop),
+        transport_(std::move(transport)) {}
+
+  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, state::v1::Rollout rollout);
+
+  const Config* config_;
+  const Machine* machine_;
+  Session* session_;
+  const OnProgress* on_progress_;
+  const std::atomic<bool>* stop_;
+  std::unique_ptr<Transport> transport_;
+};
+
+// What Apply would do, without doing it.
+absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine& machine,
+                                            const std::vector<const CertificateConfig*>& selected, bool force);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_API_ROLL_OUT_H_

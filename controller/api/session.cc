@@ -1,0 +1,123 @@
+#include "controller/api/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/clock/timestamp.h"
+#include "common/status/status.h"
+#include "controller/store/records.h"
+#include "controller/store/rollout_records.h"
+
+namespace certcast::controller {
+
+absl::StatusOr<Session> OpenToRead(const Config& config, const Machine& machine) {
+  Session session;
+  ASSIGN_OR_RETURN(session.store, machine.open_store(config.state, /*make=*/false));
+  ASSIGN_OR_RETURN(session.keyring,
+                   Keyring::Open(config.master_key, {session.store.get(), machine.files, machine.clock}));
+  return session;
+}
+
+absl::StatusOr<Session> OpenToChange(const Config& config, const Machine& machine, absl::string_view verb) {
+  ASSIGN_OR_RETURN(Session session, OpenToRead(config, machine));
+  ASSIGN_OR_RETURN(session.lease, session.store->TakeLease(verb));
+  return session;
+}
+
+absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const Config& config,
+                                                                         const std::vector<std::string>& names) {
+  std::vector<const CertificateConfig*> selected;
+  if (names.empty()) {
+    for (const CertificateConfig& certificate : config.certificates) selected.push_back(&certificate);
+    return selected;
+  }
+  for (const std::string& name : names) {
+    const CertificateConfig* certificate = config.FindCertificate(name);
+    if (certificate == nullptr) {
+      return FailInput(absl::StrCat("there is no certificate ", name, " in ", config.path),
+                       absl::StrCat("it has: ", absl::StrJoin(config.certificates, ", ",
+                                                              [](std::string* out, const CertificateConfig& known) {
+                                                                absl::StrAppend(out, known.name);
+                                                              })));
+    }
+    if (std::find(selected.begin(), selected.end(), certificate) == selected.end()) selected.push_back(certificate);
+  }
+  return selected;
+}
+
+namespace {
+
+// Keeps what nodes answered. That it can't be kept does not make the answer wrong, but whoever asked should know.
+absl::Status SaveSeen(Session& session, const std::vector<SeenNode>& seen) {
+  std::map<std::string, const SeenNode*> by_name;
+  std::vector<std::string> names;
+  for (const SeenNode& node : seen) {
+    by_name[node.name] = &node;
+    names.push_back(node.name);
+  }
+  if (names.empty()) return absl::OkStatus();
+  return NodeRecords(*session.store).Update(names, session.epoch(), [&](state::v1::Node& record) {
+    const SeenNode& node = *by_name.at(record.name());
+    *record.mutable_last_seen() = ToTimestamp(node.at);
+    *record.mutable_inventory() = node.inventory;
+  });
+}
+
+absl::StatusOr<std::optional<state::v1::Rollout>> LatestRollout(Store& store, const std::string& certificate) {
+  RolloutRecords records(store);
+  ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> heads, records.List(certificate));
+  if (heads.empty()) return std::optional<state::v1::Rollout>();
+  return records.Get(heads.front().id());
+}
+
+}  // namespace
+
+absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine, Session& session,
+                                    std::vector<const CertificateConfig*> certificates) {
+  FleetView view;
+  view.certificates = std::move(certificates);
+  std::vector<WantedCertificate> wanted;
+  for (const CertificateConfig* certificate : view.certificates) {
+    ASSIGN_OR_RETURN(auto generation, GenerationRecords(*session.store).Wanted(certificate->name));
+    ASSIGN_OR_RETURN(auto rollout, LatestRollout(*session.store, certificate->name));
+    view.generations.push_back(std::move(generation));
+    view.rollouts.push_back(std::move(rollout));
+  }
+  for (size_t i = 0; i < view.certificates.size(); ++i) {
+    WantedCertificate entry;
+    entry.name = view.certificates[i]->name;
+    if (view.generations[i].has_value()) {
+      entry.generation = view.generations[i]->generation();
+      entry.leaf_sha256 = view.generations[i]->leaf_sha256();
+    }
+    entry.nodes = config.NodesOf(*view.certificates[i]);
+    if (view.rollouts[i].has_value()) entry.latest_rollout = &*view.rollouts[i];
+    wanted.push_back(std::move(entry));
+  }
+
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
+                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
+  FleetStatusOptions options;
+  options.epoch = session.epoch();
+  ASSIGN_OR_RETURN(std::vector<state::v1::Node> records, NodeRecords(*session.store).List());
+  for (const state::v1::Node& record : records) {
+    if (record.has_last_seen()) options.last_seen[record.name()] = FromTimestamp(record.last_seen());
+  }
+  view.status = AskFleet(wanted, *transport, *machine.clock, options);
+  RETURN_IF_ERROR(SaveSeen(session, view.status.seen));
+  return view;
+}
+
+std::vector<const v1::StatusResponse::Node*> RowsOf(const FleetView& view, absl::string_view certificate) {
+  std::vector<const v1::StatusResponse::Node*> rows;
+  for (const v1::StatusResponse::Node& row : view.status.rows) {
+    if (row.certificate() == certificate) rows.push_back(&row);
+  }
+  return rows;
+}
+
+}  // namespace certcast::controller

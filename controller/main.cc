@@ -1,0 +1,110 @@
+// certcast: reads the command line and the configuration, hosts the controller in this process, and lets the verb speak
+// to it through its API.
+#include <grpcpp/channel.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/secret/secret.h"
+#include "common/version/version.h"
+#include "controller/api/controller.h"
+#include "controller/api/host.h"
+#include "controller/api/real_machine.h"
+#include "controller/cli/interrupt.h"
+#include "controller/cli/session.h"
+#include "controller/cli/verbs.h"
+#include "controller/config/config.h"
+#include "controller/transport/grpc_transport.h"
+
+namespace certcast::controller {
+namespace {
+
+std::string ConfigPath(const cli::GlobalOptions& options) {
+  if (!options.config.empty()) return options.config;
+  const char* from_environment = std::getenv("CERTCAST_CONFIG");
+  return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/certcast/certcast.yaml";
+}
+
+// A terminal that can redraw a line. NO_COLOR asks for plain text, and so does TERM=dumb.
+bool IsTerminal(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  return isatty(fd) == 1 && (no_color == nullptr || *no_color == '\0') && term != nullptr &&
+         std::string(term) != "dumb";
+}
+
+int Columns(int fd) {
+  winsize size = {};
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Interrupt& interrupt) {
+  absl::StatusOr<Config> config = ReadConfig(ConfigPath(options));
+  if (!config.ok()) return cli::ReportError(std::cerr, config.status());
+  RealMachine machine;
+  Controller controller(*std::move(config), machine.get());
+  ControllerHost host(controller);
+  auto stub = v1::Controller::NewStub(host.channel());
+  cli::Session session{
+      options, interrupt, *stub, std::cout, std::cerr, IsTerminal(STDERR_FILENO), Columns(STDERR_FILENO)};
+  const int code = verb(session);
+  std::cout.flush();
+  if (!std::cout) {
+    std::cerr << "certcast: could not write the result to standard output\n";
+    return cli::kFailed;
+  }
+  return code;
+}
+
+int Main(int argc, char** argv) {
+  umask(077);
+  if (absl::Status hardened = HardenProcess(); !hardened.ok()) return cli::ReportError(std::cerr, hardened);
+  SilenceGrpcLog();
+  cli::Interrupt interrupt;
+
+  CLI::App app("One certificate, every server, proven serving.", "certcast");
+  cli::GlobalOptions options;
+  app.add_option("--config", options.config, "The configuration [$CERTCAST_CONFIG, /etc/certcast/certcast.yaml]");
+  app.add_option("-o,--output", options.output, "table for people, json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.set_version_flag("--version", std::string("certcast ") + kVersion);
+  app.require_subcommand(1);
+  // So that `certcast status -o json` works as well as `certcast -o json status`.
+  app.fallthrough();
+  app.footer(
+      "`certcast VERB --help` says more of each. Results go to standard output, progress and errors to standard "
+      "error.");
+  cli::Verb chosen;
+  cli::AddInit(app, chosen);
+  cli::AddApply(app, chosen);
+  cli::AddStatus(app, chosen);
+  cli::AddVerify(app, chosen);
+  cli::AddIssue(app, chosen);
+  cli::AddImport(app, chosen);
+  cli::AddCertificates(app, chosen);
+  cli::AddNodes(app, chosen);
+  cli::AddDoctor(app, chosen);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    app.exit(error);
+    return cli::kUsage;
+  }
+  return RunVerb(chosen, options, interrupt);
+}
+
+}  // namespace
+}  // namespace certcast::controller
+
+int main(int argc, char** argv) {
+  return certcast::controller::Main(argc, argv);
+}
