@@ -134,16 +134,23 @@ absl::StatusOr<std::unique_ptr<Directory>> OpenOrMakeDirectory(FileSystem& files
   return parent->OpenDirectory(parts.name);
 }
 
-absl::StatusOr<std::string> ReadWholeFile(FileSystem& files, absl::string_view path, size_t limit) {
+absl::StatusOr<FoundEntry> FindThroughLinks(FileSystem& files, absl::string_view path) {
   std::string at(path);
   for (int links = 0; links <= kMaxLinks; ++links) {
-    ASSIGN_OR_RETURN(const PathParts parts, SplitPath(at));
-    ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, files.OpenDirectory(parts.directory));
+    ASSIGN_OR_RETURN(PathParts parts, SplitPath(at));
+    ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, files.OpenDirectory(parts.directory));
     ASSIGN_OR_RETURN(const FileInfo found, directory->Stat(parts.name));
-    if (found.kind != FileInfo::Kind::kLink) return directory->ReadFile(parts.name, limit);
+    if (found.kind != FileInfo::Kind::kLink) {
+      return FoundEntry{.directory = std::move(directory), .name = std::move(parts.name), .info = found};
+    }
     ASSIGN_OR_RETURN(at, FollowLink(*directory, parts.name, found));
   }
-  return FailErrno(ELOOP, absl::StrCat("reading ", path));
+  return FailErrno(ELOOP, absl::StrCat("following the links from ", path));
+}
+
+absl::StatusOr<std::string> ReadWholeFile(FileSystem& files, absl::string_view path, size_t limit) {
+  ASSIGN_OR_RETURN(const FoundEntry found, FindThroughLinks(files, path));
+  return found.directory->ReadFile(found.name, limit);
 }
 
 absl::StatusOr<PathParts> SplitPath(absl::string_view path) {

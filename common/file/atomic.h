@@ -33,8 +33,16 @@ absl::Status RemoveTree(Directory& parent, absl::string_view name);
 absl::StatusOr<std::unique_ptr<Directory>> OpenOrMakeDirectory(FileSystem& files, absl::string_view path,
                                                                const FileAttributes& attributes);
 
-// A whole file by its absolute path, of at most `limit` bytes. Here alone a link in the last place is followed, by the
-// rule of FileSystem::OpenDirectory: operators name /etc/letsencrypt/live/... where they mean the file behind it.
+// What `path` names when a link in the last place is followed too, by the rule of FileSystem::OpenDirectory: operators
+// name /etc/letsencrypt/live/... where they mean the file behind it. Never a link. kNotFound for one that leads nowhere.
+struct FoundEntry {
+  std::unique_ptr<Directory> directory;
+  std::string name;
+  FileInfo info;
+};
+absl::StatusOr<FoundEntry> FindThroughLinks(FileSystem& files, absl::string_view path);
+
+// A whole file by its absolute path, of at most `limit` bytes, found through links as above.
 absl::StatusOr<std::string> ReadWholeFile(FileSystem& files, absl::string_view path, size_t limit);
 
 // "/a/b/c" -> {"/a/b", "c"}. INVALID_ARGUMENT when it is not absolute or does not end in a name.

@@ -3,7 +3,6 @@
 #ifndef CERTCAST_NODE_ENGINE_ENGINE_H_
 #define CERTCAST_NODE_ENGINE_ENGINE_H_
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,63 +10,47 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
-#include "common/clock/clock.h"
-#include "common/file/file_system.h"
-#include "common/manifest/manifest.h"
-#include "common/probe/probe.h"
-#include "common/process/process.h"
-#include "common/service/service.h"
+#include "node/engine/environment.h"
 
 namespace certcast::node {
 
-struct EngineConfig {
-  std::string node;
-  // Absolute; made when missing.
-  std::string state;
-  std::vector<Service> services;
-  std::vector<std::string> allow_names;
-  // Generations kept on disk beside the one in force, the one to go back to included. At least 1.
-  int keep = 2;
-  // Who signs manifests, and for which fleet. Unset while not enrolled: installs are refused.
-  struct Fleet {
-    std::string id;
-    ManifestKey key;
-  };
-  std::optional<Fleet> fleet;
-  std::string version;
-  // Of the node's own certificate, for Inventory.
-  std::optional<absl::Time> identity_not_after;
-};
-
-// What the engine uses of the machine. All outlive it.
-struct EngineEnvironment {
-  FileSystem* files = nullptr;
-  ProcessRunner* processes = nullptr;
-  Prober* prober = nullptr;
-  Clock* clock = nullptr;
-};
-
-// Thread-safe. A second command that changes things while one is under way gets BUSY.
+// Thread-safe. A second command that changes things while one is under way gets BUSY; Describe and Probe are answered
+// at any time.
 class Engine {
  public:
-  using OnProgress = std::function<void(const v1::Progress&)>;
+  using OnProgress = node::OnProgress;
 
-  // Takes the lock of the state directory (BUSY when another process has it), then recovers: see recover.h.
+  // Takes the lock of the state directory (BUSY when another process has it), then recovers: see recover.h. Fails for a
+  // state that can't be read; nothing was changed then, and services go on with what they have.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineConfig config, EngineEnvironment environment);
+
+  // To look only, beside an engine that runs: takes no lock, recovers nothing, writes nothing. Describe, Probe and
+  // TestService are answered from what is on disk now; anything else is refused with BUSY.
+  static absl::StatusOr<std::unique_ptr<Engine>> OpenReadOnly(EngineConfig config, EngineEnvironment environment);
+
   virtual ~Engine() = default;
 
-  // Carries out one command; the report has its id and is final. Never fails: a failure is a report.
+  // Carries out one command; the report has its id and is final. Never fails: a failure is a report. Refusal: it was
+  // not taken up (BUSY, STALE_EPOCH, NOT_ENROLLED, MALFORMED) and may be sent again with the same id. Any other result
+  // is kept, so that the same id gets it again.
   virtual v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) = 0;
 
-  // When something waits for Confirm: until when. The front end calls RevertIfOverdue then.
+  // When something waits for Confirm: until when, by the wall clock as it is now. The front end calls RevertIfOverdue
+  // then.
   virtual std::optional<absl::Time> ConfirmBy() const = 0;
-  // Goes back where the time for Confirm is over. OK also when there was nothing to do.
+  // Goes back where the time for Confirm is over, waiting for a command that is under way. OK also when there was
+  // nothing to do; else what kept it from going back.
   virtual absl::Status RevertIfOverdue() = 0;
 
-  // Runs one service's check and probes against what is in force; changes nothing.
+  // Runs one service's check and probes against what is in force; changes nothing. kNotFound for a service that is not
+  // configured; CHECK_FAILED when its check fails.
   virtual absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) = 0;
+
+  // What Start found under way and did about it, a line for people. Empty: nothing was.
+  virtual std::string Recovered() const { return ""; }
 };
 
 }  // namespace certcast::node

@@ -1,0 +1,159 @@
+#include "node/engine/adopt.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/file/atomic.h"
+#include "common/status/status.h"
+#include "common/x509/digest.h"
+#include "google/protobuf/util/time_util.h"
+#include "node/engine/activate.h"
+#include "node/engine/content.h"
+#include "node/engine/drift.h"
+#include "node/engine/visible.h"
+
+namespace certcast::node {
+namespace {
+
+using Services = std::vector<const Service*>;
+
+// Whether every path is certcast's link and reads as the record of the generation in force says.
+absl::StatusOr<bool> ReadsAsInForce(const EngineContext& engine, absl::string_view certificate,
+                                    const GenerationOnDisk& in_force) {
+  ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
+  if (current.empty() || current != in_force.directory()) return false;
+  const absl::StatusOr<GenerationRecord> record = ReadRecord(engine, certificate, current);
+  if (absl::IsNotFound(record.status())) return false;
+  if (!record.ok()) return record.status();
+  for (const Service* service : engine.ServicesOf(certificate)) {
+    for (const ServiceFile& file : service->files) {
+      ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, file));
+      if (!linked) return false;
+    }
+    if (!FindDrift(engine, *service, *record).empty()) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext& engine, const Services& services) {
+  std::vector<GenerationFile> files;
+  for (const Service* service : services) {
+    for (const ServiceFile& file : service->files) {
+      ASSIGN_OR_RETURN(std::optional<FoundFile> found, ReadVisible(engine.files(), file.path));
+      GenerationFile& copy = files.emplace_back();
+      copy.service = service;
+      copy.file = &file;
+      if (!found.has_value()) continue;
+      copy.bytes = std::move(found->bytes);
+      copy.attributes = found->attributes;
+    }
+  }
+  return files;
+}
+
+// From the first file of each service that holds a certificate.
+void FillInLeaves(const std::vector<GenerationFile>& files, GenerationRecord& record) {
+  for (GenerationRecord::Service& service : *record.mutable_services()) {
+    for (const GenerationFile& file : files) {
+      if (file.service->name != service.name() || !file.bytes.has_value() || !service.leaf_sha256().empty()) continue;
+      const std::optional<Certificate> leaf = LeafIn(file.file->content, file.bytes->ExposeSecret());
+      if (!leaf.has_value()) continue;
+      service.set_leaf_sha256(leaf->sha256());
+      *service.mutable_not_after() =
+          google::protobuf::util::TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(leaf->not_after()));
+    }
+  }
+}
+
+absl::Status LinkTo(const EngineContext& engine, const std::string& path, const std::string& target) {
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, engine.files().OpenDirectory(parts.directory));
+  return ReplaceLink(*directory, parts.name, target);
+}
+
+// Step 2.
+absl::Status LeadStaleLinksIntoCopy(const EngineContext& engine, absl::string_view certificate,
+                                    absl::string_view directory, const std::vector<GenerationFile>& files) {
+  const std::string ours = absl::StrCat(engine.layout.state(), "/certificates/");
+  for (const GenerationFile& file : files) {
+    ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), file.file->path));
+    if (found.kind != VisiblePath::Kind::kLink || !absl::StartsWith(found.target, ours)) continue;
+    if (!file.bytes.has_value() || found.target == engine.layout.LinkTarget(*file.service, *file.file)) continue;
+    RETURN_IF_ERROR(LinkTo(engine, file.file->path,
+                           absl::StrCat(engine.layout.Generation(certificate, directory), "/", file.service->name, "/",
+                                        FileNameOf(*file.service, *file.file))));
+  }
+  return absl::OkStatus();
+}
+
+// Step 4, for one path. What is there is replaced only as long as it is still what was copied.
+absl::Status LinkPath(const EngineContext& engine, const GenerationFile& file) {
+  const std::string& path = file.file->path;
+  ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *file.service, *file.file));
+  if (linked) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<FoundFile> now, ReadVisible(engine.files(), path));
+  if (now.has_value() != file.bytes.has_value() || (now.has_value() && !now->bytes.Equals(*file.bytes))) {
+    return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " was changed by something else while it was taken over"),
+                "stop whatever else writes certificates there (a cron job, certbot, Ansible), then try again");
+  }
+  return LinkTo(engine, path, engine.layout.LinkTarget(*file.service, *file.file));
+}
+
+absl::Status RemoveLink(const EngineContext& engine, const std::string& path, const std::string& target) {
+  ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), path));
+  if (found.kind != VisiblePath::Kind::kLink || found.target != target) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, engine.files().OpenDirectory(parts.directory));
+  RETURN_IF_ERROR(directory->Remove(parts.name));
+  return directory->Sync();
+}
+
+}  // namespace
+
+absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_view certificate,
+                                      absl::string_view target) {
+  const NodeState::Certificate known = engine.state->Certificate(certificate);
+  ASSIGN_OR_RETURN(const bool as_in_force, ReadsAsInForce(engine, certificate, known.in_force()));
+  Baseline baseline;
+  baseline.generation = known.in_force();
+  if (as_in_force) return baseline;
+  baseline.needs_copy = true;
+  baseline.generation.Clear();
+  baseline.generation.set_generation(known.in_force().generation());
+  ASSIGN_OR_RETURN(std::string directory, NewDirectoryName(engine, certificate, known.in_force().generation(), target));
+  baseline.generation.set_directory(std::move(directory));
+  return baseline;
+}
+
+absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, absl::string_view certificate,
+                                                  const GenerationOnDisk& baseline) {
+  const Services services = engine.ServicesOf(certificate);
+  const std::string& directory = baseline.directory();
+  ASSIGN_OR_RETURN(const std::vector<GenerationFile> files, ReadWhatIsThere(engine, services));
+  GenerationRecord record = RecordOf(baseline.generation(), services, files);
+  FillInLeaves(files, record);
+  RETURN_IF_ERROR(WriteGeneration(engine, certificate, directory, record, files));
+  RETURN_IF_ERROR(LeadStaleLinksIntoCopy(engine, certificate, directory, files));
+  RETURN_IF_ERROR(SwitchBack(engine, certificate, directory));
+  for (const GenerationFile& file : files) RETURN_IF_ERROR(LinkPath(engine, file));
+  return OnDisk(record, directory);
+}
+
+absl::Status RemoveLinksOfAbsentFiles(const EngineContext& engine, absl::string_view certificate,
+                                      const GenerationRecord& record) {
+  for (const GenerationRecord::Service& service : record.services()) {
+    for (const GenerationRecord::File& file : service.files()) {
+      if (!file.absent()) continue;
+      RETURN_IF_ERROR(RemoveLink(engine, file.path(),
+                                 absl::StrCat(engine.layout.Certificate(certificate), "/", kCurrentLink, "/",
+                                              service.name(), "/", file.name())));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace certcast::node

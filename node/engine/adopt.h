@@ -1,0 +1,46 @@
+// The way back of an install: the generation in force where services read that, else a copy of what they read now,
+// taken in before anything is switched.
+//
+// A copy is needed for files from the days of scp, for a service that was added since, where an administrator replaced
+// a link or changed a file. It is generation 0 before the first install and `<n>.<k>` later. Then, in this order:
+//   1. the copy is written, durably;
+//   2. paths that are links into certcast's state, but not the right ones (a service was renamed), are made links
+//   straight
+//      into the copy;
+//   3. `current` is moved to the copy;
+//   4. every path is made a link into `current`.
+// At each point a service reads what it read before, and after 1 there is nothing left to lose.
+#ifndef CERTCAST_NODE_ENGINE_ADOPT_H_
+#define CERTCAST_NODE_ENGINE_ADOPT_H_
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "node/engine/context.h"
+#include "node/engine/generation.h"
+
+namespace certcast::node {
+
+struct Baseline {
+  // The generation in force, or what a copy will be (without its leaf).
+  GenerationOnDisk generation;
+  bool needs_copy = false;
+};
+
+// Writes nothing. `target`: the name that the new generation's directory will have.
+absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_view certificate,
+                                      absl::string_view target);
+
+// Steps 1 to 4. Returns the copy with its leaf.
+absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, absl::string_view certificate,
+                                                  const GenerationOnDisk& baseline);
+
+// The other way: removes certcast's links for files that `record` has as absent. Durable on return. Idempotent.
+absl::Status RemoveLinksOfAbsentFiles(const EngineContext& engine, absl::string_view certificate,
+                                      const GenerationRecord& record);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_ADOPT_H_

@@ -1,0 +1,80 @@
+#include "node/engine/commit.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/status/status.h"
+#include "node/engine/activate.h"
+#include "node/engine/adopt.h"
+#include "node/engine/generation.h"
+
+namespace certcast::node {
+namespace {
+
+absl::Status Record(Transaction& t, absl::string_view command_id) {
+  const Journal& journal = t.journal;
+  return t.engine.state->Update([&](NodeState& state) {
+    NodeState::Certificate& certificate = MutableCertificate(state, journal.certificate());
+    *certificate.mutable_in_force() = journal.target();
+    if (journal.commanded()) {
+      certificate.clear_previous();
+    } else {
+      *certificate.mutable_previous() = journal.baseline();
+    }
+    t.result.set_generation_in_force(journal.target().generation());
+    t.result.set_installed_sha256(journal.target().leaf_sha256());
+    // The Install is not waiting any more.
+    for (NodeState::Result& result : *state.mutable_results()) {
+      if (result.command_id() == journal.command_id()) result.mutable_result()->clear_confirm_by();
+    }
+    RememberResult(state, command_id, t.result);
+  });
+}
+
+absl::Status TidyUp(Transaction& t) {
+  const std::string& certificate = t.journal.certificate();
+  if (t.journal.commanded()) {
+    ASSIGN_OR_RETURN(const GenerationRecord record, ReadRecord(t.engine, certificate, t.journal.target().directory()));
+    RETURN_IF_ERROR(RemoveLinksOfAbsentFiles(t.engine, certificate, record));
+  }
+  RETURN_IF_ERROR(RemoveWayBack(t.engine, certificate));
+  return Prune(t.engine, certificate);
+}
+
+}  // namespace
+
+absl::Status Commit(Transaction& t, absl::string_view command_id) {
+  return t.Run("commit", "", [&]() -> absl::Status {
+    RETURN_IF_ERROR(t.Save(Journal::COMMITTING));
+    return FinishCommit(t, command_id);
+  });
+}
+
+absl::Status FinishCommit(Transaction& t, absl::string_view command_id) {
+  RETURN_IF_ERROR(Record(t, command_id));
+  // What stays too long on the disk does no harm, and goes with the next commit.
+  const absl::Status tidied = TidyUp(t);
+  if (!tidied.ok()) *t.result.mutable_cleanup_failure() = FailureOf(WithStep(tidied, "commit"));
+  t.journal.Clear();
+  return t.Save(Journal::IDLE);
+}
+
+absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
+  const NodeState::Certificate known = engine.state->Certificate(certificate);
+  ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
+  ASSIGN_OR_RETURN(std::vector<std::string> others, ListGenerations(engine, certificate));
+  const auto is_needed = [&](const std::string& name) {
+    return name == current || name == known.in_force().directory() || name == known.previous().directory();
+  };
+  others.erase(std::remove_if(others.begin(), others.end(), is_needed), others.end());
+  std::sort(others.begin(), others.end(), [](const std::string& a, const std::string& b) {
+    return ParseGenerationDirectoryName(a) > ParseGenerationDirectoryName(b);
+  });
+  const size_t keep = static_cast<size_t>(std::max(0, engine.config.keep - (known.has_previous() ? 1 : 0)));
+  for (size_t i = keep; i < others.size(); ++i) RETURN_IF_ERROR(RemoveGeneration(engine, certificate, others[i]));
+  return absl::OkStatus();
+}
+
+}  // namespace certcast::node

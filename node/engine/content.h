@@ -1,0 +1,32 @@
+// From a bundle to the bytes of a file, and from a file back to the certificate in it.
+#ifndef CERTCAST_NODE_ENGINE_CONTENT_H_
+#define CERTCAST_NODE_ENGINE_CONTENT_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/file/file_system.h"
+#include "common/manifest/manifest.h"
+#include "common/secret/secret.h"
+#include "common/service/service.h"
+#include "common/x509/certificate.h"
+
+namespace certcast::node {
+
+// What a file of that content holds. The same bundle gives the same bytes.
+absl::StatusOr<Secret> RenderFile(FileContent content, const VerifiedBundle& bundle);
+
+// The leaf in a file: its first certificate. None in what holds none, is not one, or is empty.
+std::optional<Certificate> LeafIn(FileContent content, absl::string_view bytes);
+
+// As Directory::ReadFile, for what may hold a key: nothing of it stays in memory that is given back.
+absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name);
+
+// No file that certcast installs or takes in is larger.
+inline constexpr size_t kMaxFileBytes = 1024 * 1024;
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_CONTENT_H_

@@ -1,0 +1,20 @@
+// What is not as it was installed.
+#ifndef CERTCAST_NODE_ENGINE_DRIFT_H_
+#define CERTCAST_NODE_ENGINE_DRIFT_H_
+
+#include <string>
+#include <vector>
+
+#include "node/engine/context.h"
+#include "node/engine/generation.h"
+
+namespace certcast::node {
+
+// A line for each file of the service that does not read as `record` says, through the path that the service uses:
+// gone, not a link to certcast's (any more), other contents, owner, group or mode. Empty: all is as it was installed.
+// What can't be read is a line too.
+std::vector<std::string> FindDrift(const EngineContext& engine, const Service& service, const GenerationRecord& record);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_DRIFT_H_

@@ -1,0 +1,373 @@
+#include "node/engine/engine.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/file/atomic.h"
+#include "common/identity/names.h"
+#include "common/status/status.h"
+#include "google/protobuf/util/time_util.h"
+#include "node/engine/check.h"
+#include "node/engine/commit.h"
+#include "node/engine/context.h"
+#include "node/engine/install.h"
+#include "node/engine/inventory.h"
+#include "node/engine/probe.h"
+#include "node/engine/recover.h"
+#include "node/engine/revert.h"
+#include "node/engine/transaction.h"
+#include "node/engine/undo.h"
+
+namespace certcast::node {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+constexpr size_t kMaxCommandId = 64;
+
+v1::Report Refuse(const v1::Command& command, const absl::Status& why) {
+  v1::Report report;
+  report.set_command_id(command.id());
+  *report.mutable_refusal()->mutable_failure() = FailureOf(why);
+  return report;
+}
+
+v1::Report Answer(const v1::Command& command, v1::InstallResult result) {
+  v1::Report report;
+  report.set_command_id(command.id());
+  *report.mutable_install_result() = std::move(result);
+  return report;
+}
+
+// Names become path components, so they are not believed, wherever they come from.
+absl::Status CheckConfig(const EngineConfig& config) {
+  if (!absl::StartsWith(config.state, "/")) {
+    return FailInput(absl::StrCat("the state directory \"", config.state, "\" is not an absolute path"));
+  }
+  if (config.keep < 1) return FailInput(absl::StrCat("keep is ", config.keep, "; it must be at least 1"));
+  std::set<std::string> names, paths;
+  for (const Service& service : config.services) {
+    RETURN_IF_ERROR(Annotate(CheckNodeName(service.name), "the name of a service"));
+    RETURN_IF_ERROR(Annotate(CheckNodeName(service.certificate), absl::StrCat("the certificate of ", service.name)));
+    if (!names.insert(service.name).second) return FailInput(absl::StrCat("two services are called ", service.name));
+    for (const ServiceFile& file : service.files) {
+      RETURN_IF_ERROR(Annotate(SplitPath(file.path).status(), absl::StrCat("service ", service.name)));
+      if (!paths.insert(file.path).second) return FailInput(absl::StrCat("two files have the path ", file.path));
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsUnfinished(Journal::Step step) {
+  return step != Journal::IDLE && step != Journal::AWAITING_CONFIRM;
+}
+
+absl::Status AlreadyAwaiting(const Journal& journal) {
+  return Fail(Reason::BUSY, absl::StrCat("generation ", journal.target().generation(), " of ", journal.certificate(),
+                                         " waits for Confirm until ", TimeUtil::ToString(journal.confirm_by())));
+}
+
+// The same bundle again, under another id: a controller that forgot that it had sent it.
+bool IsWhatAwaits(const v1::Install& install, const Journal& journal) {
+  v1::Manifest manifest;
+  return manifest.ParseFromString(install.bundle().manifest()) && manifest.certificate() == journal.certificate() &&
+         manifest.generation() == journal.target().generation() &&
+         manifest.leaf_sha256() == journal.target().leaf_sha256();
+}
+
+class RealEngine : public Engine {
+ public:
+  RealEngine(EngineContext context, std::unique_ptr<StateLock> lock)
+      : lock_(std::move(lock)), context_(std::move(context)) {}
+
+  absl::Status Begin();
+
+  v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) override;
+  std::optional<absl::Time> ConfirmBy() const override;
+  absl::Status RevertIfOverdue() override;
+  absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) override;
+  std::string Recovered() const override { return recovered_; }
+
+ private:
+  bool read_only() const { return lock_ == nullptr; }
+
+  // For commands that change something, under the install lock.
+  v1::Report Change(const v1::Command& command, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  v1::Report CarryOut(const v1::Command& command, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  v1::Report HandleInstall(const v1::Command& command, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  v1::Report HandleConfirm(const v1::Command& command, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  v1::Report HandleRevert(const v1::Command& command, const OnProgress& on_progress)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+
+  // A lower epoch than one seen before is refused; a higher one is remembered.
+  absl::Status CheckEpoch(const v1::Command& command) ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  // Goes on with what the disk did not let finish earlier, and goes back from what is overdue.
+  absl::Status Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
+  bool IsOverdue() const;
+  // Sets the deadline from the journal when something waits, and removes it when nothing does.
+  void NoteDeadline();
+
+  const std::unique_ptr<StateLock> lock_;
+  const EngineContext context_;
+  std::string recovered_;
+  // Held by who changes something on the disk. Never waited for but by RevertIfOverdue.
+  absl::Mutex install_mutex_;
+  mutable absl::Mutex deadline_mutex_ ABSL_ACQUIRED_AFTER(install_mutex_);
+  // When the wait for Confirm is over, by the monotonic clock.
+  std::optional<absl::Duration> deadline_ ABSL_GUARDED_BY(deadline_mutex_);
+};
+
+absl::Status RealEngine::Begin() {
+  absl::MutexLock lock(&install_mutex_);
+  RETURN_IF_ERROR(RemoveAllTemporaries(context_));
+  ASSIGN_OR_RETURN(recovered_, Recover(context_));
+  NoteDeadline();
+  return absl::OkStatus();
+}
+
+v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_progress) {
+  if (command.id().empty() || command.id().size() > kMaxCommandId) {
+    return Refuse(command, Fail(Reason::MALFORMED, absl::StrCat("a command's id has 1 to ", kMaxCommandId,
+                                                                " characters; this one has ", command.id().size())));
+  }
+  v1::Report report;
+  report.set_command_id(command.id());
+  switch (command.body_case()) {
+    case v1::Command::kDescribe:
+      *report.mutable_inventory() = TakeInventory(context_);
+      return report;
+    case v1::Command::kProbe:
+      *report.mutable_inventory() = TakeInventory(context_);
+      for (v1::ProbeResult& seen :
+           LookOnce(context_, ExpectedNow(context_, command.probe().certificate()), absl::InfiniteDuration())) {
+        *report.mutable_inventory()->add_probes() = std::move(seen);
+      }
+      return report;
+    case v1::Command::kInstall:
+    case v1::Command::kConfirm:
+    case v1::Command::kRevert:
+      break;
+    case v1::Command::BODY_NOT_SET:
+      return Refuse(command, Fail(Reason::MALFORMED, "the command says nothing that this certcast-node knows",
+                                  "is the controller newer than the agent? Update certcast-node"));
+  }
+  if (read_only())
+    return Refuse(command, Fail(Reason::BUSY, "this certcast-node only looks; another one may be at work"));
+  if (!install_mutex_.TryLock()) {
+    return Refuse(command, Fail(Reason::BUSY, "another command is under way on this node"));
+  }
+  report = Change(command, on_progress);
+  NoteDeadline();
+  install_mutex_.Unlock();
+  return report;
+}
+
+v1::Report RealEngine::Change(const v1::Command& command, const OnProgress& on_progress) {
+  if (const absl::Status fresh = CheckEpoch(command); !fresh.ok()) return Refuse(command, fresh);
+  if (const absl::Status settled = Settle(); !settled.ok()) return Refuse(command, settled);
+  if (std::optional<v1::InstallResult> earlier = context_.state->Result(command.id()); earlier.has_value()) {
+    return Answer(command, *std::move(earlier));
+  }
+  v1::Report report = CarryOut(command, on_progress);
+  if (report.has_refusal() || IsUnfinished(context_.journal->Get().step()) ||
+      context_.state->Result(command.id()).has_value()) {
+    return report;
+  }
+  const absl::Status saved =
+      context_.state->Update([&](NodeState& state) { RememberResult(state, command.id(), report.install_result()); });
+  if (!saved.ok() && !report.install_result().has_cleanup_failure()) {
+    *report.mutable_install_result()->mutable_cleanup_failure() = FailureOf(Annotate(saved, "saving the result"));
+  }
+  return report;
+}
+
+v1::Report RealEngine::CarryOut(const v1::Command& command, const OnProgress& on_progress) {
+  if (command.has_install()) return HandleInstall(command, on_progress);
+  if (command.has_confirm()) return HandleConfirm(command, on_progress);
+  return HandleRevert(command, on_progress);
+}
+
+absl::Status RealEngine::CheckEpoch(const v1::Command& command) {
+  const uint64_t highest = context_.state->Get().highest_epoch();
+  if (command.epoch() < highest) {
+    return Fail(Reason::STALE_EPOCH,
+                absl::StrCat("the command is of epoch ", command.epoch(), "; a controller of epoch ", highest,
+                             " has taken over since"),
+                "does a second controller run on a copy of the state?");
+  }
+  if (command.epoch() == highest) return absl::OkStatus();
+  return context_.state->Update([&](NodeState& state) { state.set_highest_epoch(command.epoch()); });
+}
+
+absl::Status RealEngine::Settle() {
+  const Journal journal = context_.journal->Get();
+  if (IsUnfinished(journal.step())) return Recover(context_).status();
+  if (!IsOverdue()) return absl::OkStatus();
+  Transaction t(context_, journal, nullptr);
+  const v1::InstallResult result = GoBack(t, NotConfirmed(journal));
+  NoteDeadline();
+  if (result.outcome() == v1::Outcome::REVERTED) return absl::OkStatus();
+  // A command that comes now is about something else, as long as this one is over.
+  return IsUnfinished(context_.journal->Get().step()) ? StatusOf(result.failure()) : absl::OkStatus();
+}
+
+v1::Report RealEngine::HandleInstall(const v1::Command& command, const OnProgress& on_progress) {
+  if (!context_.config.fleet.has_value()) {
+    return Refuse(command,
+                  Fail(Reason::NOT_ENROLLED, absl::StrCat("node ", context_.config.node, " belongs to no fleet yet"),
+                       "certcast-node csr, then certcast nodes sign, then certcast-node accept"));
+  }
+  const Journal journal = context_.journal->Get();
+  if (journal.step() == Journal::AWAITING_CONFIRM) {
+    const std::optional<v1::InstallResult> waiting = context_.state->Result(journal.command_id());
+    if (waiting.has_value() && IsWhatAwaits(command.install(), journal)) return Answer(command, *waiting);
+    return Refuse(command, AlreadyAwaiting(journal));
+  }
+  return Answer(command, Install(context_, command.id(), command.install(), on_progress));
+}
+
+v1::Report RealEngine::HandleConfirm(const v1::Command& command, const OnProgress& on_progress) {
+  const v1::Confirm& confirm = command.confirm();
+  const Journal journal = context_.journal->Get();
+  const auto is_meant = [&](const state::v1::GenerationOnDisk& generation) {
+    return confirm.generation() > 0 && generation.generation() == confirm.generation() &&
+           generation.leaf_sha256() == confirm.leaf_sha256();
+  };
+  const bool awaits = journal.step() == Journal::AWAITING_CONFIRM && journal.certificate() == confirm.certificate();
+  if (awaits && is_meant(journal.target())) {
+    Transaction t(context_, journal, on_progress);
+    t.result.set_outcome(v1::Outcome::INSTALLED);
+    if (const absl::Status committed = Commit(t, command.id()); !committed.ok()) {
+      t.result.set_outcome(v1::Outcome::FAILED);
+      *t.result.mutable_failure() = FailureOf(committed);
+    }
+    return Answer(command, t.result);
+  }
+
+  Transaction t(context_, on_progress);
+  t.result.set_certificate(confirm.certificate());
+  t.result.set_generation(confirm.generation());
+  t.NoteInForce();
+  const state::v1::GenerationOnDisk in_force = context_.state->Certificate(confirm.certificate()).in_force();
+  if (!awaits && is_meant(in_force)) {
+    t.result.set_outcome(v1::Outcome::INSTALLED);
+    return Answer(command, t.result);
+  }
+  const uint64_t now = awaits ? journal.target().generation() : in_force.generation();
+  t.result.set_outcome(v1::Outcome::FAILED);
+  *t.result.mutable_failure() = FailureOf(
+      WithStep(Fail(Reason::STALE_COMMAND,
+                    absl::StrCat("generation ", confirm.generation(), " of ", confirm.certificate(), " with leaf ",
+                                 confirm.leaf_sha256(), " is not in force (any more); ", now, " is"),
+                    "it was put back when no Confirm came in time, or it never got here"),
+               "confirm"));
+  return Answer(command, t.result);
+}
+
+v1::Report RealEngine::HandleRevert(const v1::Command& command, const OnProgress& on_progress) {
+  v1::Revert revert = command.revert();
+  if (revert.because() == Reason::REASON_UNSPECIFIED) revert.set_because(Reason::ROLLOUT_HALTED);
+  Journal journal = context_.journal->Get();
+  if (journal.step() != Journal::AWAITING_CONFIRM) {
+    return Answer(command, Undo(context_, command.id(), revert, on_progress));
+  }
+  if (journal.certificate() != revert.certificate()) return Refuse(command, AlreadyAwaiting(journal));
+  if (journal.target().generation() != revert.generation()) {
+    Transaction t(context_, journal, on_progress);
+    t.result.set_generation(revert.generation());
+    t.result.set_outcome(v1::Outcome::UNCHANGED);
+    t.result.set_generation_in_force(journal.target().generation());
+    t.result.set_installed_sha256(journal.target().leaf_sha256());
+    return Answer(command, t.result);
+  }
+  journal.set_reverted_by(command.id());
+  Transaction t(context_, std::move(journal), on_progress);
+  return Answer(command, GoBack(t, WithStep(Fail(revert.because(), absl::StrCat("the controller had generation ",
+                                                                                revert.generation(), " taken back")),
+                                            "confirm")));
+}
+
+bool RealEngine::IsOverdue() const {
+  absl::MutexLock lock(&deadline_mutex_);
+  return deadline_.has_value() && context_.clock().Monotonic() >= *deadline_;
+}
+
+void RealEngine::NoteDeadline() {
+  const Journal journal = context_.journal->Get();
+  absl::MutexLock lock(&deadline_mutex_);
+  if (journal.step() != Journal::AWAITING_CONFIRM) {
+    deadline_.reset();
+  } else if (!deadline_.has_value()) {
+    deadline_ = context_.clock().Monotonic() + TimeLeftToConfirm(journal, context_.clock().Now());
+  }
+}
+
+std::optional<absl::Time> RealEngine::ConfirmBy() const {
+  absl::MutexLock lock(&deadline_mutex_);
+  if (!deadline_.has_value()) return std::nullopt;
+  return context_.clock().Now() + (*deadline_ - context_.clock().Monotonic());
+}
+
+absl::Status RealEngine::RevertIfOverdue() {
+  if (read_only() || !IsOverdue()) return absl::OkStatus();
+  absl::MutexLock lock(&install_mutex_);
+  return Settle();
+}
+
+absl::StatusOr<std::vector<v1::ProbeResult>> RealEngine::TestService(absl::string_view name) {
+  const Service* service = context_.FindService(name);
+  if (service == nullptr) {
+    return absl::NotFoundError(absl::StrCat("no service of this node is called \"", name, "\""));
+  }
+  RETURN_IF_ERROR(CheckServices(context_, {service}));
+  std::vector<Expectation> expectations;
+  for (Expectation& expectation : ExpectedNow(context_, service->certificate)) {
+    if (expectation.service == service) expectations.push_back(std::move(expectation));
+  }
+  return LookOnce(context_, expectations, absl::InfiniteDuration());
+}
+
+absl::StatusOr<EngineContext> MakeContext(EngineConfig config, EngineEnvironment environment, bool read_only) {
+  Layout layout(config.state);
+  EngineContext context{.config = std::move(config), .environment = environment, .layout = std::move(layout)};
+  // Null where there is none yet, which only a read-only engine may meet.
+  const auto open = [&]() -> absl::StatusOr<std::unique_ptr<Directory>> {
+    auto directory = context.files().OpenDirectory(context.layout.state());
+    if (read_only && absl::IsNotFound(directory.status())) return nullptr;
+    return directory;
+  };
+  ASSIGN_OR_RETURN(std::unique_ptr<Directory> for_journal, open());
+  ASSIGN_OR_RETURN(std::unique_ptr<Directory> for_state, open());
+  ASSIGN_OR_RETURN(context.journal, JournalFile::Open(std::move(for_journal), read_only));
+  ASSIGN_OR_RETURN(context.state, NodeStateFile::Open(std::move(for_state), read_only));
+  return context;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineConfig config, EngineEnvironment environment) {
+  RETURN_IF_ERROR(CheckConfig(config));
+  const std::string state = Layout(config.state).state();
+  RETURN_IF_ERROR(OpenOrMakeDirectory(*environment.files, state, DirectoryAttributes()).status());
+  ASSIGN_OR_RETURN(std::unique_ptr<StateLock> lock, environment.locker->Lock(state));
+  ASSIGN_OR_RETURN(EngineContext context, MakeContext(std::move(config), environment, /*read_only=*/false));
+  auto engine = std::make_unique<RealEngine>(std::move(context), std::move(lock));
+  RETURN_IF_ERROR(engine->Begin());
+  return engine;
+}
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::OpenReadOnly(EngineConfig config, EngineEnvironment environment) {
+  RETURN_IF_ERROR(CheckConfig(config));
+  ASSIGN_OR_RETURN(EngineContext context, MakeContext(std::move(config), environment, /*read_only=*/true));
+  return std::make_unique<RealEngine>(std::move(context), nullptr);
+}
+
+}  // namespace certcast::node

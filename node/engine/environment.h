@@ -1,0 +1,56 @@
+// What an engine is made for and with.
+#ifndef CERTCAST_NODE_ENGINE_ENVIRONMENT_H_
+#define CERTCAST_NODE_ENGINE_ENVIRONMENT_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "certcast/v1/link.pb.h"
+#include "common/clock/clock.h"
+#include "common/file/file_system.h"
+#include "common/manifest/manifest.h"
+#include "common/probe/probe.h"
+#include "common/process/process.h"
+#include "common/service/service.h"
+#include "node/engine/lock.h"
+
+namespace certcast::node {
+
+struct EngineConfig {
+  std::string node;
+  // Absolute; made when missing.
+  std::string state;
+  std::vector<Service> services;
+  std::vector<std::string> allow_names;
+  // Generations kept on disk beside the one in force, the one to go back to included. At least 1.
+  int keep = 2;
+  // Who signs manifests, and for which fleet. Unset while not enrolled: installs are refused.
+  struct Fleet {
+    std::string id;
+    ManifestKey key;
+  };
+  std::optional<Fleet> fleet;
+  std::string version;
+  // Of the node's own certificate, for Inventory.
+  std::optional<absl::Time> identity_not_after;
+};
+
+// What the engine uses of the machine. All outlive it.
+struct EngineEnvironment {
+  FileSystem* files = nullptr;
+  ProcessRunner* processes = nullptr;
+  Prober* prober = nullptr;
+  Clock* clock = nullptr;
+  StateLocker* locker = &StateLocker::Real();
+};
+
+// Told at the start of each step. Called by the thread that handles the command; must not call Handle with a command
+// that changes something.
+using OnProgress = std::function<void(const v1::Progress&)>;
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_ENVIRONMENT_H_

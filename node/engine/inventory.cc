@@ -1,0 +1,128 @@
+#include "node/engine/inventory.h"
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
+#include "google/protobuf/util/time_util.h"
+#include "node/engine/activate.h"
+#include "node/engine/content.h"
+#include "node/engine/drift.h"
+#include "node/engine/generation.h"
+#include "node/engine/visible.h"
+
+namespace certcast::node {
+namespace {
+
+google::protobuf::Timestamp ToTimestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
+}
+
+bool Awaits(const Journal& journal, absl::string_view certificate) {
+  return journal.step() == Journal::AWAITING_CONFIRM && journal.certificate() == certificate;
+}
+
+GenerationOnDisk InForce(const EngineContext& engine, absl::string_view certificate) {
+  const Journal journal = engine.journal->Get();
+  return Awaits(journal, certificate) ? journal.target() : engine.state->Certificate(certificate).in_force();
+}
+
+v1::Inventory::Certificate DescribeCertificate(const EngineContext& engine, const std::string& name) {
+  const Journal journal = engine.journal->Get();
+  const NodeState::Certificate known = engine.state->Certificate(name);
+  const bool awaits = Awaits(journal, name);
+  const GenerationOnDisk in_force = awaits ? journal.target() : known.in_force();
+  v1::Inventory::Certificate certificate;
+  certificate.set_name(name);
+  certificate.set_generation(in_force.generation());
+  certificate.set_leaf_sha256(in_force.leaf_sha256());
+  if (in_force.has_not_after()) *certificate.mutable_not_after() = in_force.not_after();
+  certificate.set_confirmed(!awaits && in_force.generation() > 0);
+  if (awaits) *certificate.mutable_confirm_by() = journal.confirm_by();
+  certificate.set_highest_generation(known.highest_generation());
+  certificate.set_previous_generation((awaits ? journal.baseline() : known.previous()).generation());
+  if (in_force.has_in_force_since()) *certificate.mutable_in_force_since() = in_force.in_force_since();
+  return certificate;
+}
+
+// The leaf in the first file that holds one; a line for each other file that holds another.
+std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, std::vector<std::string>* lines) {
+  std::string installed;
+  for (const ServiceFile& file : service.files) {
+    const auto found = ReadVisible(engine.files(), file.path);
+    if (!found.ok() || !found->has_value()) continue;
+    const std::optional<Certificate> leaf = LeafIn(file.content, (*found)->bytes.ExposeSecret());
+    if (!leaf.has_value()) continue;
+    if (installed.empty()) installed = leaf->sha256();
+    if (leaf->sha256() != installed) {
+      lines->push_back(absl::StrCat(file.path, ": holds ", leaf->sha256(), ", other files of the service ", installed));
+    }
+  }
+  return installed;
+}
+
+v1::Inventory::Service DescribeService(const EngineContext& engine, const Service& service) {
+  v1::Inventory::Service entry;
+  entry.set_name(service.name);
+  entry.set_certificate(service.certificate);
+  std::vector<std::string> lines;
+  entry.set_installed_sha256(ReadInstalledLeaf(engine, service, &lines));
+  const GenerationOnDisk in_force = InForce(engine, service.certificate);
+  if (!in_force.directory().empty()) {
+    const absl::StatusOr<std::string> current = CurrentDirectory(engine, service.certificate);
+    if (!current.ok()) {
+      lines.emplace_back(current.status().message());
+    } else if (*current != in_force.directory() && engine.journal->Get().certificate() != service.certificate) {
+      lines.push_back(absl::StrCat(engine.layout.Certificate(service.certificate), "/", kCurrentLink, ": leads to ",
+                                   current->empty() ? "nothing" : *current, ", not ", in_force.directory()));
+    }
+    const absl::StatusOr<GenerationRecord> record = ReadRecord(engine, service.certificate, in_force.directory());
+    if (!record.ok()) {
+      lines.emplace_back(record.status().message());
+    } else {
+      const std::vector<std::string> drift = FindDrift(engine, service, *record);
+      lines.insert(lines.end(), drift.begin(), drift.end());
+    }
+  }
+  for (std::string& line : lines) *entry.add_drift() = std::move(line);
+  return entry;
+}
+
+}  // namespace
+
+v1::Inventory TakeInventory(const EngineContext& engine) {
+  v1::Inventory inventory;
+  inventory.set_node(engine.config.node);
+  inventory.set_version(engine.config.version);
+  if (engine.config.fleet.has_value()) inventory.set_fleet_id(engine.config.fleet->id);
+  *inventory.mutable_clock() = ToTimestamp(engine.clock().Now());
+  std::set<std::string> certificates;
+  for (const Service& service : engine.config.services) certificates.insert(service.certificate);
+  for (const std::string& name : certificates) *inventory.add_certificates() = DescribeCertificate(engine, name);
+  for (const Service& service : engine.config.services) *inventory.add_services() = DescribeService(engine, service);
+  for (const std::string& name : engine.config.allow_names) inventory.add_allow_names(name);
+  const auto state = engine.files().OpenDirectory(engine.layout.state());
+  if (state.ok()) inventory.set_free_bytes((*state)->FreeBytes().value_or(0));
+  if (engine.config.identity_not_after.has_value()) {
+    *inventory.mutable_identity_not_after() = ToTimestamp(*engine.config.identity_not_after);
+  }
+  return inventory;
+}
+
+std::vector<Expectation> ExpectedNow(const EngineContext& engine, absl::string_view certificate) {
+  std::vector<Expectation> expectations;
+  for (const Service& service : engine.config.services) {
+    if (!certificate.empty() && service.certificate != certificate) continue;
+    const GenerationOnDisk in_force = InForce(engine, service.certificate);
+    const absl::StatusOr<GenerationRecord> record = in_force.directory().empty()
+                                                        ? absl::NotFoundError("")
+                                                        : ReadRecord(engine, service.certificate, in_force.directory());
+    expectations.push_back({&service, record.ok() ? LeafOf(*record, service) : in_force.leaf_sha256()});
+  }
+  return expectations;
+}
+
+}  // namespace certcast::node

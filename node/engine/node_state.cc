@@ -1,0 +1,92 @@
+#include "node/engine/node_state.h"
+
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
+
+namespace certcast::node {
+namespace {
+
+constexpr size_t kSlotBytes = 256 * 1024;
+constexpr uint32_t kSchema = 1;
+constexpr int kMaxResults = 64;
+// A result that is larger is remembered without its probes.
+constexpr size_t kMaxResultBytes = 32 * 1024;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<NodeStateFile>> NodeStateFile::Open(std::unique_ptr<Directory> directory,
+                                                                   bool read_only) {
+  const std::string path = absl::StrCat(directory == nullptr ? "" : directory->path(), "/state");
+  auto record = read_only ? ReservedRecord::OpenReadOnly(std::move(directory), "state", kSlotBytes, kSchema)
+                          : ReservedRecord::Open(std::move(directory), "state", kSlotBytes, kSchema);
+  if (!record.ok()) return record.status();
+  NodeState state;
+  if (!state.ParseFromString(record->payload())) {
+    return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " holds a record that this certcast-node can't read"),
+                "it was written by a newer certcast-node: install that version again");
+  }
+  return absl::WrapUnique(new NodeStateFile(*std::move(record), std::move(state)));
+}
+
+NodeState NodeStateFile::Get() const {
+  absl::MutexLock lock(&mutex_);
+  return state_;
+}
+
+NodeState::Certificate NodeStateFile::Certificate(absl::string_view name) const {
+  absl::MutexLock lock(&mutex_);
+  for (const NodeState::Certificate& certificate : state_.certificates()) {
+    if (certificate.name() == name) return certificate;
+  }
+  NodeState::Certificate none;
+  none.set_name(std::string(name));
+  return none;
+}
+
+std::optional<v1::InstallResult> NodeStateFile::Result(absl::string_view command_id) const {
+  absl::MutexLock lock(&mutex_);
+  for (const NodeState::Result& result : state_.results()) {
+    if (result.command_id() == command_id) return result.result();
+  }
+  return std::nullopt;
+}
+
+absl::Status NodeStateFile::Update(const std::function<void(NodeState&)>& change) {
+  absl::MutexLock lock(&mutex_);
+  NodeState next = state_;
+  change(next);
+  next.set_schema(kSchema);
+  const auto forget_oldest = [&] { next.mutable_results()->DeleteSubrange(0, 1); };
+  while (next.results_size() > kMaxResults) forget_oldest();
+  while (next.results_size() > 1 && next.ByteSizeLong() > record_.capacity()) forget_oldest();
+  RETURN_IF_ERROR(record_.Write(next.SerializeAsString()));
+  state_ = std::move(next);
+  return absl::OkStatus();
+}
+
+NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view name) {
+  for (NodeState::Certificate& certificate : *state.mutable_certificates()) {
+    if (certificate.name() == name) return certificate;
+  }
+  NodeState::Certificate& certificate = *state.add_certificates();
+  certificate.set_name(std::string(name));
+  return certificate;
+}
+
+void RememberResult(NodeState& state, absl::string_view command_id, const v1::InstallResult& result) {
+  if (command_id.empty()) return;
+  for (int i = 0; i < state.results_size(); ++i) {
+    if (state.results(i).command_id() != command_id) continue;
+    state.mutable_results()->DeleteSubrange(i, 1);
+    break;
+  }
+  NodeState::Result& entry = *state.add_results();
+  entry.set_command_id(std::string(command_id));
+  *entry.mutable_result() = result;
+  if (result.ByteSizeLong() > kMaxResultBytes) entry.mutable_result()->clear_probes();
+}
+
+}  // namespace certcast::node

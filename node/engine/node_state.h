@@ -1,0 +1,54 @@
+// What outlives an install: what is in force, what was accepted, and how the latest commands ended.
+#ifndef CERTCAST_NODE_ENGINE_NODE_STATE_H_
+#define CERTCAST_NODE_ENGINE_NODE_STATE_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "certcast/state/v1/node.pb.h"
+#include "common/file/file_system.h"
+#include "node/engine/reserved_record.h"
+
+namespace certcast::node {
+
+using NodeState = state::v1::NodeState;
+
+// Thread-safe.
+class NodeStateFile {
+ public:
+  // As JournalFile::Open.
+  static absl::StatusOr<std::unique_ptr<NodeStateFile>> Open(std::unique_ptr<Directory> directory, bool read_only);
+
+  NodeState Get() const;
+  // The certificate's record; without one, an empty record with its name.
+  NodeState::Certificate Certificate(absl::string_view name) const;
+  std::optional<v1::InstallResult> Result(absl::string_view command_id) const;
+
+  // Applies `change` and saves the whole. Durable on return; needs no free space. After an error nothing has changed
+  // here, and the disk may hold either. The oldest results go where they don't fit.
+  absl::Status Update(const std::function<void(NodeState&)>& change);
+
+ private:
+  NodeStateFile(ReservedRecord record, NodeState state) : record_(std::move(record)), state_(std::move(state)) {}
+
+  mutable absl::Mutex mutex_;
+  ReservedRecord record_ ABSL_GUARDED_BY(mutex_);
+  NodeState state_ ABSL_GUARDED_BY(mutex_);
+};
+
+// For `change`: the certificate's record, made when missing.
+NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view name);
+// For `change`: remembers how a command ended, in place of what was remembered for it before. An empty id: does
+// nothing.
+void RememberResult(NodeState& state, absl::string_view command_id, const v1::InstallResult& result);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_NODE_STATE_H_

@@ -1,0 +1,129 @@
+#include "node/engine/recover.h"
+
+#include <memory>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/file/atomic.h"
+#include "common/status/status.h"
+#include "google/protobuf/util/time_util.h"
+#include "node/engine/commit.h"
+#include "node/engine/revert.h"
+#include "node/engine/transaction.h"
+#include "node/engine/undo.h"
+
+namespace certcast::node {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+absl::Status Interrupted(const Journal& journal) {
+  return WithStep(
+      Fail(Reason::INTERRUPTED, absl::StrCat("certcast-node was ended during the step ", StepName(journal.step()))),
+      StepName(journal.step()));
+}
+
+// What is under way, for people.
+std::string Describe(const Journal& journal) {
+  return absl::StrCat(journal.commanded() ? "the way back of " : "the install of ", journal.certificate(),
+                      " from generation ", journal.baseline().generation(), " to ", journal.target().generation());
+}
+
+absl::StatusOr<std::string> Summary(const EngineContext& engine, const Journal& before,
+                                    const v1::InstallResult& result) {
+  const Journal::Step step = engine.journal->Get().step();
+  if (step == Journal::IDLE) {
+    return absl::StrCat(Describe(before), ", interrupted at ", StepName(before.step()), ": ",
+                        v1::Outcome::Code_Name(result.outcome()), " ", ReasonName(result.failure().reason()),
+                        result.has_cleanup_failure() ? absl::StrCat("; ", result.cleanup_failure().detail()) : "");
+  }
+  return Annotate(StatusOf(result.has_cleanup_failure() ? result.cleanup_failure() : result.failure()),
+                  absl::StrCat("finishing ", Describe(before)));
+}
+
+absl::StatusOr<std::string> WaitOn(const EngineContext& engine, Transaction& t) {
+  const Journal before = t.journal;
+  if (TimeLeftToConfirm(before, engine.clock().Now()) > absl::ZeroDuration()) {
+    return absl::StrCat(Describe(before), " waits for Confirm until ", TimeUtil::ToString(before.confirm_by()));
+  }
+  return Summary(engine, before, GoBack(t, NotConfirmed(before)));
+}
+
+absl::StatusOr<std::string> FinishCommitting(Transaction& t) {
+  const Journal before = t.journal;
+  t.result.set_outcome(before.commanded() ? v1::Outcome::REVERTED : v1::Outcome::INSTALLED);
+  if (before.commanded()) t.result.mutable_failure()->set_reason(before.because());
+  // A Confirm may come again, and finds it done; the Install's result is there.
+  RETURN_IF_ERROR(Annotate(FinishCommit(t, before.commanded() ? before.command_id() : ""),
+                           absl::StrCat("finishing ", Describe(before))));
+  return absl::StrCat(Describe(before), " was confirmed, and is recorded now");
+}
+
+absl::Status RemoveTemporariesAt(FileSystem& files, const std::string& path) {
+  const auto directory = files.OpenDirectory(path);
+  if (absl::IsNotFound(directory.status())) return absl::OkStatus();
+  if (!directory.ok()) return directory.status();
+  return RemoveTemporaries(**directory);
+}
+
+}  // namespace
+
+absl::Status NotConfirmed(const Journal& journal) {
+  return WithStep(Fail(Reason::NOT_CONFIRMED,
+                       absl::StrCat("no Confirm for generation ", journal.target().generation(), " of ",
+                                    journal.certificate(), " arrived until ", TimeUtil::ToString(journal.confirm_by())),
+                       "did the controller lose the connection, or see another certificate served?"),
+                  "confirm");
+}
+
+absl::Duration TimeLeftToConfirm(const Journal& journal, absl::Time now) {
+  const absl::Time by = absl::FromUnixNanos(TimeUtil::TimestampToNanoseconds(journal.confirm_by()));
+  return std::min(by - now, absl::Nanoseconds(TimeUtil::DurationToNanoseconds(journal.confirm_timeout())));
+}
+
+absl::Status RemoveAllTemporaries(const EngineContext& engine) {
+  RETURN_IF_ERROR(RemoveTemporariesAt(engine.files(), engine.layout.state()));
+  std::set<std::string> certificates;
+  for (const Service& service : engine.config.services) {
+    certificates.insert(service.certificate);
+    for (const ServiceFile& file : service.files) {
+      const absl::StatusOr<PathParts> parts = SplitPath(file.path);
+      if (parts.ok()) (void)RemoveTemporariesAt(engine.files(), parts->directory);
+    }
+  }
+  for (const std::string& certificate : certificates) {
+    RETURN_IF_ERROR(RemoveTemporariesAt(engine.files(), engine.layout.Certificate(certificate)));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> Recover(const EngineContext& engine) {
+  const Journal journal = engine.journal->Get();
+  Transaction t(engine, journal, nullptr);
+  switch (journal.step()) {
+    case Journal::IDLE:
+      return std::string();
+    case Journal::STAGING:
+    case Journal::LINKING:
+      return Summary(engine, journal, GoBack(t, Interrupted(journal)));
+    case Journal::ACTIVATING:
+    case Journal::CHECKING:
+    case Journal::RELOADING:
+    case Journal::PROBING:
+      if (journal.commanded()) return Summary(engine, journal, ResumeUndo(t));
+      return Summary(engine, journal, GoBack(t, Interrupted(journal)));
+    case Journal::AWAITING_CONFIRM:
+      return WaitOn(engine, t);
+    case Journal::COMMITTING:
+      return FinishCommitting(t);
+    case Journal::REVERTING:
+      return Summary(engine, journal, GoBack(t, Interrupted(journal)));
+    // What protobuf adds to every enum; JournalFile::Open refuses them.
+    case state::v1::Journal_Step_Journal_Step_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case state::v1::Journal_Step_Journal_Step_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return Fail(Reason::STORAGE_FAILED, "the journal names a step that this certcast-node does not know");
+}
+
+}  // namespace certcast::node

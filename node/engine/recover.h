@@ -1,0 +1,41 @@
+// What a restart does about an install that was under way.
+#ifndef CERTCAST_NODE_ENGINE_RECOVER_H_
+#define CERTCAST_NODE_ENGINE_RECOVER_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "node/engine/context.h"
+
+namespace certcast::node {
+
+// Brings the journal to IDLE, or leaves it at AWAITING_CONFIRM while there is time, and saves how the command ended:
+//   STAGING                  what was staged is removed: FAILED
+//   LINKING                  the way back stays where it is complete, the rest is removed: FAILED
+//   ACTIVATING, CHECKING     switched back, no reload: REVERTED
+//   RELOADING, PROBING       switched back, reloaded, probed: REVERTED
+//   the same of a Revert     done again: REVERTED
+//   AWAITING_CONFIRM         waits on; when the time is over, as PROBING: REVERTED with NOT_CONFIRMED
+//   COMMITTING               finished: INSTALLED
+//   REVERTING                done again: REVERTED
+// with the reason INTERRUPTED where there was no other. Idempotent: after a crash in the middle of it, it is done
+// again. Returns what was done, a line for people; empty when there was nothing. Fails when the disk does not let it
+// finish: the journal is still there then.
+absl::StatusOr<std::string> Recover(const EngineContext& engine);
+
+// How long is left to wait for Confirm, from the wall clock and never longer than the command said. Of a journal that
+// is at AWAITING_CONFIRM.
+absl::Duration TimeLeftToConfirm(const Journal& journal, absl::Time now);
+
+// Removes temporary files and links that a crash left: in the state, and beside the paths of services. The latter as
+// far as it goes: a directory that can't be read is no reason not to start.
+absl::Status RemoveAllTemporaries(const EngineContext& engine);
+
+// NOT_CONFIRMED, as the reason to go back.
+absl::Status NotConfirmed(const Journal& journal);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_RECOVER_H_

@@ -1,0 +1,73 @@
+#include "node/engine/visible.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/file/atomic.h"
+#include "common/status/status.h"
+#include "node/engine/content.h"
+
+namespace certcast::node {
+namespace {
+
+// Named as atomic.h names its own, so that RemoveTemporaries takes it away after a crash.
+constexpr char kTrialLink[] = ".certcast-0000000000000000";
+
+}  // namespace
+
+absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path) {
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  const auto directory = files.OpenDirectory(parts.directory);
+  if (absl::IsNotFound(directory.status())) return VisiblePath();
+  if (!directory.ok()) return directory.status();
+  const absl::StatusOr<FileInfo> info = (*directory)->Stat(parts.name);
+  if (absl::IsNotFound(info.status())) return VisiblePath();
+  if (!info.ok()) return info.status();
+  switch (info->kind) {
+    case FileInfo::Kind::kFile:
+      return VisiblePath{VisiblePath::Kind::kFile, ""};
+    case FileInfo::Kind::kLink: {
+      ASSIGN_OR_RETURN(std::string target, (*directory)->ReadLink(parts.name));
+      return VisiblePath{VisiblePath::Kind::kLink, std::move(target)};
+    }
+    case FileInfo::Kind::kDirectory:
+    case FileInfo::Kind::kOther:
+      break;
+  }
+  return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " is neither a file nor a link"),
+              "a service's path must be a file: remove what is there, or name another path in node.yaml");
+}
+
+absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file) {
+  ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), file.path));
+  return found.kind == VisiblePath::Kind::kLink && found.target == engine.layout.LinkTarget(service, file);
+}
+
+absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::string_view path) {
+  const absl::StatusOr<FoundEntry> found = FindThroughLinks(files, path);
+  if (absl::IsNotFound(found.status())) return std::optional<FoundFile>();
+  if (!found.ok()) return found.status();
+  ASSIGN_OR_RETURN(Secret bytes, ReadSecretFile(*found->directory, found->name));
+  return std::make_optional(FoundFile{std::move(bytes), found->info.attributes});
+}
+
+absl::Status CheckCanLink(FileSystem& files, absl::string_view path) {
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  const auto directory = files.OpenDirectory(parts.directory);
+  if (absl::IsNotFound(directory.status())) {
+    return Fail(Reason::PERMISSION_DENIED, absl::StrCat(parts.directory, " is not there, so ", path, " can't be made"),
+                absl::StrCat("mkdir -p ", parts.directory, ", or correct the path in node.yaml"));
+  }
+  if (!directory.ok()) return directory.status();
+  absl::Status tried = (*directory)->MakeLink(kTrialLink, "trial");
+  if (absl::IsAlreadyExists(tried)) tried = absl::OkStatus();
+  if (tried.ok()) tried = (*directory)->Remove(kTrialLink);
+  if (tried.ok()) return tried;
+  return WithHint(
+      Annotate(std::move(tried), absl::StrCat(path, " can't be made a link")),
+      absl::StrCat("certcast-node must be able to write to ", parts.directory,
+                   ": check its owner and mode, its mount options, and ReadWritePaths= of the systemd unit"));
+}
+
+}  // namespace certcast::node

@@ -1,0 +1,43 @@
+// The paths that services read, as they are now.
+#ifndef CERTCAST_NODE_ENGINE_VISIBLE_H_
+#define CERTCAST_NODE_ENGINE_VISIBLE_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/secret/secret.h"
+#include "node/engine/context.h"
+
+namespace certcast::node {
+
+struct VisiblePath {
+  enum class Kind { kAbsent, kFile, kLink };
+  Kind kind = Kind::kAbsent;
+  // Of a link.
+  std::string target;
+};
+
+// What is at `path` itself. A directory, device or socket is an error.
+absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path);
+
+// Whether it is the link that certcast makes for it.
+absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file);
+
+// What a service gets that opens `path`: links are followed, by the rule of FileSystem::OpenDirectory. None: nothing is
+// there, or a link that leads nowhere.
+struct FoundFile {
+  Secret bytes;
+  FileAttributes attributes;
+};
+absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::string_view path);
+
+// Whether a link can be made at `path`: the directory is there and takes one. PERMISSION_DENIED, with a hint, when not.
+// Makes a temporary link and removes it.
+absl::Status CheckCanLink(FileSystem& files, absl::string_view path);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_VISIBLE_H_
