@@ -67,10 +67,8 @@ bool IsIpv6(absl::string_view host) {
 bool ParsePort(absl::string_view text, uint16_t& port) {
   int number = 0;
   // SimpleAtoi takes signs and spaces as well.
-  if (text.empty() || !absl::ascii_isdigit(static_cast<unsigned char>(text[0])) || !absl::SimpleAtoi(text, &number) ||
-      number < 1 || number > 65535) {
-    return false;
-  }
+  if (text.find_first_not_of("0123456789") != absl::string_view::npos) return false;
+  if (!absl::SimpleAtoi(text, &number) || number < 1 || number > 65535) return false;
   port = static_cast<uint16_t>(number);
   return true;
 }

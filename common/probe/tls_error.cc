@@ -50,10 +50,17 @@ AlertMeaning MeaningOf(int alert) {
   }
 }
 
+// OpenSSL 3.0 has no text for the newer ones.
+std::string NameOf(int alert) {
+  if (alert == SSL_AD_CERTIFICATE_REQUIRED) return "certificate required";
+  if (alert == SSL_AD_NO_APPLICATION_PROTOCOL) return "no application protocol";
+  const absl::string_view name = SSL_alert_desc_string_long(alert);
+  return name == "unknown" ? absl::StrCat("number ", alert) : std::string(name);
+}
+
 absl::Status AlertError(absl::string_view peer, int alert) {
   const AlertMeaning meaning = MeaningOf(alert);
-  return Fail(meaning.reason, absl::StrCat(peer, " refused: TLS alert \"", SSL_alert_desc_string_long(alert), "\""),
-              meaning.hint);
+  return Fail(meaning.reason, absl::StrCat(peer, " refused: TLS alert \"", NameOf(alert), "\""), meaning.hint);
 }
 
 absl::Status LibraryError(absl::string_view peer, unsigned long error) {
