@@ -72,6 +72,9 @@ absl::Status NodeRun::Revert() {
 }
 
 absl::Status NodeRun::Install() {
+  // Connected first: of a node that can't be reached the record says PENDING, so that nobody wonders later what it did.
+  const absl::Status connected = session_.Connect();
+  if (!connected.ok()) return FinishWithoutResult(connected);
   ASSIGN_OR_RETURN(const std::shared_ptr<const v1::Bundle> bundle, context_.bundles->Get());
   RETURN_IF_ERROR(Save(Step::INSTALLING));
   v1::Command command = NewCommand(CommandRole::kInstall);

@@ -57,11 +57,17 @@ NodeSession::NodeSession(const NodeConfig& node, Transport& transport, Clock& cl
       jitter_(static_cast<uint32_t>(std::hash<std::string>()(node.name) ^ absl::ToInt64Nanoseconds(deadline_))) {
 }
 
+absl::Status NodeSession::Connect() {
+  for (int tries = 1;; ++tries) {
+    absl::Status status = ConnectOnce();
+    if (status.ok() || !TryAgain(tries, status)) return status;
+  }
+}
+
 absl::StatusOr<v1::Report> NodeSession::Send(const v1::Command& command) {
   for (int tries = 1;; ++tries) {
     absl::StatusOr<v1::Report> report = SendOnce(command);
-    if (report.ok() || !MayPass(report.status())) return report;
-    if (tries >= (delivered_ ? kTriesOnceDelivered : kTriesToReach) || !Pause(tries)) return report;
+    if (report.ok() || !TryAgain(tries, report.status())) return report;
   }
 }
 
@@ -77,17 +83,25 @@ absl::StatusOr<v1::Inventory> NodeSession::SendForInventory(const v1::Command& c
   return Fail(Reason::PROTOCOL, absl::StrCat("node ", node_.name, " answered without an inventory"));
 }
 
+absl::Status NodeSession::ConnectOnce() {
+  if (link_ != nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(link_, transport_.Open(node_, std::min(kConnectTimeout, remaining())));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Report> NodeSession::SendOnce(const v1::Command& command) {
   if (remaining() <= absl::ZeroDuration()) {
     return Fail(Reason::TIMED_OUT, absl::StrCat("node ", node_.name, " took longer than node_timeout"));
   }
-  if (link_ == nullptr) {
-    ASSIGN_OR_RETURN(link_, transport_.Open(node_, std::min(kConnectTimeout, remaining())));
-  }
+  RETURN_IF_ERROR(ConnectOnce());
   delivered_ = true;
   absl::StatusOr<v1::Report> report = link_->Call(command, remaining(), nullptr);
   if (!report.ok() && IsUnanswered(report.status())) link_.reset();
   return report;
+}
+
+bool NodeSession::TryAgain(int tries, const absl::Status& error) {
+  return MayPass(error) && tries < (delivered_ ? kTriesOnceDelivered : kTriesToReach) && Pause(tries);
 }
 
 bool NodeSession::Pause(int tries) {

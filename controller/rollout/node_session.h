@@ -24,6 +24,9 @@ class NodeSession {
   // All calls together take no longer than `time_allowed`.
   NodeSession(const NodeConfig& node, Transport& transport, Clock& clock, absl::Duration time_allowed);
 
+  // Opens a link, unless one is open. Tries twice where that may help. Nothing was said to the node yet.
+  absl::Status Connect();
+
   // Sends the command and waits for its final report. When the link is lost it connects again and sends the same
   // command, which the node answers from its record; when the node is BUSY it waits and asks again. A bounded number of
   // times, with growing pauses that differ between nodes. Errors: the last one that was met, or the node's refusal.
@@ -36,7 +39,10 @@ class NodeSession {
   absl::Duration remaining() const;
 
  private:
+  absl::Status ConnectOnce();
   absl::StatusOr<v1::Report> SendOnce(const v1::Command& command);
+  // Whether to try again after the so-manieth error, this one; if so, it has waited.
+  bool TryAgain(int tries, const absl::Status& error);
   // False when that would be too late.
   bool Pause(int tries);
 
