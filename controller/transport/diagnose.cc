@@ -1,6 +1,6 @@
 #include "controller/transport/diagnose.h"
 
-#include <algorithm>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,6 +10,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/identity/names.h"
+#include "common/probe/address.h"
+#include "common/probe/deadline.h"
 #include "common/probe/system_resolver.h"
 #include "common/probe/tls_client.h"
 #include "common/status/status.h"
@@ -18,9 +20,6 @@
 
 namespace certcast::controller {
 namespace {
-
-// How long a node may take to refuse us once the handshake is over: in TLS 1.3 it reads our certificate last.
-constexpr absl::Duration kRefusalTime = absl::Seconds(1);
 
 absl::Status Bad(const std::string& peer, absl::string_view what, const NodeConfig& node) {
   return Fail(
@@ -54,14 +53,27 @@ absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const L
              node);
 }
 
-// The node's refusal, unless a look at our own certificate says more.
-absl::Status ExplainRefusal(const std::string& peer, const Certificate& own, absl::Status refusal) {
-  if (absl::Status dates = CheckDates(own, absl::Now()); !dates.ok()) {
-    return Fail(Reason::AUTH_FAILED,
-                absl::StrCat(peer, " refused the controller's certificate: ", FailureOf(dates).detail()),
-                "check the controller's clock; the next command of `certcast` renews its certificate");
+// The node ended the connection, with an alert or without one (gRPC sends none): why, as far as our own certificate
+// tells.
+absl::Status ExplainRefusal(const std::string& peer, const LinkIdentity& identity, const Certificate& own,
+                            const std::vector<Certificate>& roots, absl::Status refusal) {
+  const std::string refused = absl::StrCat(peer, " refused the controller's certificate");
+  const absl::Time now = absl::Now();
+  if (now > own.not_after()) {
+    return Fail(Reason::AUTH_FAILED, absl::StrCat(refused, ": it expired ", Date(own.not_after())),
+                "check the controller's clock; `certcast` renews its own certificate when it starts");
   }
-  return Annotate(std::move(refusal), absl::StrCat(peer, " refused the controller's certificate"));
+  if (!CheckChainAgainstRoots({own}, roots, now).ok()) {
+    return Fail(Reason::AUTH_FAILED,
+                absl::StrCat(refused, ": it is not of the fleet's CA (its issuer: ", own.issuer_name(), ")"),
+                "the controller's state holds another fleet's keys: is it the right state directory?");
+  }
+  const std::string detail = FailureOf(refusal).detail();
+  return Fail(
+      Reason::AUTH_FAILED, absl::StrCat(refused, detail.empty() ? "" : ": ", detail),
+      absl::StrCat("its log says why (journalctl -u certcast-node): its clock may be wrong, or it belongs to a fleet "
+                   "other than ",
+                   identity.fleet_id));
 }
 
 }  // namespace
@@ -71,17 +83,27 @@ absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(identity.chain_pem));
   ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::FromPem(identity.private_key_pem.ExposeSecret()));
   ASSIGN_OR_RETURN(const std::vector<Certificate> roots, ParseChainPem(identity.fleet_ca_pem));
+  ASSIGN_OR_RETURN(const HostPort to, ParseHostPort(node.address));
   TlsOptions options;
   options.chain = &chain;
   options.key = &key;
   options.alpn = {"h2"};
-  options.listen = std::min(kRefusalTime, timeout / 2);
   options.resolver = &SystemResolver();
-  absl::StatusOr<TlsPeer> shown = TlsHandshake(node.address, NodeDnsName(node.name), options, timeout);
-  if (shown.ok()) return CheckShown(node, peer, identity, roots, *shown);
-  if (ReasonOf(shown.status()) == Reason::AUTH_FAILED) return ExplainRefusal(peer, chain.front(), shown.status());
-  return WithHint(Annotate(shown.status(), node.name),
-                  "is certcast-node running there, is the address right, does a firewall drop it?");
+  absl::StatusOr<std::unique_ptr<TlsStream>> stream =
+      TlsStream::Connect(to, NodeDnsName(node.name), options, Deadline::In(timeout));
+  if (ReasonOf(stream.status()) == Reason::AUTH_FAILED) {
+    return ExplainRefusal(peer, identity, chain.front(), roots, stream.status());
+  }
+  if (!stream.ok()) {
+    return WithHint(Annotate(stream.status(), node.name),
+                    "is certcast-node running there, is the address right, does a firewall drop it?");
+  }
+  RETURN_IF_ERROR(CheckShown(node, peer, identity, roots, (*stream)->peer()));
+  // In TLS 1.3 a node reads our certificate last: it then speaks HTTP/2, or ends the connection.
+  absl::StatusOr<std::string> first = (*stream)->Read();
+  const bool timed_out = ReasonOf(first.status()) == Reason::TIMED_OUT;
+  if (timed_out || (first.ok() && !first->empty())) return absl::OkStatus();
+  return ExplainRefusal(peer, identity, chain.front(), roots, first.status());
 }
 
 }  // namespace certcast::controller

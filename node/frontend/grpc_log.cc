@@ -23,12 +23,13 @@ constexpr int kLinesPerMinute = 20;
 // gRPC says that verification failed, not why; OpenSSL knows, on the thread that is about to log it.
 thread_local long last_verify_error = X509_V_OK;
 
-void OnSslEvent(const SSL* ssl, int where, int /*value*/) {
-  if ((where & SSL_CB_WRITE_ALERT) == SSL_CB_WRITE_ALERT) last_verify_error = SSL_get_verify_result(ssl);
+// Not the info callback: gRPC has one of its own.
+void OnSslMessage(int is_written, int /*version*/, int type, const void*, size_t, SSL* ssl, void*) {
+  if (is_written != 0 && type == SSL3_RT_ALERT) last_verify_error = SSL_get_verify_result(ssl);
 }
 
 void OnSslMade(void* ssl, void*, CRYPTO_EX_DATA*, int, long, void*) {
-  SSL_set_info_callback(static_cast<SSL*>(ssl), OnSslEvent);
+  SSL_set_msg_callback(static_cast<SSL*>(ssl), OnSslMessage);
 }
 
 // Thread-safe. Says at most so many lines in a minute, and how many it kept back.

@@ -1,0 +1,150 @@
+#include "node/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+
+#include "common/version/version.h"
+#include "node/cli/setup.h"
+#include "node/cli/verbs.h"
+
+namespace certcast::node {
+namespace {
+
+constexpr char kAbout[] =
+    R"(The agent of certcast: installs certificates that the fleet's controller sends to this machine, reloads the
+services that use them, looks at what they serve, and puts the old certificate back when that is not right.)";
+
+constexpr char kExitCodes[] =
+    R"(The configuration is --config, else $CERTCAST_NODE_CONFIG, else /etc/certcast/node.yaml.
+
+Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong arguments or configuration.
+
+Joining a fleet, over any channel that you trust:
+  certcast-node csr > csr.pem                               on the node
+  certcast nodes sign web-01 < csr.pem > identity.pem       on the controller
+  certcast-node accept < identity.pem                       on the node
+  certcast-node run                                         on the node, under its service manager)";
+
+constexpr char kRun[] =
+    R"(Listens on `listen` of the configuration and carries out what the fleet's controller says. Peers must show a
+certificate of the fleet's CA, and be the controller; others are refused, with a line on standard error.
+
+First puts right what a crash left half-done. Then prints one line when it listens:
+  listening on 127.0.0.1:7444 as web-01, fleet 0b9f8a52-6f52-4a55-9d3e-0e5a7d0f9c11
+Port 0 picks a free one.
+
+An install waits until the controller confirms it. When no Confirm comes in time, the agent goes back to the
+certificate before by itself.
+
+Signals: SIGTERM and SIGINT finish the command under way, then end; a second one ends at once, and the next start
+puts things right. SIGHUP reads configuration and identity anew; if they can't be used, all stays as it was.)";
+
+constexpr char kStdio[] =
+    R"(Carries out the commands that come on standard input, and reports on standard output: what the controller runs
+over SSH. Each message has its length before it as a varint; the messages are those of certcast/v1/link.proto.
+
+When the input ends while an install waits for its Confirm, waits until its time is over, goes back, and ends.
+Needs no identity for looking; installs need one. Works only while no agent runs.)";
+
+constexpr char kCsr[] =
+    R"(Prints a certificate request (PEM, RFC 2986) for this node's own key. The key is made the first time, in
+STATE/identity/key.pem, readable by its owner alone; it never leaves the machine and is never overwritten. Running
+this again prints a request for the same key.
+
+  certcast-node csr | ssh controller certcast nodes sign web-01 | certcast-node accept)";
+
+constexpr char kAccept[] =
+    R"(Reads an identity from standard input, as `certcast nodes sign NAME` prints it: this node's certificate, the
+fleet CA's, and the fleet's id and manifest key. Checks that the certificate is for this node's key and name, signed
+by that CA, and valid now; then keeps it. From then on the node takes orders from that fleet alone.
+
+An identity of the same fleet replaces the one before (a renewal). One of another fleet, or with another manifest
+key, is refused without --force. When it is refused, what was there stays.)";
+
+constexpr char kStatus[] =
+    R"(Prints what is installed for each certificate and service, and what is not as it was installed (drift). Read from
+the disk, without a lock: it works beside a running agent, and may see the middle of an install.
+
+With --probe it also looks at what each service serves now, and exits with 1 when that is not what is installed.
+-o json prints one JSON document: the Inventory of certcast/v1/link.proto.)";
+
+constexpr char kRecover[] =
+    R"(Finishes or takes back what a crash left half-done, as `run` does at its start, and says what that was. Fails
+while an agent runs: it has done so already.)";
+
+constexpr char kCheckConfig[] =
+    R"(Reads the configuration and prints what is wrong with it: file, line, column, what was found and what was
+expected. Exits with 2 when there is anything.)";
+
+constexpr char kTest[] =
+    R"(Runs the service's check command (as in `nginx -t`) and its probes against the certificate that is installed. It
+changes nothing and reloads nothing. Exits with 1 when the check or a probe fails.)";
+
+// A verb with its page; `run` gives the exit code.
+CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& summary, const char* page,
+                  std::function<int()> run, int& exit_code) {
+  CLI::App* verb = app.add_subcommand(name, summary);
+  verb->footer(std::string("\n") + page);
+  verb->fallthrough();
+  verb->callback([run = std::move(run), &exit_code] { exit_code = run(); });
+  return verb;
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  int exit_code = kDone;
+  std::string config = "/etc/certcast/node.yaml";
+  std::string output = "table";
+  std::string service;
+  bool force = false;
+  StatusOptions status;
+
+  CLI::App app(kAbout, "certcast-node");
+  app.footer(std::string("\n") + kExitCodes);
+  app.set_version_flag("--version", std::string("certcast-node ") + kVersion);
+  app.add_option("--config", config, "The node's configuration")->envname("CERTCAST_NODE_CONFIG")->type_name("FILE");
+  app.require_subcommand(1);
+
+  AddVerb(
+      app, "run", "Serve the controller over the network", kRun, [&] { return Run(config); }, exit_code);
+  AddVerb(
+      app, "stdio", "Serve one controller on standard input and output", kStdio, [&] { return Stdio(config); },
+      exit_code);
+  AddVerb(
+      app, "csr", "Print a certificate request for this node's own key", kCsr, [&] { return Csr(config); }, exit_code);
+  AddVerb(
+      app, "accept", "Read this node's identity, and belong to its fleet", kAccept,
+      [&] { return Accept(config, force); }, exit_code)
+      ->add_flag("--force", force, "Also replace the identity of another fleet");
+  CLI::App* show = AddVerb(
+      app, "status", "Print what is installed", kStatus,
+      [&] {
+        status.json = output == "json";
+        return ShowStatus(config, status);
+      },
+      exit_code);
+  show->add_option("-o,--output", output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->type_name("FORMAT");
+  show->add_flag("--probe", status.probe, "Also look at what is served now");
+  AddVerb(
+      app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config); }, exit_code);
+  AddVerb(
+      app, "check-config", "Check the configuration", kCheckConfig, [&] { return CheckConfig(config); }, exit_code);
+  AddVerb(
+      app, "test", "Run a service's check and probes; change nothing", kTest,
+      [&] { return TestService(config, service); }, exit_code)
+      ->add_option("SERVICE", service, "As the configuration names it")
+      ->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Prints help, version or what is wrong.
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  return exit_code;
+}
+
+}  // namespace certcast::node

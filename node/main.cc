@@ -1,0 +1,17 @@
+// certcast-node, the agent: one static binary.
+//
+// The data flows one way: a front end (frontend/) takes a command from the controller, the engine (engine/) carries it
+// out and reports. Which verb does what is in cli/.
+#include <sys/stat.h>
+
+#include "absl/status/status.h"
+#include "common/secret/secret.h"
+#include "node/cli/command_line.h"
+#include "node/cli/setup.h"
+
+int main(int argc, char** argv) {
+  // Private keys go through this process: no core dumps, nobody else's debugger, no file that others read by accident.
+  if (absl::Status hardened = certcast::HardenProcess(); !hardened.ok()) return certcast::node::ReportError(hardened);
+  umask(077);
+  return certcast::node::RunCommandLine(argc, argv);
+}

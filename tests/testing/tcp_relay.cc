@@ -1,0 +1,121 @@
+#include "tests/testing/tcp_relay.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+namespace certcast::testing {
+namespace {
+
+int Must(int result, const char* what) {
+  if (result < 0) {
+    perror(what);
+    abort();
+  }
+  return result;
+}
+
+sockaddr_in Loopback(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+
+// Bound to a free port, which `address` names; not listening yet.
+int BindToFreePort(std::string& address) {
+  const int fd = Must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+  sockaddr_in bound = Loopback(0);
+  socklen_t size = sizeof bound;
+  Must(bind(fd, reinterpret_cast<sockaddr*>(&bound), size), "bind");
+  Must(getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size), "getsockname");
+  address = "127.0.0.1:" + std::to_string(ntohs(bound.sin_port));
+  return fd;
+}
+
+// With a reset, as when a machine has forgotten the connection.
+void Reset(int fd) {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  close(fd);
+}
+
+// What came on one end goes out at the other; false at the end of either.
+bool Forward(int from, int to) {
+  char buffer[16384];
+  const ssize_t count = read(from, buffer, sizeof buffer);
+  return count > 0 && send(to, buffer, static_cast<size_t>(count), MSG_NOSIGNAL) == count;
+}
+
+}  // namespace
+
+TcpRelay::TcpRelay(const std::string& to) : to_port_(std::stoi(to.substr(to.rfind(':') + 1))) {
+  listener_ = BindToFreePort(address_);
+  Must(listen(listener_, 64), "listen");
+  Must(pipe(stop_), "pipe");
+  thread_ = std::thread([this] { Loop(); });
+}
+
+TcpRelay::~TcpRelay() {
+  Cut();
+  close(stop_[0]);
+  close(stop_[1]);
+}
+
+void TcpRelay::Cut() {
+  if (!thread_.joinable()) return;
+  Must(static_cast<int>(write(stop_[1], "x", 1)), "write");
+  thread_.join();
+}
+
+void TcpRelay::Loop() {
+  std::map<int, int> other_end;
+  while (true) {
+    std::vector<pollfd> watched = {{.fd = stop_[0], .events = POLLIN}, {.fd = listener_, .events = POLLIN}};
+    for (const auto& [from, to] : other_end) watched.push_back({.fd = from, .events = POLLIN});
+    Must(poll(watched.data(), watched.size(), -1), "poll");
+    if (watched[0].revents != 0) break;
+    if (watched[1].revents != 0) {
+      const int near = Must(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), "accept");
+      const int far = Must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+      const sockaddr_in address = Loopback(to_port_);
+      Must(connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
+      other_end[near] = far;
+      other_end[far] = near;
+    }
+    for (size_t i = 2; i < watched.size(); ++i) {
+      const int from = watched[i].fd;
+      if (watched[i].revents == 0 || !other_end.contains(from) || Forward(from, other_end[from])) continue;
+      const int to = other_end[from];
+      other_end.erase(from);
+      other_end.erase(to);
+      close(from);
+      close(to);
+    }
+  }
+  close(listener_);
+  for (const auto& [from, to] : other_end) Reset(from);
+}
+
+SilentListener::SilentListener() : fd_(BindToFreePort(address_)) {
+  Must(listen(fd_, 64), "listen");
+}
+
+SilentListener::~SilentListener() {
+  close(fd_);
+}
+
+ClosedPort::ClosedPort() : fd_(BindToFreePort(address_)) {
+}
+
+ClosedPort::~ClosedPort() {
+  close(fd_);
+}
+
+}  // namespace certcast::testing
