@@ -26,7 +26,7 @@ absl::Status Held(int descriptor, const std::string& path) {
   absl::StripAsciiWhitespace(&holder);
   // Before its first text. A new holder's text may also still be its predecessor's for a moment.
   if (holder.empty()) holder = "another process";
-  return Fail(Reason::BUSY, absl::StrCat("held by ", absl::CHexEscape(holder)),
+  return Fail(Reason::BUSY, absl::StrCat("in use by ", holder),
               absl::StrCat("wait until it has ended (", path, " is its lock)"));
 }
 

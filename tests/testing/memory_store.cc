@@ -67,7 +67,7 @@ absl::StatusOr<int64_t> MemoryStore::Commit(const Transaction& transaction) {
 
 absl::StatusOr<std::unique_ptr<controller::Lease>> MemoryStore::TakeLease(absl::string_view holder) {
   absl::MutexLock lock(&mutex_);
-  if (!holder_.empty()) return Fail(Reason::BUSY, absl::StrCat("held by ", holder_));
+  if (!holder_.empty()) return Fail(Reason::BUSY, absl::StrCat("in use by ", holder_));
   holder_ = absl::StrCat(holder, " (this process)");
   return std::make_unique<HeldLease>(*this, ++epoch_);
 }
