@@ -162,9 +162,11 @@ TEST(ReplaceFileTest, WorksOnARealDisk) {
   const TemporaryDirectory temporary;
   const std::string path = temporary.path() + "/made";
   const FileAttributes mine = {.mode = 0640, .owner = geteuid(), .group = getegid()};
-  const auto directory = OpenOrMakeDirectory(FileSystem::Real(), path + "/deep/down", mine);
+  FileAttributes searchable = mine;
+  searchable.mode = 0750;
+  const auto directory = OpenOrMakeDirectory(FileSystem::Real(), path + "/deep/down", searchable);
   ASSERT_THAT(directory, IsOk());
-  EXPECT_EQ((*directory)->StatSelf()->attributes, mine);
+  EXPECT_EQ((*directory)->StatSelf()->attributes, searchable);
   for (const absl::string_view bytes : {"one", "two"}) {
     ASSERT_THAT(ReplaceFile(**directory, "f", bytes, mine), IsOk());
     EXPECT_THAT(ReadWholeFile(FileSystem::Real(), path + "/deep/down/f", 10), IsOkAndHolds(bytes));

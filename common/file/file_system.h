@@ -54,8 +54,8 @@ class Directory {
   virtual const std::string& path() const = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view name) = 0;
-  // Made with exactly these attributes, whatever the umask. Not durable before Sync. On an error it may be there, with
-  // other attributes.
+  // Made with exactly these attributes, whatever the umask (which must leave this process its own access). Not durable
+  // before Sync. On an error it may be there, with other attributes.
   virtual absl::Status MakeDirectory(absl::string_view name, const FileAttributes& attributes) = 0;
 
   // Creates `name`, which must not exist, writes it whole and fsyncs it. Owner, group and mode are set before the first

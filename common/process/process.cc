@@ -27,7 +27,7 @@ constexpr absl::Duration kGrace = absl::Seconds(2);
 constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
 // How long what was killed may take to be gone. Only a process in an uninterruptible system call, or one whose parent
 // never waits for it, takes more than an instant.
-constexpr absl::Duration kGoneWithin = absl::Milliseconds(500);
+constexpr absl::Duration kGoneWithin = absl::Milliseconds(100);
 
 absl::Duration Monotonic() {
   return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
