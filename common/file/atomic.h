@@ -34,7 +34,8 @@ absl::StatusOr<std::unique_ptr<Directory>> OpenOrMakeDirectory(FileSystem& files
                                                                const FileAttributes& attributes);
 
 // What `path` names when a link in the last place is followed too, by the rule of FileSystem::OpenDirectory: operators
-// name /etc/letsencrypt/live/... where they mean the file behind it. Never a link. kNotFound for one that leads nowhere.
+// name /etc/letsencrypt/live/... where they mean the file behind it. Never a link. kNotFound for one that leads
+// nowhere.
 struct FoundEntry {
   std::unique_ptr<Directory> directory;
   std::string name;
