@@ -6,7 +6,8 @@ namespace certcast {
 namespace {
 
 TEST(TimestampTest, KeepsNanosecondsBeforeAndAfter1970) {
-  for (int64_t nanoseconds : {int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{1800000000123456789}, int64_t{-5000000001}}) {
+  for (int64_t nanoseconds :
+       {int64_t{0}, int64_t{1}, int64_t{-1}, int64_t{1800000000123456789}, int64_t{-5000000001}}) {
     const absl::Time time = absl::FromUnixNanos(nanoseconds);
     const google::protobuf::Timestamp timestamp = ToTimestamp(time);
     EXPECT_GE(timestamp.nanos(), 0) << nanoseconds;

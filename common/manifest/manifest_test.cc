@@ -35,7 +35,7 @@ constexpr absl::Time kNow = absl::FromUnixSeconds(1893456000);
 class BundleTest : public ::testing::Test {
  protected:
   // A leaf as a public CA issues it.
-  IssuedCertificate Issue(CertificateSpec spec = {.dns_names = {"*.example.com", "example.com"}}) const {
+  IssuedCertificate Issue(const CertificateSpec& spec = {.dns_names = {"*.example.com", "example.com"}}) const {
     return intermediate_.Issue(spec);
   }
   v1::Bundle Bundle(const IssuedCertificate& issued) const { return fleet_.Bundle(issued, "wildcard", 7, kNow); }
@@ -167,10 +167,10 @@ TEST_F(BundleTest, SizesAreBoundedBeforeAnythingElse) {
     std::string* (v1::Bundle::*field)();
     size_t limit;
   } const parts[] = {
-      {"manifest", &v1::Bundle::mutable_manifest, 64 * 1024},
+      {"manifest", &v1::Bundle::mutable_manifest, size_t{64} * 1024},
       {"signature", &v1::Bundle::mutable_signature, 64},
-      {"chain", &v1::Bundle::mutable_fullchain_pem, 64 * 1024},
-      {"private key", &v1::Bundle::mutable_private_key_pem, 16 * 1024},
+      {"chain", &v1::Bundle::mutable_fullchain_pem, size_t{64} * 1024},
+      {"private key", &v1::Bundle::mutable_private_key_pem, size_t{16} * 1024},
   };
   for (const auto& part : parts) {
     v1::Bundle bundle = Bundle();

@@ -13,10 +13,10 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxManifest = 64 * 1024;
+constexpr size_t kMaxManifest = size_t{64} * 1024;
 constexpr size_t kSignatureSize = 64;
-constexpr size_t kMaxFullchain = 64 * 1024;
-constexpr size_t kMaxPrivateKey = 16 * 1024;
+constexpr size_t kMaxFullchain = size_t{64} * 1024;
+constexpr size_t kMaxPrivateKey = size_t{16} * 1024;
 constexpr size_t kMaxCertificateName = 64;
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 

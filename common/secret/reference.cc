@@ -16,7 +16,7 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxSecret = 64 * 1024;
+constexpr size_t kMaxSecret = size_t{64} * 1024;
 
 absl::Status FailMissing(absl::string_view detail, absl::string_view hint) {
   v1::Failure failure;

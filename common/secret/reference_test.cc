@@ -30,7 +30,7 @@ class SecretReferenceTest : public ::testing::Test {
   }
 
   static std::string Write(const std::string& name, const std::string& bytes, mode_t mode = 0600) {
-    const std::string path = ::testing::TempDir() + "/" + name;
+    std::string path = ::testing::TempDir() + "/" + name;
     std::ofstream(path, std::ios::binary) << bytes;
     EXPECT_EQ(chmod(path.c_str(), mode), 0);
     return path;
@@ -62,8 +62,8 @@ TEST_F(SecretReferenceTest, RefusesAFileThatOthersMayUse) {
 }
 
 TEST_F(SecretReferenceTest, BoundsTheSize) {
-  EXPECT_EQ(Read(Kind::kFile, Write("most", std::string(64 * 1024, 'x'))).size(), 64u * 1024);
-  EXPECT_THAT(ReadSecret({Kind::kFile, Write("more", std::string(64 * 1024 + 1, 'x'))}),
+  EXPECT_EQ(Read(Kind::kFile, Write("most", std::string(size_t{64} * 1024, 'x'))).size(), 64u * 1024);
+  EXPECT_THAT(ReadSecret({Kind::kFile, Write("more", std::string(size_t{64} * 1024 + 1, 'x'))}),
               AllOf(HasCode(absl::StatusCode::kInvalidArgument),
                     HasReason(Reason::REASON_UNSPECIFIED, HasSubstr("larger than 64 KiB"))));
 }

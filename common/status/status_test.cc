@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -169,7 +170,8 @@ TEST(StatusTest, LongTextIsCutBetweenCharacters) {
     const std::string detail = FailureOf(Fail(Reason::BUSY, prefix + euros)).detail();
     EXPECT_LE(detail.size(), 1024u);
     EXPECT_THAT(detail, EndsWith("\xe2\x82\xac..."));
-    const std::string text = FailureOf(WithStderr(Fail(Reason::BUSY, "x"), euros + euros + prefix)).stderr();
+    const std::string text =
+        FailureOf(WithStderr(Fail(Reason::BUSY, "x"), absl::StrCat(euros, euros, prefix))).stderr();
     EXPECT_LE(text.size(), 4096u);
     EXPECT_THAT(text, StartsWith("...\xe2\x82\xac"));
   }

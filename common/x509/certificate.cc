@@ -17,8 +17,8 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxDer = 64 * 1024;
-constexpr size_t kMaxChainPem = 64 * 1024;
+constexpr size_t kMaxDer = size_t{64} * 1024;
+constexpr size_t kMaxChainPem = size_t{64} * 1024;
 constexpr size_t kMaxChain = 10;
 
 absl::Status Malformed(absl::string_view what) {

@@ -207,7 +207,7 @@ TEST(ParseChainPemTest, RefusesAnythingElse) {
       {pem + EncodePem("CERTIFICATE", "x"), "certificate 2: the certificate does not parse"},
       {EncodePem("CERTIFICATE", leaf.certificate.der() + "x"), "certificate 1: the certificate is followed by other"},
       {eleven, "more than 10 certificates"},
-      {pem + std::string(64 * 1024, '\n'), "larger than"},
+      {pem + std::string(size_t{64} * 1024, '\n'), "larger than"},
   };
   for (const auto& c : cases) {
     EXPECT_THAT(ParseChainPem(c.pem), HasReason(Reason::MALFORMED, HasSubstr(std::string(c.why)))) << c.why;

@@ -208,6 +208,7 @@ absl::Status CheckChainAgainstRoots(const Chain& chain, const std::vector<Certif
   if (chain.empty()) return Invalid("the chain is empty");
   if (roots.empty()) return Invalid("there is no root to check the chain against");
   std::vector<const Certificate*> trusted;
+  trusted.reserve(roots.size());
   for (const Certificate& root : roots) trusted.push_back(&root);
   return VerifyPath(chain, trusted, now);
 }

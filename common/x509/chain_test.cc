@@ -18,16 +18,14 @@ using ::certcast::testing::HasReason;
 using ::certcast::testing::IsOk;
 using ::certcast::testing::MakeRsaKey;
 using ::certcast::testing::TestCa;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 
 using Chain = std::vector<Certificate>;
 
 class CheckChainTest : public ::testing::Test {
  protected:
   static absl::Status Check(const Chain& chain) { return CheckChain(chain, kNow, /*allow_leaf_alone=*/false); }
-  static Certificate Leaf(const TestCa& ca, CertificateSpec spec = {.dns_names = {"leaf.test"}}) {
+  static Certificate Leaf(const TestCa& ca, const CertificateSpec& spec = {.dns_names = {"leaf.test"}}) {
     return ca.Issue(spec).certificate;
   }
   static auto Invalid(const std::string& text) {

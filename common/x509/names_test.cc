@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -111,7 +112,8 @@ TEST(CheckDnsNameTest, Accepts) {
   const std::string label(63, 'a');
   for (const std::string& name : std::vector<std::string>{
            "example.com", "*.example.com", "a.b", "xn--bcher-kva.example", "1.example", "A-b.EXAMPLE.com",
-           label + ".com", label + "." + label + "." + label + "." + std::string(61, 'b'), "3com.com", "a.3com"}) {
+           label + ".com", absl::StrCat(label, ".", label, ".", label, ".", std::string(61, 'b')), "3com.com",
+           "a.3com"}) {
     EXPECT_THAT(CheckDnsName(name), IsOk()) << name;
   }
 }
@@ -144,7 +146,7 @@ TEST(CheckDnsNameTest, RefusesAndSaysWhy) {
        "cher.example",
        "is not ASCII"},
       {label + "a.com", "a label of more than 63"},
-      {label + "." + label + "." + label + "." + std::string(62, 'b'), "more than 253"},
+      {absl::StrCat(label, ".", label, ".", label, ".", std::string(62, 'b')), "more than 253"},
       {"192.0.2.1", "ends in a number"},
   };
   for (const auto& c : cases) {

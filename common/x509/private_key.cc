@@ -15,7 +15,7 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxKeyPem = 16 * 1024;
+constexpr size_t kMaxKeyPem = size_t{16} * 1024;
 
 struct NamedType {
   KeyType type;
