@@ -214,7 +214,7 @@ TEST_F(LinkTest, ARefusalIsAnErrorWithItsReason) {
 TEST_F(LinkTest, RefusesAControllerOfAnotherCa) {
   FakeEngine engine;
   Serve(engine);
-  EXPECT_THAT(Open(ControllerIdentity(other_ca_, ControllerSpec())),
+  EXPECT_THAT(Open(IdentityOf(other_ca_, ControllerSpec())),
               HasReason(Reason::AUTH_FAILED,
                         AllOf(HasSubstr("web-02 at 127.0.0.1:"), HasSubstr("refused the controller's certificate"),
                               HasSubstr("another fleet"))));
@@ -228,7 +228,7 @@ TEST_F(LinkTest, RefusesAControllerOfAnotherCa) {
 TEST_F(LinkTest, RefusesAControllerWhoseCertificateHasExpired) {
   FakeEngine engine;
   Serve(engine);
-  EXPECT_THAT(Open(ControllerIdentity(ca_, Expired(ControllerSpec()))),
+  EXPECT_THAT(Open(IdentityOf(ca_, Expired(ControllerSpec()))),
               HasReason(Reason::AUTH_FAILED, HasSubstr("refused the controller's certificate: it expired 2026-01-02")));
   EXPECT_THAT(
       Log().Await("refused a connection"),
@@ -244,7 +244,9 @@ TEST_F(LinkTest, RefusesAPeerWithoutACertificate) {
   auto stream =
       TlsStream::Connect(*ParseHostPort(server_->address()), NodeDnsName(kNode), options, Deadline::In(kPlenty));
   // In TLS 1.3 the client is done first, and hears of the refusal when it reads.
-  if (stream.ok()) EXPECT_THAT((*stream)->Read(), ::testing::AnyOf(::testing::Not(IsOk()), IsOkAndHolds("")));
+  if (stream.ok()) {
+    EXPECT_THAT((*stream)->Read(), ::testing::AnyOf(::testing::Not(IsOk()), IsOkAndHolds("")));
+  }
   EXPECT_THAT(Log().Await("refused a connection"), Contains("refused a connection: peer presented no certificate"));
 }
 
@@ -259,7 +261,7 @@ TEST_F(LinkTest, RefusesAnotherNodeOfTheFleetAsController) {
   FakeEngine engine;
   Serve(engine);
   EXPECT_THAT(
-      Open(ControllerIdentity(ca_, NodeSpec("web-03"))),
+      Open(IdentityOf(ca_, NodeSpec("web-03"))),
       HasReason(Reason::AUTH_FAILED, AllOf(HasSubstr("refused the controller"), HasSubstr("web-03.node.certcast"),
                                            HasSubstr("not the controller of fleet"))));
   EXPECT_THAT(Log().Await("web-03"), Contains(AllOf(HasSubstr("127.0.0.1"), HasSubstr("web-03.node.certcast"))));
@@ -269,7 +271,7 @@ TEST_F(LinkTest, RefusesAnotherNodeOfTheFleetAsController) {
 TEST_F(LinkTest, RefusesTheControllerOfAnotherFleetEvenOfTheSameCa) {
   FakeEngine engine;
   Serve(engine);
-  EXPECT_THAT(Open(ControllerIdentity(ca_, {.dns_names = {ControllerDnsName()}, .uris = {ControllerUri("other")}})),
+  EXPECT_THAT(Open(IdentityOf(ca_, {.dns_names = {ControllerDnsName()}, .uris = {ControllerUri("other")}})),
               HasReason(Reason::AUTH_FAILED, HasSubstr("refused the controller")));
 }
 
