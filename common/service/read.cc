@@ -98,9 +98,8 @@ void ReadProbes(const yaml::Map& map, Service& service) {
   bool sees_certificate = !probes.is_list();
   for (const yaml::Value& probe : probes.Items("a list of probes", 0, kMaxProbes)) {
     service.probes.push_back(ReadProbe(probe));
-    // One that is wrong has its own error.
-    const bool whole = probe.is_map() && (yaml::Map(probe).Find("tls") || yaml::Map(probe).Find("http"));
-    sees_certificate = sees_certificate || (whole && SeesCertificate(service.probes.back()));
+    // One that is wrong and has its own error counts as a tls probe.
+    sees_certificate = sees_certificate || SeesCertificate(service.probes.back());
   }
   if (!sees_certificate)
     probes.Fail("found no tls probe and no http probe of an https URL, expected at least one", kHint);

@@ -7,7 +7,7 @@
 
 namespace certcast {
 
-// `{tls: {...}}`, `{http: {...}}`, `{tcp: {...}}` or `{command: {...}}`.
+// `{tls: {...}}`, `{http: {...}}`, `{tcp: {...}}` or `{command: {...}}`. After an error of these: a TlsProbe.
 ProbeSpec ReadProbe(const yaml::Value& value);
 
 // Whether it sees the fingerprint that is served: tls, and http on an https URL.

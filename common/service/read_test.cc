@@ -1,0 +1,354 @@
+#include "common/service/read.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace certcast {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr char kProbes[] = "\n  probes: [{tls: {address: \"127.0.0.1:443\", server_name: www.example.com}}]\n";
+constexpr char kFiles[] = "\n  files: [{path: /etc/tls/a.pem, content: fullchain}]";
+constexpr char kHead[] = "- name: web\n  certificate: wildcard";
+
+struct ReadResult {
+  std::vector<Service> services;
+  std::string errors;
+};
+
+ReadResult Read(const std::string& text) {
+  auto document = yaml::Document::Parse(text, "/etc/certcast/n.yaml", {});
+  if (!document.ok()) return {.errors = std::string(document.status().message())};
+  ReadResult result;
+  result.services = ReadServices((*document)->root(), "/var/lib/node");
+  result.errors = std::string((*document)->status().message());
+  return result;
+}
+
+// The only service of a list that is right.
+Service ReadOne(const std::string& text) {
+  const ReadResult result = Read(text);
+  EXPECT_EQ(result.errors, "");
+  EXPECT_THAT(result.services, SizeIs(1));
+  return result.services.empty() ? Service{} : result.services[0];
+}
+
+TEST(ReadServices, TheSmallestHasFilesAndAProbe) {
+  const Service service = ReadOne(absl::StrCat(kHead, kFiles, kProbes));
+  EXPECT_EQ(service.name, "web");
+  EXPECT_EQ(service.certificate, "wildcard");
+  EXPECT_EQ(service.preset, "");
+  EXPECT_THAT(service.check.argv, IsEmpty());
+  EXPECT_THAT(service.reload.argv, IsEmpty());
+  ASSERT_THAT(service.files, SizeIs(1));
+  EXPECT_EQ(service.files[0].path, "/etc/tls/a.pem");
+  EXPECT_EQ(service.files[0].content, FileContent::kFullchain);
+  ASSERT_THAT(service.probes, SizeIs(1));
+  const auto& tls = std::get<TlsProbe>(service.probes[0].what);
+  EXPECT_EQ(tls.address, "127.0.0.1:443");
+  EXPECT_EQ(tls.server_name, "www.example.com");
+  EXPECT_EQ(service.probes[0].timeout, absl::Seconds(10));
+}
+
+TEST(ReadServices, ModesDependOnWhetherAFileHoldsTheKey) {
+  const Service service = ReadOne(absl::StrCat(kHead, R"(
+  files:
+    - {path: /a, content: cert}
+    - {path: /b, content: chain}
+    - {path: /c, content: fullchain}
+    - {path: /d, content: der}
+    - {path: /e, content: private_key}
+    - {path: /f, content: combined}
+    - {path: /g, content: private_key, owner: root, group: "113", mode: 0640})",
+                                               kProbes));
+  std::vector<mode_t> modes;
+  for (const ServiceFile& file : service.files) modes.push_back(file.mode);
+  EXPECT_THAT(modes, ElementsAre(0644, 0644, 0644, 0644, 0600, 0600, 0640));
+  EXPECT_EQ(service.files[6].owner, "root");
+  EXPECT_EQ(service.files[6].group, "113");
+}
+
+struct PresetCase {
+  std::string name;
+  std::vector<std::string> check;
+  std::vector<std::string> reload;
+};
+
+class Presets : public testing::TestWithParam<PresetCase> {};
+
+TEST_P(Presets, FillInCheckAndReload) {
+  const Service service = ReadOne(absl::StrCat(kHead, "\n  preset: ", GetParam().name, kFiles, kProbes));
+  EXPECT_EQ(service.preset, GetParam().name);
+  EXPECT_EQ(service.check.argv, GetParam().check);
+  EXPECT_EQ(service.reload.argv, GetParam().reload);
+  EXPECT_EQ(service.check.timeout, absl::Seconds(30));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Presets,
+                         testing::Values(PresetCase{"nginx", {"nginx", "-t"}, {"nginx", "-s", "reload"}},
+                                         PresetCase{"apache", {"apachectl", "-t"}, {"apachectl", "graceful"}},
+                                         PresetCase{"haproxy",
+                                                    {"haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"},
+                                                    {"systemctl", "reload", "haproxy"}}),
+                         [](const testing::TestParamInfo<PresetCase>& info) { return info.param.name; });
+
+TEST(ReadServices, OwnCommandsOverrideThePreset) {
+  const Service service = ReadOne(absl::StrCat(kHead, R"(
+  reload: {sh: "pkill -HUP x && true", timeout: 5s}
+  check: {run: [bin/check, --all], timeout: 1m}
+  preset: nginx)",
+                                               kFiles, kProbes));
+  EXPECT_THAT(service.check.argv, ElementsAre("/etc/certcast/bin/check", "--all"));
+  EXPECT_EQ(service.check.timeout, absl::Minutes(1));
+  EXPECT_THAT(service.reload.argv, ElementsAre("/bin/sh", "-c", "pkill -HUP x && true"));
+  EXPECT_EQ(service.reload.timeout, absl::Seconds(5));
+}
+
+TEST(ReadServices, OneOwnCommandLeavesThePresetsOther) {
+  const Service service =
+      ReadOne(absl::StrCat(kHead, "\n  preset: nginx\n  reload: [systemctl, reload, nginx]", kFiles, kProbes));
+  EXPECT_THAT(service.check.argv, ElementsAre("nginx", "-t"));
+  EXPECT_THAT(service.reload.argv, ElementsAre("systemctl", "reload", "nginx"));
+}
+
+TEST(ReadServices, ReadsEveryKindOfProbe) {
+  const Service service = ReadOne(absl::StrCat(kHead, kFiles, R"(
+  probes:
+    - http: {url: "https://127.0.0.1:8443/healthz?x", host: www.example.com, status: 204, timeout: 3s}
+    - tcp: {address: "[::1]:25"}
+    - command: [mailq]
+    - command: {run: [mailq], timeout: 2s}
+    - command: {sh: "mailq | grep -q empty"}
+)"));
+  ASSERT_THAT(service.probes, SizeIs(5));
+  const auto& http = std::get<HttpProbe>(service.probes[0].what);
+  EXPECT_EQ(http.url, "https://127.0.0.1:8443/healthz?x");
+  EXPECT_EQ(http.host, "www.example.com");
+  EXPECT_EQ(http.status, 204);
+  EXPECT_EQ(service.probes[0].timeout, absl::Seconds(3));
+  EXPECT_EQ(std::get<TcpProbe>(service.probes[1].what).address, "[::1]:25");
+  EXPECT_THAT(std::get<CommandProbe>(service.probes[2].what).argv, ElementsAre("mailq"));
+  EXPECT_EQ(service.probes[2].timeout, absl::Seconds(10));
+  EXPECT_EQ(service.probes[3].timeout, absl::Seconds(2));
+  EXPECT_THAT(std::get<CommandProbe>(service.probes[4].what).argv,
+              ElementsAre("/bin/sh", "-c", "mailq | grep -q empty"));
+  EXPECT_EQ(service.probes[4].timeout, absl::Seconds(10));
+}
+
+struct Mistake {
+  const char* name;
+  std::string text;
+  std::string errors;
+};
+
+void PrintTo(const Mistake& mistake, std::ostream* out) {
+  *out << mistake.text;
+}
+
+class ServiceErrors : public testing::TestWithParam<Mistake> {};
+
+TEST_P(ServiceErrors, NameThePlaceAndWhatIsExpected) {
+  EXPECT_EQ(Read(GetParam().text).errors, GetParam().errors);
+}
+
+std::string With(absl::string_view lines) {
+  return absl::StrCat(kHead, "\n  ", lines, kFiles, kProbes);
+}
+std::string WithFiles(absl::string_view files) {
+  return absl::StrCat(kHead, "\n  files: ", files, kProbes);
+}
+std::string WithProbes(absl::string_view probes) {
+  return absl::StrCat(kHead, kFiles, "\n  probes: ", probes, "\n");
+}
+constexpr char kTls[] = "{tls: {address: \"127.0.0.1:443\", server_name: www.example.com}}";
+
+std::string NameOf(const testing::TestParamInfo<Mistake>& info) {
+  return info.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Services, ServiceErrors,
+    testing::Values(
+        Mistake{"None", "[]", "/etc/certcast/n.yaml:1:1: found an empty list, expected a list of at least one service"},
+        Mistake{"AMap", "name: web", "/etc/certcast/n.yaml:1:1: found a map, expected a list of at least one service"},
+        Mistake{"AText", "- web", R"(/etc/certcast/n.yaml:1:3: at [0]: found "web", expected a service)"},
+        Mistake{"NothingRequired", "- {}", R"(/etc/certcast/n.yaml:1:3: at [0]: missing key "name"
+/etc/certcast/n.yaml:1:3: at [0]: missing key "certificate"
+/etc/certcast/n.yaml:1:3: at [0]: missing key "files"
+/etc/certcast/n.yaml:1:3: at [0]: missing key "probes"; add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)"},
+        Mistake{"UnknownKey", With("reloads: [x]"),
+                R"(/etc/certcast/n.yaml:3:3: at [0]: unknown key "reloads"; did you mean reload?)"},
+        Mistake{
+            "BadName", absl::StrCat("- name: Web Server\n  certificate: w", kFiles, kProbes),
+            R"(/etc/certcast/n.yaml:1:9: at [0].name: found "Web Server", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+        Mistake{
+            "TwoOfOneName",
+            absl::StrCat(kHead, kFiles, kProbes, kHead, "\n  files: [{path: /b, content: cert}]", kProbes),
+            R"(/etc/certcast/n.yaml:5:9: at [1].name: found the service name "web" a second time; the first is at line 1, column 9)"},
+        Mistake{
+            "UnknownPreset", With("preset: ngnix"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "ngnix", expected one of nginx, apache, haproxy; did you mean nginx?)"},
+        Mistake{"PresetOfNothingAlike", With("preset: iis"),
+                R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy)"},
+        Mistake{
+            "InstallOfALaterVersion", WithFiles("[{path: /a, content: cert, install: copy}]"),
+            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "install"; known here: path, content, owner, group, mode)"}),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Files, ServiceErrors,
+    testing::Values(
+        Mistake{"None", WithFiles("[]"),
+                "/etc/certcast/n.yaml:3:10: at [0].files: found an empty list, expected a list of at least one file"},
+        Mistake{"AText", WithFiles("/a"),
+                R"(/etc/certcast/n.yaml:3:10: at [0].files: found "/a", expected a list of at least one file)"},
+        Mistake{"NoPath", WithFiles("[{content: cert}]"),
+                R"(/etc/certcast/n.yaml:3:11: at [0].files[0]: missing key "path")"},
+        Mistake{
+            "Relative", WithFiles("[{path: tls/a.pem, content: cert}]"),
+            R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "tls/a.pem", expected an absolute path without ..)"},
+        Mistake{
+            "Climbing", WithFiles("[{path: /etc/../a, content: cert}]"),
+            R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "/etc/../a", expected an absolute path without ..)"},
+        Mistake{"Root", WithFiles("[{path: /, content: cert}]"),
+                R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "/", expected the path of a file)"},
+        Mistake{
+            "InState", WithFiles("[{path: /var/lib/node/a.pem, content: cert}]"),
+            R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "/var/lib/node/a.pem", expected a path outside of the node's state /var/lib/node)"},
+        Mistake{
+            "Content", WithFiles("[{path: /a, content: fullchan}]"),
+            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "fullchan", expected one of cert, chain, fullchain, private_key, combined, der; did you mean fullchain?)"},
+        Mistake{
+            "ContentOfALaterVersion", WithFiles("[{path: /a, content: pkcs12}]"),
+            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "pkcs12", expected one of cert, chain, fullchain, private_key, combined, der)"},
+        Mistake{
+            "KeyReadableByOthers", WithFiles("[{path: /a, content: private_key, mode: \"0644\"}]"),
+            R"(/etc/certcast/n.yaml:3:50: at [0].files[0].mode: found "0644", expected permissions without others in them: the file holds the private key; write "0600", or "0640" with the service's group)"},
+        Mistake{
+            "CombinedReadableByOthers", WithFiles("[{path: /a, content: combined, mode: \"0604\"}]"),
+            R"(/etc/certcast/n.yaml:3:47: at [0].files[0].mode: found "0604", expected permissions without others in them: the file holds the private key; write "0600", or "0640" with the service's group)"},
+        Mistake{
+            "KeyWritableByGroup", WithFiles("[{path: /a, content: private_key, mode: \"0660\"}]"),
+            R"(/etc/certcast/n.yaml:3:50: at [0].files[0].mode: found "0660", expected permissions by which only the owner writes: the file holds the private key; write "0600", or "0640" with the service's group)"},
+        Mistake{
+            "WritableByOthers", WithFiles("[{path: /a, content: cert, mode: \"0666\"}]"),
+            R"(/etc/certcast/n.yaml:3:43: at [0].files[0].mode: found "0666", expected permissions by which others do not write; write "0644")"},
+        Mistake{
+            "NotReadableByOwner", WithFiles("[{path: /a, content: cert, mode: \"0000\"}]"),
+            R"(/etc/certcast/n.yaml:3:43: at [0].files[0].mode: found "0000", expected permissions by which the owner reads)"},
+        Mistake{
+            "DecimalMode", WithFiles("[{path: /a, content: cert, mode: 420}]"),
+            R"(/etc/certcast/n.yaml:3:43: at [0].files[0].mode: found "420", expected permissions as four octal digits, the first of them 0; write them as "0644")"},
+        Mistake{
+            "BadGroup", WithFiles("[{path: /a, content: cert, group: www data}]"),
+            R"(/etc/certcast/n.yaml:3:44: at [0].files[0].group: found "www data", expected the name or number of a user or group)"},
+        Mistake{
+            "SamePath", WithFiles("[{path: /a, content: cert}, {path: //a/, content: chain}]"),
+            R"(/etc/certcast/n.yaml:3:45: at [0].files[1].path: found the path "/a" a second time; the first is at line 3, column 18)"},
+        Mistake{
+            "SamePathInTwoServices",
+            absl::StrCat(kHead, kFiles, kProbes, "- name: b\n  certificate: wildcard", kFiles, kProbes),
+            R"(/etc/certcast/n.yaml:7:18: at [1].files[0].path: found the path "/etc/tls/a.pem" a second time; the first is at line 3, column 18)"},
+        Mistake{
+            "OneBelowAnother", WithFiles("[{path: /a/b, content: cert}, {path: /a, content: chain}]"),
+            R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "/a/b" below "/a", which is itself a file at line 3, column 47)"}),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Commands, ServiceErrors,
+    testing::Values(
+        Mistake{
+            "OneText", With("reload: nginx -s reload"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].reload: found "nginx -s reload", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
+        Mistake{"Empty", With("check: []"),
+                "/etc/certcast/n.yaml:3:10: at [0].check: found an empty list, expected a list of words such as "
+                "[nginx, -s, reload]"},
+        Mistake{
+            "Number", With("check: 5"),
+            R"(/etc/certcast/n.yaml:3:10: at [0].check: found "5", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
+        Mistake{
+            "Nothing", With("check:"),
+            R"(/etc/certcast/n.yaml:3:3: at [0].check: found nothing, expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
+        Mistake{"NoWords", With("check: {timeout: 5s}"),
+                "/etc/certcast/n.yaml:3:10: at [0].check: found none of run, sh, expected exactly one"},
+        Mistake{"RunAndShell", With("check: {run: [a], sh: b}"),
+                "/etc/certcast/n.yaml:3:10: at [0].check: found several of run, sh, expected exactly one"},
+        Mistake{
+            "RunIsOneText", With("check: {run: a -b}"),
+            R"(/etc/certcast/n.yaml:3:16: at [0].check.run: found "a -b", expected a list of words such as [nginx, -s, reload])"},
+        Mistake{"ShellIsAList", With("check: {sh: [a]}"),
+                "/etc/certcast/n.yaml:3:15: at [0].check.sh: found a list, expected a shell line"},
+        Mistake{"EmptyWord", With("check: [a, \"\"]"),
+                "/etc/certcast/n.yaml:3:14: at [0].check[1]: found an empty text, expected a word"},
+        Mistake{"UnknownKey", With("check: {run: [a], env: b}"),
+                R"(/etc/certcast/n.yaml:3:21: at [0].check: unknown key "env"; known here: run, sh, timeout)"},
+        Mistake{"TooShort", With("check: {run: [a], timeout: 1ms}"),
+                R"(/etc/certcast/n.yaml:3:30: at [0].check.timeout: found "1ms", expected a time from 100ms to 1h)"},
+        Mistake{"WordWithNul", With("check: [\"a\\0\"]"),
+                "/etc/certcast/n.yaml:3:11: found a NUL character, expected a text without"}),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Probes, ServiceErrors,
+    testing::Values(
+        Mistake{
+            "Missing", absl::StrCat(kHead, kFiles),
+            R"(/etc/certcast/n.yaml:1:3: at [0]: missing key "probes"; add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)"},
+        Mistake{
+            "None", WithProbes("[]"),
+            R"(/etc/certcast/n.yaml:4:11: at [0].probes: found no tls probe and no http probe of an https URL, expected at least one; add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)"},
+        Mistake{
+            "NothingSeesTheCertificate", WithProbes("[{tcp: {address: \"a:1\"}}, {http: {url: \"http://a/\"}}]"),
+            R"(/etc/certcast/n.yaml:4:11: at [0].probes: found no tls probe and no http probe of an https URL, expected at least one; add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)"},
+        Mistake{"AMap", WithProbes("{tls: {}}"),
+                "/etc/certcast/n.yaml:4:11: at [0].probes: found a map, expected a list of probes"},
+        Mistake{
+            "AText", WithProbes("[tls]"),
+            R"(/etc/certcast/n.yaml:4:12: at [0].probes[0]: found "tls", expected a probe such as {tls: {address: ..., server_name: ...}})"},
+        Mistake{"TwoInOne", WithProbes("[{tls: {}, tcp: {}}]"),
+                "/etc/certcast/n.yaml:4:12: at [0].probes[0]: found several of tls, http, tcp, command, expected "
+                "exactly one"},
+        Mistake{
+            "UnknownKind", WithProbes(absl::StrCat("[", kTls, ", {smtp: {}}]")),
+            R"(/etc/certcast/n.yaml:4:78: at [0].probes[1]: unknown key "smtp"; known here: tls, http, tcp, command)"},
+        Mistake{
+            "TlsWithoutName", WithProbes("[{tls: {address: \"a:1\"}}]"),
+            R"(/etc/certcast/n.yaml:4:18: at [0].probes[0].tls: missing key "server_name"; the name that clients ask for, such as www.example.com)"},
+        Mistake{
+            "TlsWithAWildcard", WithProbes("[{tls: {address: \"a:1\", server_name: \"*.example.com\"}}]"),
+            R"(/etc/certcast/n.yaml:4:48: at [0].probes[0].tls.server_name: found "*.example.com", expected a host name to ask for; a wildcard is not a host: write one that it covers, such as www.example.com)"},
+        Mistake{
+            "TlsWithoutPort", WithProbes("[{tls: {address: a, server_name: b}}]"),
+            R"(/etc/certcast/n.yaml:4:28: at [0].probes[0].tls.address: "a" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},
+        Mistake{
+            "HttpScheme", WithProbes(absl::StrCat("[", kTls, ", {http: {url: \"ftp://a/\"}}]")),
+            R"(/etc/certcast/n.yaml:4:90: at [0].probes[1].http.url: found "ftp://a/", expected a URL that begins with https:// or http://)"},
+        Mistake{
+            "HttpStatus", WithProbes("[{http: {url: \"https://a/\", status: 99}}]"),
+            R"(/etc/certcast/n.yaml:4:47: at [0].probes[0].http.status: found "99", expected a whole number from 100 to 599)"},
+        Mistake{
+            "HttpHost", WithProbes("[{http: {url: \"https://a/\", host: \"a:80\"}}]"),
+            R"(/etc/certcast/n.yaml:4:45: at [0].probes[0].http.host: found "a:80", expected a host name such as www.example.com)"},
+        Mistake{
+            "Timeout", WithProbes("[{http: {url: \"https://a/\", timeout: 2h}}]"),
+            R"(/etc/certcast/n.yaml:4:48: at [0].probes[0].http.timeout: found "2h", expected a time from 100ms to 1h)"},
+        Mistake{
+            "CommandText", WithProbes(absl::StrCat("[", kTls, ", {command: mailq}]")),
+            R"(/etc/certcast/n.yaml:4:87: at [0].probes[1].command: found "mailq", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"}),
+    NameOf);
+
+TEST(ReadServices, BoundsTheLengthOfWords) {
+  const std::string word(4096, 'x');
+  EXPECT_EQ(Read(With(absl::StrCat("check: [", word, "]"))).errors, "");
+  EXPECT_EQ(Read(With(absl::StrCat("check: [", word, "x]"))).errors,
+            "/etc/certcast/n.yaml:3:11: at [0].check[0]: found more than 4096 characters, expected a shorter word");
+}
+
+}  // namespace
+}  // namespace certcast

@@ -60,12 +60,14 @@ f.yaml:2:1: not valid YAML: a value that begins with * must be in quotes, as in 
         Strictness{"TextAfterAQuote", "b: \"x\" y\n",
                    "f.yaml:1:8: not valid YAML: wrong indentation, or something left over after a value"},
         Strictness{"UnknownEscape", "b: \"\\q\"\n", "f.yaml:1:7: not valid YAML: unknown escape character: q"},
-        Strictness{"LessIndented", "  a: 1\n b: 2\n",
-                   "f.yaml:2:2: not valid YAML: indented less than the lines above that it seems to belong to"},
+        Strictness{
+            "LessIndented", "  a: 1\n b: 2\n",
+            "f.yaml:2:2: not valid YAML: does not belong to the lines above: is it indented less than they are?"},
         Strictness{"SecondDocument", "a: 1\n---\nb: 2\n",
                    "f.yaml:2:1: not valid YAML: a second document begins here, expected one"},
-        Strictness{"TextAfterTheEnd", "a: 1\n...\nb: 2\n",
-                   "f.yaml:3:1: not valid YAML: indented less than the lines above that it seems to belong to"},
+        Strictness{
+            "TextAfterTheEnd", "a: 1\n...\nb: 2\n",
+            "f.yaml:3:1: not valid YAML: does not belong to the lines above: is it indented less than they are?"},
         Strictness{"ClosedWithoutBeingOpened", "a: {b: 1}}\n",
                    "f.yaml:1:10: not valid YAML: closes what was not opened"},
         Strictness{"Tab", "a:\n\tb: 1\n", "f.yaml:2:3: not valid YAML: indented by a tab; use spaces"},
@@ -74,11 +76,11 @@ f.yaml:2:1: not valid YAML: a value that begins with * must be in quotes, as in 
         Strictness{"Backtick", "a: `b`\n",
                    "f.yaml:1:4: not valid YAML: a value that begins with this character must be in quotes"},
         Strictness{"TwoColons", "a: b: c\n",
-                   "f.yaml:1:5: not valid YAML: a second `: ` on one line, or wrong indentation; a text with `: ` in "
-                   "it must be in quotes"},
+                   "f.yaml:1:5: not valid YAML: a `: ` that does not belong here: a second one on the line (put the "
+                   "text in quotes), wrong indentation, or no space after the `:` above"},
         Strictness{"KeyWithoutSpace", "a:b\nc: d\n",
-                   "f.yaml:2:2: not valid YAML: a second `: ` on one line, or wrong indentation; a text with `: ` in "
-                   "it must be in quotes"},
+                   "f.yaml:2:2: not valid YAML: a `: ` that does not belong here: a second one on the line (put the "
+                   "text in quotes), wrong indentation, or no space after the `:` above"},
         Strictness{"EndOfTransmission", "a: 1\n\x04\nb: 2\n",
                    "f.yaml:2:1: found the byte 0x04, expected text in UTF-8 without control characters"},
         Strictness{"Nul", std::string("a: 1\0", 5),

@@ -146,7 +146,9 @@ absl::Status CheckName(absl::string_view text) {
 
 absl::Status CheckHostName(absl::string_view text) {
   if (absl::StartsWith(text, "*.")) {
-    return Mismatch(text, "a host name to ask for", "a wildcard is not a host: write one that it covers, such as www.");
+    return Mismatch(
+        text, "a host name to ask for",
+        absl::StrCat("a wildcard is not a host: write one that it covers, such as www", text.substr(1, kMaxHost)));
   }
   if (IsNumericAddress(text)) {
     return Mismatch(text, "a host name", "an address can't be asked for by name (RFC 6066 section 3)");

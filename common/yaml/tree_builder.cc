@@ -71,7 +71,8 @@ std::string Explain(absl::string_view message, absl::string_view text, size_t at
       {"end of sequence flow not found",
        "a list that begins with [ is not closed by ], or a comma or quote is missing"},
       {"illegal map value",
-       "a second `: ` on one line, or wrong indentation; a text with `: ` in it must be in quotes"},
+       "a `: ` that does not belong here: a second one on the line (put the text in quotes), wrong indentation, or no "
+       "space after the `:` above"},
       {"illegal tab", "indented by a tab; use spaces"},
       {"unknown token", "a value that begins with this character must be in quotes"},
       {"illegal flow end", "closes what was not opened"},
@@ -135,8 +136,9 @@ class Handler : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (root_ == nullptr) return;
     const bool marker = Rest(mark).substr(0, 3) == "---";
-    throw YAML::ParserException(mark, marker ? "a second document begins here, expected one"
-                                             : "indented less than the lines above that it seems to belong to");
+    throw YAML::ParserException(mark, marker
+                                          ? "a second document begins here, expected one"
+                                          : "does not belong to the lines above: is it indented less than they are?");
   }
   void OnDocumentEnd() override {}
 

@@ -237,8 +237,10 @@ std::vector<Value> Value::Entries(absl::string_view expected) const {
 }
 
 Map Value::ReadMap(absl::string_view expected, const std::vector<absl::string_view>& keys) const {
+  bool has_unknown_keys = false;
   for (const Value& entry : Entries(expected)) {
     if (std::find(keys.begin(), keys.end(), entry.key()) != keys.end()) continue;
+    has_unknown_keys = true;
     const std::string meant = DidYouMean(entry.key(), keys);
     const std::string position = Position();
     document_->AddError(
@@ -246,7 +248,7 @@ Map Value::ReadMap(absl::string_view expected, const std::vector<absl::string_vi
         absl::StrCat(position.empty() ? "" : "at ", position, position.empty() ? "" : ": ", "unknown key ",
                      Quoted(entry.key()), "; ", meant.empty() ? absl::StrCat("known here: ", Listed(keys)) : meant));
   }
-  return is_map() ? Map(*this) : Map();
+  return is_map() ? Map(*this, has_unknown_keys) : Map();
 }
 
 Value Map::Find(absl::string_view key) const {
@@ -269,9 +271,10 @@ Value Map::RequireOneOf(const std::vector<absl::string_view>& keys) const {
     }
   }
   if (count == 1) return only;
-  if (value_)
+  if (value_ && (count > 1 || !has_unknown_keys_)) {
     value_.Fail(
         absl::StrCat("found ", count == 0 ? "none" : "several", " of ", Listed(keys), ", expected exactly one"));
+  }
   return Value();
 }
 

@@ -99,7 +99,7 @@ class Value {
 class Map {
  public:
   Map() = default;
-  explicit Map(Value value) : value_(value) {}
+  explicit Map(Value value, bool has_unknown_keys = false) : value_(value), has_unknown_keys_(has_unknown_keys) {}
 
   explicit operator bool() const { return static_cast<bool>(value_); }
   Value value() const { return value_; }
@@ -107,11 +107,13 @@ class Map {
   Value Find(absl::string_view key) const;
   // The same; an absent key is an error, at the place where the map begins.
   Value Require(absl::string_view key, absl::string_view hint = "") const;
-  // The only one of `keys` that is there. None or several: an error, and absent.
+  // The only one of `keys` that is there. None or several: an error, and absent. None where ReadMap found unknown keys
+  // says nothing more: one of them was probably meant.
   Value RequireOneOf(const std::vector<absl::string_view>& keys) const;
 
  private:
   Value value_;
+  bool has_unknown_keys_ = false;
 };
 
 }  // namespace certcast::yaml
