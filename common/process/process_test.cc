@@ -125,6 +125,14 @@ TEST(ProcessTest, EndsGrandchildrenAtTheDeadline) {
   EXPECT_TRUE(HasEnded(PidIn(result->output)));
 }
 
+TEST(ProcessTest, AsksGrandchildrenToEndToo) {
+  ProcessRequest request = Shell("trap '' TERM; (trap 'echo asked; exit' TERM; while :; do sleep 0.05; done) & wait");
+  request.timeout = absl::Milliseconds(300);
+  const auto result = RunProgram(request);
+  ASSERT_THAT(result, IsOk());
+  EXPECT_EQ(result->output, "asked\n");
+}
+
 TEST(ProcessTest, EndsWhatWasLeftInTheBackground) {
   const auto result = RunProgram(Shell("sleep 60 >/dev/null 2>&1 </dev/null & echo $!"));
   ASSERT_THAT(result, IsOk());
