@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
@@ -11,6 +12,7 @@
 namespace certcast::controller {
 namespace {
 
+constexpr size_t kMaxUrl = 2048;
 constexpr int kTransientTries = 3;
 // A server that is back within this time is waited for.
 constexpr absl::Duration kShortWait = absl::Seconds(10);
@@ -37,9 +39,16 @@ AcmeDirectory ParseDirectory(const nlohmann::json& body) {
   return directory;
 }
 
+// What it names is kept and asked again: nothing but a URL will do.
+std::string LocationOf(const HttpResponse& response) {
+  const absl::string_view url = response.Header("location");
+  const bool printable = std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  return absl::StartsWith(url, "https://") && printable && url.size() <= kMaxUrl ? std::string(url) : "";
+}
+
 AcmeAnswer ReadAnswer(HttpResponse response, absl::Time now) {
   AcmeAnswer answer{.status = response.status};
-  answer.location = std::string(response.Header("location"));
+  answer.location = LocationOf(response);
   answer.retry_at = ParseRetryAfter(response.Header("retry-after"), now);
   if (response.status < 200 || response.status > 299) {
     answer.problem = ParseProblemBody(response.status, response.body);
@@ -82,6 +91,10 @@ absl::StatusOr<AcmeAnswer> AcmeClient::Post(const AcmeSigner& signer, const std:
                                             const nlohmann::ordered_json& payload, absl::Duration timeout) {
   const std::string text = payload.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   return PostSigned(signer, text, {.method = "POST", .url = url, .timeout = timeout});
+}
+
+absl::StatusOr<AcmeAnswer> AcmeClient::Respond(const AcmeSigner& signer, const std::string& challenge_url) {
+  return WithRetries([&] { return Post(signer, challenge_url, nlohmann::ordered_json::object()); });
 }
 
 absl::StatusOr<AcmeAnswer> AcmeClient::Fetch(const AcmeSigner& signer, const std::string& url,
@@ -127,7 +140,7 @@ absl::StatusOr<AcmeAnswer> AcmeClient::Send(HttpRequest request) {
   ASSIGN_OR_RETURN(HttpResponse response, http_.Perform(request));
   const absl::string_view nonce = response.Header("replay-nonce");
   // RFC 8555 section 6.5.1: base64url, else it must be ignored.
-  if (Base64UrlDecode(nonce).ok() && nonce.size() <= 1024) nonce_ = std::string(nonce);
+  if (IsBase64Url(nonce) && nonce.size() <= 1024) nonce_ = std::string(nonce);
   return ReadAnswer(std::move(response), clock_.Now());
 }
 

@@ -81,6 +81,8 @@ class AcmeClient {
   // did.
   absl::StatusOr<AcmeAnswer> Post(const AcmeSigner& signer, const std::string& url,
                                   const nlohmann::ordered_json& payload, absl::Duration timeout = absl::Seconds(60));
+  // Says that a challenge is met (RFC 8555 section 7.5.1). Idempotent, tried up to three times while IsTransient.
+  absl::StatusOr<AcmeAnswer> Respond(const AcmeSigner& signer, const std::string& challenge_url);
   // POST-as-GET (RFC 8555 section 6.3). Idempotent, tried up to three times while IsTransient.
   // `accept`: a media type, where the server has several.
   absl::StatusOr<AcmeAnswer> Fetch(const AcmeSigner& signer, const std::string& url, const std::string& accept = "");

@@ -48,8 +48,12 @@ absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
   RETURN_IF_ERROR(Present(tasks));
   RETURN_IF_ERROR(WaitUntilSeen(tasks));
   RETURN_IF_ERROR(Tell(tasks));
-  if (std::none_of(authorizations.begin(), authorizations.end(), IsPending)) return absl::OkStatus();
-  return WaitForVerdict(urls);
+  if (std::any_of(authorizations.begin(), authorizations.end(), IsPending)) {
+    awaiting_verdict_ = true;
+    RETURN_IF_ERROR(WaitForVerdict(urls));
+  }
+  awaiting_verdict_ = false;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<AcmeAuthorization>> Authorizations::FetchAll(const std::vector<std::string>& urls) {
@@ -64,6 +68,7 @@ absl::StatusOr<std::vector<AcmeAuthorization>> Authorizations::FetchAll(const st
       return Fail(Reason::PROTOCOL,
                   absl::StrCat("the CA asks for `", authorization.Name(), "`, which was not ordered"));
     }
+    authorization.url = url;
     authorizations.push_back(std::move(authorization));
   }
   return authorizations;
@@ -91,7 +96,7 @@ absl::StatusOr<Authorizations::Task> Authorizations::TaskFor(const AcmeAuthoriza
   if (challenge.url.empty() || challenge.token.empty()) {
     return Fail(Reason::PROTOCOL, absl::StrCat(authorization.Name(), ": the CA's challenge has no url or no token"));
   }
-  Task task{.challenge_url = challenge.url};
+  Task task{.authorization_url = authorization.url, .challenge_url = challenge.url};
   task.record.set_domain(authorization.domain);
   task.record.set_fqdn(absl::StrCat("_acme-challenge.", authorization.domain, "."));
   task.record.set_token(challenge.token);
@@ -111,8 +116,8 @@ absl::Status Authorizations::RemoveStale(const std::vector<AcmeAuthorization>& a
     keep.push_back(task.record);
   }
   const absl::Status removed = Remove(keep);
-  // A hook may well complain about a record that a crash kept it from writing.
-  if (!removed.ok() && ReasonOf(removed) != Reason::CHALLENGE_FAILED) return removed;
+  if (ReasonOf(removed) != Reason::CHALLENGE_FAILED) return removed;
+  context_.on_progress(removed.message());
   return absl::OkStatus();
 }
 
@@ -129,9 +134,13 @@ absl::Status Authorizations::Remove(const std::vector<PresentedChallenge>& keep)
       left.push_back(challenge);
       continue;
     }
-    const absl::Status removed = hook_.CleanUp(challenge);
+    absl::Status removed = hook_.CleanUp(challenge);
     if (removed.ok()) continue;
-    left.push_back(challenge);
+    // A crash may have come before it was written or after it was removed, and hooks may complain about that.
+    const bool again = Contains(presented_now_, challenge);
+    if (again) left.push_back(challenge);
+    removed = Annotate(removed, again ? "a TXT record could not be removed, which the next order tries again"
+                                      : "a TXT record of an earlier run may still be there and is not tried again");
     if (first.ok()) first = removed;
   }
   if (static_cast<int>(left.size()) == presented.size()) return first;
@@ -147,6 +156,7 @@ absl::Status Authorizations::Present(const std::vector<Task>& tasks) {
     if (!Contains(known, task.record)) records.push_back(task.record);
   }
   RETURN_IF_ERROR(context_.journal.AddPresented(records));
+  for (const Task& task : tasks) presented_now_.push_back(task.record);
   for (const Task& task : tasks) {
     context_.on_progress(absl::StrCat("writing the TXT record ", task.record.fqdn()));
     RETURN_IF_ERROR(hook_.Present(task.record));
@@ -170,11 +180,23 @@ absl::Status Authorizations::WaitUntilSeen(const std::vector<Task>& tasks) {
 
 absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) {
-    ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Post(context_.account.signer(), task.challenge_url,
-                                                                   nlohmann::ordered_json::object()));
-    RETURN_IF_ERROR(answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn())));
+    awaiting_verdict_ = true;
+    RETURN_IF_ERROR(TellOne(task));
   }
   return absl::OkStatus();
+}
+
+absl::Status Authorizations::TellOne(const Task& task) {
+  const AcmeSigner signer = context_.account.signer();
+  ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Respond(signer, task.challenge_url));
+  const absl::Status refused = answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn()));
+  if (ReasonOf(refused) != Reason::CA_REFUSED) return refused;
+  // It may have heard before, when its answer was lost, and be past the point where it wants to hear it.
+  ASSIGN_OR_RETURN(const AcmeAnswer current, context_.client.Fetch(signer, task.authorization_url));
+  if (!current.ok()) return refused;
+  ASSIGN_OR_RETURN(const AcmeAuthorization authorization, ParseAuthorization(current.body));
+  const AcmeChallenge* challenge = authorization.Find(kDns01);
+  return challenge != nullptr && challenge->status == "pending" ? refused : absl::OkStatus();
 }
 
 absl::Status Authorizations::WaitForVerdict(const std::vector<std::string>& urls) {

@@ -35,18 +35,24 @@ class Authorizations {
   explicit Authorizations(const Context& context)
       : context_(context), hook_(context.processes, context.certificate.challenge->exec) {}
 
+  Authorizations(const Authorizations&) = delete;
+  Authorizations& operator=(const Authorizations&) = delete;
+
   // Until none of them is pending: presents what is asked for, waits until it is seen, tells the CA, waits for its
   // verdict. What is valid already costs nothing. OK also when the verdict is no: Complaints says what it was.
   // ORDER_PENDING when the CA takes longer than the limit.
   absl::Status Complete(const std::vector<std::string>& urls);
-  // Removes every record that was presented. What can't be removed stays in the journal for the next time; the first
-  // error is returned.
+  // The CA was told to look and has not said what it saw: without the records the order would fail.
+  bool awaiting_verdict() const { return awaiting_verdict_; }
+  // Removes every record that was presented. What this run could not remove stays in the journal for the next one; what
+  // an earlier run could not remove is not tried a third time. The first error is returned.
   absl::Status CleanUp();
   // What the CA holds against the names, one entry a name.
   absl::StatusOr<std::vector<std::string>> Complaints(const std::vector<std::string>& urls);
 
  private:
   struct Task {
+    std::string authorization_url;
     std::string challenge_url;
     state::v1::PresentedChallenge record;
   };
@@ -59,10 +65,14 @@ class Authorizations {
   absl::Status Present(const std::vector<Task>& tasks);
   absl::Status WaitUntilSeen(const std::vector<Task>& tasks);
   absl::Status Tell(const std::vector<Task>& tasks);
+  absl::Status TellOne(const Task& task);
   absl::Status WaitForVerdict(const std::vector<std::string>& urls);
 
   const Context context_;
   Dns01Exec hook_;
+  // By this run.
+  std::vector<state::v1::PresentedChallenge> presented_now_;
+  bool awaiting_verdict_ = false;
 };
 
 }  // namespace certcast::controller

@@ -105,7 +105,8 @@ nlohmann::ordered_json Flattened(absl::string_view header, absl::string_view pay
 std::string EncodedHeader(const std::string& algorithm, const nlohmann::ordered_json& rest) {
   nlohmann::ordered_json header = {{"alg", algorithm}};
   header.update(rest);
-  return Base64UrlEncode(header.dump());
+  // A URL may have come in a header, so that nobody checked its encoding.
+  return Base64UrlEncode(header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace
@@ -114,15 +115,19 @@ std::string Base64UrlEncode(absl::string_view bytes) {
   return absl::WebSafeBase64Escape(bytes);
 }
 
+bool IsBase64Url(absl::string_view text) {
+  constexpr absl::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return !text.empty() && text.find_first_not_of(kAlphabet) == absl::string_view::npos;
+}
+
 absl::StatusOr<std::string> Base64UrlDecode(absl::string_view text) {
   while (absl::ConsumeSuffix(&text, "=")) {
   }
   std::string bytes;
-  // Abseil takes white space and '.' as padding; an encoder never writes them.
-  const bool alphabet = text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") ==
-                        absl::string_view::npos;
-  if (!alphabet || !absl::WebSafeBase64Unescape(text, &bytes))
+  // Abseil also takes white space and '.'.
+  if ((!text.empty() && !IsBase64Url(text)) || !absl::WebSafeBase64Unescape(text, &bytes)) {
     return FailInput("it is not base64url (RFC 4648 section 5)");
+  }
   return bytes;
 }
 

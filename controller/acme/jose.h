@@ -15,6 +15,8 @@ namespace certcast::controller {
 
 // base64url (RFC 4648 section 5) without padding.
 std::string Base64UrlEncode(absl::string_view bytes);
+// Whether it is not empty and made of these characters alone, without padding.
+bool IsBase64Url(absl::string_view text);
 // Padded or not. FailInput for anything else.
 absl::StatusOr<std::string> Base64UrlDecode(absl::string_view text);
 

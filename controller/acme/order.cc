@@ -139,7 +139,7 @@ absl::Status OrderRun::Create() {
 absl::Status OrderRun::Authorize() {
   if (++authorize_tries_ > kMaxTries) return Senseless("keeps the order pending although every name is authorized");
   const absl::Status status = authorizations_.Complete(order_.authorizations);
-  if (ReasonOf(status) != Reason::ORDER_PENDING) RemoveLeftovers();
+  if (!authorizations_.awaiting_verdict()) RemoveLeftovers();
   RETURN_IF_ERROR(status);
   ASSIGN_OR_RETURN(const std::vector<std::string> complaints, authorizations_.Complaints(order_.authorizations));
   if (!complaints.empty()) return GiveUp();
@@ -158,7 +158,7 @@ absl::Status OrderRun::Finalize() {
                                            {{"csr", Base64UrlEncode(journal_.record().csr())}}, kFinalizeTimeout);
   if (answer.ok() && answer->ok()) return Take(*answer);
   // It may have arrived, or an earlier one did: the order knows.
-  if (IsTransient(answer) || answer->Is("orderNotReady")) {
+  if (IsTransient(answer) || (answer.ok() && answer->Is("orderNotReady"))) {
     Patience patience(context_.keep.clock, context_.limits.processing);
     patience.Wait(answer.ok() ? answer->retry_at : std::nullopt);
     return RefreshPatiently(patience);
@@ -326,12 +326,11 @@ absl::Status OrderRun::Forget(absl::string_view why) {
   return journal_.Drop();
 }
 
-// What can't be removed is no reason to go without a certificate: it stays in the journal for the next time.
+// What can't be removed is no reason to go without a certificate.
 void OrderRun::RemoveLeftovers() {
   const absl::Status removed = authorizations_.CleanUp();
   if (removed.ok()) return;
-  context_.on_progress(
-      absl::StrCat("a TXT record could not be removed (the next order tries again): ", removed.message()));
+  context_.on_progress(removed.message());
 }
 
 }  // namespace certcast::controller

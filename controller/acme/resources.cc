@@ -48,7 +48,7 @@ absl::StatusOr<AcmeChallenge> ParseChallenge(const nlohmann::json& body) {
                           .token = StringIn(body, "token"),
                           .error = ProblemIn(body)};
   // The token goes to a hook as an argument; RFC 8555 section 8.3 wants base64url of 128 bits or more.
-  if (!challenge.token.empty() && (!Base64UrlDecode(challenge.token).ok() || challenge.token.size() > 1024)) {
+  if (!challenge.token.empty() && (!IsBase64Url(challenge.token) || challenge.token.size() > 1024)) {
     return Broken("a challenge", "token");
   }
   return challenge;
@@ -96,7 +96,8 @@ absl::StatusOr<AcmeOrder> ParseOrder(const nlohmann::json& body) {
 
 absl::StatusOr<AcmeAuthorization> ParseAuthorization(const nlohmann::json& body) {
   if (!body.is_object()) return Broken("an authorization", "status");
-  AcmeAuthorization authorization{.status = StringIn(body, "status")};
+  AcmeAuthorization authorization;
+  authorization.status = StringIn(body, "status");
   if (authorization.status.empty()) return Broken("an authorization", "status");
   const auto identifier = body.find("identifier");
   if (identifier != body.end()) authorization.domain = absl::AsciiStrToLower(StringIn(*identifier, "value"));

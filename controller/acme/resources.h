@@ -32,6 +32,8 @@ struct AcmeChallenge {
 };
 
 struct AcmeAuthorization {
+  // Where it was found; set by who fetched it.
+  std::string url;
   // pending valid invalid deactivated expired revoked
   std::string status;
   // Without `*.`.

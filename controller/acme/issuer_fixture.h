@@ -1,0 +1,118 @@
+// An issuer whose CA, DNS, hook, store and clock are all in memory.
+#ifndef CERTCAST_CONTROLLER_ACME_ISSUER_FIXTURE_H_
+#define CERTCAST_CONTROLLER_ACME_ISSUER_FIXTURE_H_
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controller/acme/issuer.h"
+#include "controller/store/records.h"
+#include "tests/testing/fake_acme_server.h"
+#include "tests/testing/fake_clock.h"
+#include "tests/testing/fake_dns_client.h"
+#include "tests/testing/fake_http_client.h"
+#include "tests/testing/fake_process_runner.h"
+#include "tests/testing/fake_sealer.h"
+#include "tests/testing/memory_store.h"
+
+namespace certcast::controller {
+
+// Fails its commits once the process is dead, or when the gate says so.
+class MortalStore final : public testing::MemoryStore {
+ public:
+  absl::StatusOr<int64_t> Commit(const Transaction& transaction) override {
+    if (gate) {
+      if (absl::Status status = gate(++asked); !status.ok()) return status;
+    }
+    return MemoryStore::Commit(transaction);
+  }
+  std::function<absl::Status(int)> gate;
+  int asked = 0;
+};
+
+class IssuerFixture {
+ public:
+  static constexpr char kDnsServer[] = "192.0.2.53:53";
+
+  IssuerFixture() {
+    certificate.name = "wildcard";
+    certificate.account = "ca";
+    certificate.domains = {"*.example.com", "example.com"};
+    certificate.challenge.emplace();
+    certificate.challenge->exec.command = {"/hook"};
+    certificate.challenge->propagation.resolvers = {kDnsServer};
+    account.name = "ca";
+    account.directory = ca.directory_url();
+    account.terms_of_service_agreed = true;
+    // A server without records would not answer at all.
+    dns.Add(kDnsServer, {.owner = "example.com.", .type = DnsType::kSoa, .data = "ns.example.com."});
+    processes.Otherwise([this](const ProcessRequest& request) { return Hook(request); });
+  }
+
+  absl::StatusOr<state::v1::Generation> Issue(Trigger trigger = Trigger::kByHand) {
+    Issuer issuer(http, dns, processes, clock, store, sealer, limits);
+    return issuer.Issue(
+        certificate, account, /*epoch=*/0, [this](absl::string_view line) { progress.emplace_back(line); }, trigger);
+  }
+
+  std::vector<std::string> Txt(const std::string& fqdn) const {
+    std::vector<std::string> values;
+    for (const DnsRecord& record : zone) {
+      if (record.owner == fqdn) values.push_back(record.data);
+    }
+    return values;
+  }
+
+  std::vector<state::v1::Generation> Generations() { return *GenerationRecords(store).List(certificate.name); }
+  bool HasOrderRecord() { return OrderRecords(store).Get(certificate.name)->has_value(); }
+
+  bool ProgressMentions(const std::string& text) const {
+    for (const std::string& line : progress) {
+      if (line.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  testing::FakeClock clock;
+  testing::FakeDnsClient dns;
+  // What the hook wrote.
+  std::vector<DnsRecord> zone;
+  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return Txt(fqdn); }};
+  testing::FakeHttpClient http{[this](const HttpRequest& request) { return ca.Handle(request); }};
+  testing::FakeProcessRunner processes;
+  MortalStore store;
+  testing::FakeSealer sealer;
+  CertificateConfig certificate;
+  AccountConfig account;
+  IssueLimits limits;
+  std::vector<std::string> progress;
+  // Before the hook does anything.
+  std::function<absl::Status()> hook_gate;
+
+ private:
+  absl::StatusOr<ProcessResult> Hook(const ProcessRequest& request) {
+    if (hook_gate) {
+      if (absl::Status status = hook_gate(); !status.ok()) return status;
+    }
+    const DnsRecord record{.owner = request.argv.at(2), .type = DnsType::kTxt, .data = request.argv.at(3)};
+    if (request.argv.at(1) == "present") {
+      zone.push_back(record);
+      dns.Add(kDnsServer, record);
+      return testing::FakeProcessRunner::Exits(0);
+    }
+    const auto it = std::find(zone.begin(), zone.end(), record);
+    if (it == zone.end()) return testing::FakeProcessRunner::Exits(1, "no such record");
+    zone.erase(it);
+    dns.Remove(kDnsServer, record);
+    return testing::FakeProcessRunner::Exits(0);
+  }
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_ISSUER_FIXTURE_H_

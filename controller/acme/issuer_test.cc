@@ -1,0 +1,522 @@
+// Against a simulated CA.
+#include "controller/acme/issuer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "common/x509/certificate.h"
+#include "common/x509/private_key.h"
+#include "controller/acme/issuer_fixture.h"
+#include "controller/keyring/purposes.h"
+#include "controller/store/records.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/status_matchers.h"
+
+namespace certcast::controller {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using testing::FakeAcmeServer;
+using testing::FakeHttpClient;
+using testing::FakeProcessRunner;
+using testing::HasCode;
+using testing::HasReason;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsOk;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
+
+class IssuerTest : public ::testing::Test, public IssuerFixture {
+ protected:
+  void UseExternalAccount(const std::string& key_id, const std::string& key) {
+    const std::string path = ::testing::TempDir() + "/eab-" + key_id;
+    std::remove(path.c_str());
+    const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
+    ASSERT_GE(fd, 0);
+    ASSERT_EQ(write(fd, key.data(), key.size()), static_cast<ssize_t>(key.size()));
+    close(fd);
+    account.external_account = {.key_id = key_id, .hmac_key = {.kind = SecretReference::Kind::kFile, .name = path}};
+  }
+};
+
+TEST_F(IssuerTest, ObtainsAWildcardAndItsApex) {
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(generation->generation(), 1);
+  EXPECT_EQ(generation->certificate(), "wildcard");
+  EXPECT_EQ(generation->account(), "ca");
+  EXPECT_EQ(generation->issuer(), "Test Intermediate");
+  EXPECT_THAT(generation->dns_names(), ElementsAre("*.example.com", "example.com"));
+  EXPECT_THAT(generation->ordered_names(), ElementsAre("*.example.com", "example.com"));
+  EXPECT_EQ(generation->key_type(), "ecdsa-p256");
+  // Both values were there when the CA looked, and are gone now.
+  EXPECT_THAT(ca.seen().at("_acme-challenge.example.com."), SizeIs(2));
+  EXPECT_THAT(zone, IsEmpty());
+  EXPECT_THAT(Generations(), SizeIs(1));
+  EXPECT_FALSE(HasOrderRecord());
+  EXPECT_EQ(ca.finalized(), 1);
+}
+
+TEST_F(IssuerTest, WhatIsSavedIsAMatchingPair) {
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk());
+  const auto chain = ParseChainPem(generation->fullchain_pem());
+  ASSERT_THAT(chain, IsOk());
+  EXPECT_THAT(*chain, SizeIs(2));
+  EXPECT_EQ(chain->front().sha256(), generation->leaf_sha256());
+  const auto pem = sealer.Open(GenerationKeyPurpose("wildcard", 1), generation->private_key());
+  ASSERT_THAT(pem, IsOk());
+  const auto key = PrivateKey::FromPem(pem->ExposeSecret());
+  ASSERT_THAT(key, IsOk());
+  EXPECT_THAT(CheckKeyMatches(chain->front(), *key), IsOk());
+  EXPECT_EQ(key->spki_sha256(), generation->spki_sha256());
+}
+
+TEST_F(IssuerTest, EachOrderHasANewKeyAndTheAccountStays) {
+  const auto first = Issue();
+  const auto second = Issue();
+  ASSERT_THAT(first, IsOk());
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(second->generation(), 2);
+  EXPECT_NE(first->spki_sha256(), second->spki_sha256());
+  EXPECT_EQ(ca.accounts(), 1);
+  EXPECT_EQ(ca.orders(), 2);
+}
+
+TEST_F(IssuerTest, MakesRsaAndP384Keys) {
+  for (const KeyType type : {KeyType::kRsa2048, KeyType::kEcdsaP384}) {
+    certificate.key_type = type;
+    const auto generation = Issue();
+    ASSERT_THAT(generation, IsOk());
+    EXPECT_EQ(generation->key_type(), KeyTypeName(type));
+  }
+}
+
+TEST_F(IssuerTest, KeepsTheDirectorysQueryAndTheAccountsApart) {
+  ca.behaviour.directory_target = "/directory?action=renew&orderId=7";
+  account.directory = ca.directory_url();
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(http.requests().front().url, "https://ca.test/directory?action=renew&orderId=7");
+  ca.behaviour.directory_target = "/directory?action=enroll";
+  account.directory = ca.directory_url();
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.accounts(), 2) << "an account belongs to the whole directory URL";
+}
+
+TEST_F(IssuerTest, GetsThroughFiveAndNineBadNoncesOfTen) {
+  for (const int bad : {5, 9}) {
+    ca.behaviour.bad_nonces_of_ten = bad;
+    ASSERT_THAT(Issue(), IsOk()) << bad;
+  }
+  EXPECT_EQ(ca.finalized(), 2);
+}
+
+TEST_F(IssuerTest, ACaThatRefusesEveryNonceIsGivenUp) {
+  ca.behaviour.bad_nonces_of_ten = 10;
+  EXPECT_THAT(Issue(), HasReason(Reason::PROTOCOL, HasSubstr("refused 100 nonces of its own in a row")));
+}
+
+TEST_F(IssuerTest, AuthorizationsThatAreValidAlreadyNeedNoRecord) {
+  ca.behaviour.preauthorized = true;
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_THAT(processes.requests(), IsEmpty());
+}
+
+TEST_F(IssuerTest, SaysWhenTheCaOffersNoDns01) {
+  ca.behaviour.offers_dns01 = false;
+  EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED,
+                                 HasSubstr("*.example.com: the CA offers no dns-01 challenge, only http-01")));
+}
+
+TEST_F(IssuerTest, WaitsForSlowValidationAndProcessing) {
+  ca.behaviour.validation_looks = 5;
+  ca.behaviour.processing_looks = 5;
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GT(clock.slept(), absl::Seconds(5));
+}
+
+TEST_F(IssuerTest, WaitsAsLongAsTheCaSays) {
+  ca.behaviour.processing_looks = 2;
+  ca.behaviour.retry_after = "60";
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GE(clock.slept(), absl::Seconds(120));
+}
+
+TEST_F(IssuerTest, RetryAfterZeroDoesNotSpin) {
+  ca.behaviour.processing_looks = 20;
+  ca.behaviour.retry_after = "0";
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GT(clock.slept(), absl::Seconds(100));
+}
+
+TEST_F(IssuerTest, RetryAfterMayBeADate) {
+  ca.behaviour.processing_looks = 1;
+  const absl::Time at = clock.Now() + absl::Seconds(90);
+  ca.behaviour.retry_after = absl::FormatTime("%a, %d %b %Y %H:%M:%S GMT", at, absl::UTCTimeZone());
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GE(clock.Now(), at);
+}
+
+TEST_F(IssuerTest, AnOrderThatIsProcessedForADayIsGoneOnWith) {
+  ca.behaviour.processing_looks = 1;
+  ca.behaviour.retry_after = "86400";
+  const absl::Duration before = clock.slept();
+  const auto pending = Issue();
+  EXPECT_THAT(pending,
+              HasReason(Reason::ORDER_PENDING, HasSubstr("still processing the order https://ca.test/order/")));
+  EXPECT_THAT(FailureOf(pending.status()).hint(), HasSubstr("the next apply goes on with this one"));
+  EXPECT_LT(clock.slept() - before, absl::Minutes(1)) << "waiting for a day in vain";
+  // It is no failure: also a program may look again.
+  clock.Advance(absl::Hours(24));
+  ASSERT_THAT(Issue(Trigger::kBySchedule), IsOk());
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.finalized(), 1);
+  EXPECT_THAT(Generations(), SizeIs(1));
+}
+
+TEST_F(IssuerTest, ProcessingWithoutRetryAfterEndsAtTheLimit) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  EXPECT_LE(clock.slept(), absl::Minutes(11));
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  EXPECT_EQ(ca.orders(), 1);
+}
+
+TEST_F(IssuerTest, SlowValidationKeepsTheRecordsForTheNextRun) {
+  ca.behaviour.validation_looks = 200;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING, HasSubstr("has not looked")));
+  EXPECT_THAT(zone, SizeIs(2));
+  ca.behaviour.validation_looks = 0;
+  while (!Issue().ok()) ASSERT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_THAT(zone, IsEmpty());
+}
+
+TEST_F(IssuerTest, ALostFinalizeAnswerIsNoSecondFinalize) {
+  // Found by counting: the finalize exchange of the straight way.
+  ASSERT_THAT(Issue(), IsOk());
+  const auto requests = http.requests();
+  int finalize = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (requests[i].url.find("/finalize/") != std::string::npos) finalize = static_cast<int>(i) + 1;
+  }
+  ASSERT_GT(finalize, 0);
+  IssuerFixture other;
+  other.http.FailAt(finalize, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::TIMED_OUT, "no answer"));
+  ASSERT_THAT(other.Issue(), IsOk());
+  EXPECT_EQ(other.ca.finalized(), 1);
+  EXPECT_EQ(other.ca.orders(), 1);
+}
+
+TEST_F(IssuerTest, AFinalizeThatNeverArrivedIsSentAgain) {
+  ca.AnswerOnce("finalize", {.status = 502, .body = "bad gateway"});
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.finalized(), 1);
+}
+
+TEST_F(IssuerTest, AShortOutageIsWaitedOut) {
+  ca.AnswerOnce("directory", {.status = 503, .headers = {{"retry-after", "5"}}});
+  ca.AnswerOnce("authz", {.status = 500});
+  ca.AnswerOnce("order", {.status = 503});
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GE(clock.slept(), absl::Seconds(5));
+}
+
+TEST_F(IssuerTest, ARateLimitBindsUntilItsTime) {
+  HttpResponse limited = FakeAcmeServer::ProblemAnswer(429, "rateLimited", "too many new orders recently");
+  limited.headers.emplace_back("retry-after", "7200");
+  ca.AnswerOnce("new-order", limited);
+  const absl::Time until = clock.Now() + absl::Hours(2);
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasReason(Reason::CA_RATE_LIMITED, HasSubstr("rateLimited: too many new orders recently")));
+  const int exchanges = http.exchanges();
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("said not to ask again before")));
+  EXPECT_EQ(http.exchanges(), exchanges) << "the CA must be left alone";
+  clock.Advance(until - clock.Now() + absl::Seconds(1));
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_FALSE(ScheduleRecords(store).Get("wildcard")->has_value()) << "a success clears it";
+}
+
+TEST_F(IssuerTest, ALongOutageIsRemembered) {
+  for (int i = 0; i < 3; ++i) ca.AnswerOnce("directory", {.status = 503, .headers = {{"retry-after", "3600"}}});
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED));
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("said not to ask again")));
+}
+
+TEST_F(IssuerTest, OtherFailuresBindTheScheduleAlone) {
+  ca.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "rejectedIdentifier", "not for you"));
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("rejectedIdentifier: not for you")));
+  EXPECT_EQ((*ScheduleRecords(store).Get("wildcard"))->failures(), 1);
+  EXPECT_THAT(Issue(Trigger::kBySchedule), HasReason(Reason::BUSY));
+  ASSERT_THAT(Issue(Trigger::kByHand), IsOk());
+}
+
+TEST_F(IssuerTest, SubproblemsAreShownByName) {
+  nlohmann::json problem = {{"type", "urn:ietf:params:acme:error:rejectedIdentifier"},
+                            {"detail", "some names were refused"},
+                            {"subproblems",
+                             {{{"type", "urn:ietf:params:acme:error:caa"},
+                               {"detail", "CAA forbids it"},
+                               {"identifier", {{"type", "dns"}, {"value", "example.com"}}}}}}};
+  ca.AnswerOnce("new-order", {.status = 403, .body = problem.dump()});
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("(example.com: caa: CAA forbids it)")));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("CAA record"));
+}
+
+TEST_F(IssuerTest, AFailedChallengeShowsWhatTheCaSaw) {
+  ca.behaviour.challenge_problem = {
+      {"type", "urn:ietf:params:acme:error:dns"},
+      {"detail", "SERVFAIL looking up TXT"},
+      {"subproblems", {{{"type", "urn:ietf:params:acme:error:dns"}, {"detail", "from 192.0.2.9"}}}}};
+  certificate.domains = {"example.com"};
+  // The hook writes, but another zone than the CA looks at.
+  ca.AnswerOnce("certificate", {});
+  FakeAcmeServer blind(clock, [](const std::string&) { return std::vector<std::string>(); });
+  blind.behaviour.challenge_problem = ca.behaviour.challenge_problem;
+  FakeHttpClient to_blind([&](const HttpRequest& request) { return blind.Handle(request); });
+  Issuer issuer(to_blind, dns, processes, clock, store, sealer);
+  const auto refused = issuer.Issue(certificate, account, 0, [](absl::string_view) {});
+  EXPECT_THAT(refused, HasReason(Reason::CHALLENGE_FAILED, AllOf(HasSubstr("example.com: dns: SERVFAIL looking up TXT"),
+                                                                 HasSubstr("192.0.2.9"))));
+  EXPECT_THAT(zone, IsEmpty()) << "cleaned up also after a failure";
+  EXPECT_FALSE(HasOrderRecord()) << "the next run must order anew";
+  EXPECT_THAT(issuer.Issue(certificate, account, 0, [](absl::string_view) {}), HasReason(Reason::CHALLENGE_FAILED));
+  EXPECT_EQ(blind.orders(), 2);
+}
+
+TEST_F(IssuerTest, AnOrderThatTheCaFindsInvalidIsReplacedByTheNextRun) {
+  ca.behaviour.refuse_finalize = {{"type", "urn:ietf:params:acme:error:caa"}, {"detail", "CAA forbids it"}};
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("caa: CAA forbids it")));
+  ca.behaviour.refuse_finalize.reset();
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.orders(), 2);
+}
+
+TEST_F(IssuerTest, ARefusedKeyTypeIsSaidAndTheNextRunHasAnotherChance) {
+  ca.behaviour.key_algorithms = {"RSA"};
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("badCSR: EC keys are not accepted")));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("rsa-2048"));
+  certificate.key_type = KeyType::kRsa2048;
+  ASSERT_THAT(Issue(), IsOk());
+}
+
+TEST_F(IssuerTest, ACertificateForOtherNamesIsNotBelieved) {
+  ca.behaviour.issue_for = {"example.com", "*.example.net"};
+  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED,
+                                 AllOf(HasSubstr("*.example.com was ordered"), HasSubstr("*.example.net"))));
+  EXPECT_THAT(Generations(), IsEmpty());
+  EXPECT_FALSE(HasOrderRecord());
+}
+
+TEST_F(IssuerTest, ACertificateForAnotherKeyIsNotBelieved) {
+  ca.behaviour.issue_for_other_key = true;
+  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
+  EXPECT_THAT(Generations(), IsEmpty());
+}
+
+TEST_F(IssuerTest, ALeafWithoutItsChainIsNotBelieved) {
+  ca.behaviour.without_chain = true;
+  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
+}
+
+TEST_F(IssuerTest, ACertificateThatIsNoneIsNotBelieved) {
+  ca.AnswerOnce("certificate", {.status = 200, .body = "<html>maintenance</html>"});
+  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
+}
+
+TEST_F(IssuerTest, NamesThatTheCaAddsAreFine) {
+  ca.behaviour.issue_for = {"*.example.com", "example.com", "www.example.com"};
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_THAT(generation->dns_names(), SizeIs(3));
+  EXPECT_THAT(generation->ordered_names(), SizeIs(2));
+}
+
+TEST_F(IssuerTest, ExternalAccountIsBound) {
+  ca.behaviour.external_account_required = true;
+  ca.behaviour.external_accounts = {{"kid-1", "secret"}};
+  UseExternalAccount("kid-1", "c2VjcmV0");
+  ASSERT_THAT(Issue(), IsOk());
+}
+
+TEST_F(IssuerTest, AMissingExternalAccountIsSaidBeforeTheCaIsAsked) {
+  ca.behaviour.external_account_required = true;
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("requires an external account"));
+  EXPECT_EQ(http.exchanges(), 1) << "the directory said so";
+}
+
+TEST_F(IssuerTest, AWrongExternalAccountIsRefused) {
+  ca.behaviour.external_account_required = true;
+  ca.behaviour.external_accounts = {{"kid-1", "another"}};
+  UseExternalAccount("kid-1", "c2VjcmV0");
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("unauthorized: the binding's MAC is wrong")));
+  // With the right key the account key that was saved is used.
+  ca.behaviour.external_accounts = {{"kid-1", "secret"}};
+  ASSERT_THAT(Issue(), IsOk());
+}
+
+TEST_F(IssuerTest, AnHmacKeyThatIsNoneIsNamedByItsPlace) {
+  ca.behaviour.external_account_required = true;
+  UseExternalAccount("kid-1", "not base64url!");
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.status().message()), AllOf(HasSubstr("eab-kid-1"), HasSubstr("base64url")));
+}
+
+TEST_F(IssuerTest, TermsMustBeAgreedTo) {
+  ca.behaviour.terms_of_service = "https://ca.test/terms";
+  account.terms_of_service_agreed = false;
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("https://ca.test/terms"));
+  account.terms_of_service_agreed = true;
+  ASSERT_THAT(Issue(), IsOk());
+}
+
+TEST_F(IssuerTest, AProfileIsAskedForAndAWrongOneIsSaid) {
+  ca.behaviour.profiles = {{"classic", ""}, {"tlsserver", ""}};
+  certificate.profile = "tlsserver";
+  ASSERT_THAT(Issue(), IsOk());
+  certificate.profile = "tls-server";
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("classic, tlsserver"));
+}
+
+TEST_F(IssuerTest, ACaThatLostItsMemoryGetsTheAccountAgain) {
+  ASSERT_THAT(Issue(), IsOk());
+  ca.ForgetEverything();
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.accounts(), 1);
+}
+
+TEST_F(IssuerTest, AnOrderThatTheCaLostIsReplaced) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  ca.ForgetEverything();
+  ca.behaviour.processing_looks = 0;
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_TRUE(ProgressMentions("forgetting the order"));
+}
+
+TEST_F(IssuerTest, AnOrderForOtherNamesIsNotUsed) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  ca.behaviour.processing_looks = 0;
+  certificate.domains = {"example.com"};
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_THAT(generation->dns_names(), ElementsAre("example.com"));
+}
+
+TEST_F(IssuerTest, AnUnreachableCaIsNoReasonToForgetAProcessingOrder) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  for (int i = 0; i < 3; ++i) ca.AnswerOnce("order", {.status = 500});
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED));
+  ca.AnswerOnce("order", FakeAcmeServer::ProblemAnswer(403, "unauthorized", "for the moment"));
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED));
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  EXPECT_EQ(ca.orders(), 1);
+}
+
+TEST_F(IssuerTest, AHookThatFailsIsNamedWithWhatItSaid) {
+  processes.Otherwise([](const ProcessRequest&) { return FakeProcessRunner::Exits(3, "usage\nno such zone\n"); });
+  const auto failed = Issue();
+  EXPECT_THAT(failed, HasReason(Reason::CHALLENGE_FAILED,
+                                AllOf(HasSubstr("/hook present"), HasSubstr("_acme-challenge.example.com."),
+                                      HasSubstr("exited with 3"), HasSubstr("no such zone"))));
+  EXPECT_EQ(FailureOf(failed.status()).step(), "present");
+  EXPECT_THAT(FailureOf(failed.status()).stderr(), HasSubstr("usage"));
+}
+
+TEST_F(IssuerTest, AfterAFailedHookTheSameOrderIsGoneOnWith) {
+  int calls = 0;
+  hook_gate = [&]() -> absl::Status {
+    return ++calls == 2 ? Fail(Reason::PERMISSION_DENIED, "the hook could not be started") : absl::OkStatus();
+  };
+  EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED));
+  EXPECT_THAT(zone, IsEmpty()) << "the first record was removed again";
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.orders(), 1);
+}
+
+TEST_F(IssuerTest, RecordsThatCannotBeRemovedDoNotStopTheIssuance) {
+  bool broken = true;
+  hook_gate = [&]() -> absl::Status {
+    const auto requests = processes.requests();
+    return broken && requests.back().argv[1] == "cleanup" ? Fail(Reason::PERMISSION_DENIED, "no") : absl::OkStatus();
+  };
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_THAT(zone, SizeIs(2));
+  EXPECT_TRUE(ProgressMentions("could not be removed"));
+  broken = false;
+  const auto second = Issue();
+  ASSERT_THAT(second, IsOk());
+  EXPECT_EQ(second->generation(), 2) << "what is left of the first order is not the order itself";
+  EXPECT_EQ(ca.orders(), 2);
+  EXPECT_THAT(zone, IsEmpty());
+}
+
+TEST_F(IssuerTest, ARecordThatIsNotSeenIsNotShownToTheCa) {
+  certificate.challenge->propagation.resolvers = {"192.0.2.99:53"};
+  const auto failed = Issue();
+  EXPECT_THAT(failed, HasReason(Reason::CHALLENGE_FAILED, HasSubstr("192.0.2.99:53")));
+  EXPECT_EQ(FailureOf(failed.status()).step(), "propagation");
+  for (const HttpRequest& request : http.requests()) EXPECT_THAT(request.url, ::testing::Not(HasSubstr("/challenge/")));
+  EXPECT_THAT(zone, IsEmpty());
+}
+
+TEST_F(IssuerTest, ThePropagationCheckCanBeSkipped) {
+  certificate.challenge->propagation = {.resolvers = {"192.0.2.99:53"}, .skip = true};
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_THAT(dns.asked(), IsEmpty());
+}
+
+TEST_F(IssuerTest, RawHooksGetTheKeyAuthorization) {
+  certificate.domains = {"*.example.com"};
+  certificate.challenge->exec.raw = true;
+  certificate.challenge->propagation.skip = true;
+  std::vector<std::string> argv;
+  processes.Otherwise([&](const ProcessRequest& request) {
+    if (argv.empty()) argv = request.argv;
+    return FakeProcessRunner::Exits(0);
+  });
+  EXPECT_FALSE(Issue().ok());
+  ASSERT_THAT(argv, SizeIs(6));
+  EXPECT_THAT(std::vector<std::string>(argv.begin(), argv.begin() + 4),
+              ElementsAre("/hook", "present", "--", "example.com"));
+  EXPECT_THAT(argv[5], HasSubstr(argv[4] + "."));
+}
+
+TEST_F(IssuerTest, ADirectoryThatIsNoneIsSaid) {
+  ca.AnswerOnce("directory", {.status = 200, .body = "<html>Welcome</html>"});
+  EXPECT_THAT(Issue(), HasReason(Reason::PROTOCOL, HasSubstr("https://ca.test/directory")));
+}
+
+TEST_F(IssuerTest, ACertificateWithoutChallengeIsRefusedAtOnce) {
+  certificate.challenge.reset();
+  EXPECT_THAT(Issue(), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(http.exchanges(), 0);
+}
+
+TEST_F(IssuerTest, NoKeyAppearsInRequestsOrTheStore) {
+  ASSERT_THAT(Issue(), IsOk());
+  for (const HttpRequest& request : http.requests()) EXPECT_THAT(request.body, ::testing::Not(HasSubstr("PRIVATE")));
+  for (const ProcessRequest& request : processes.requests()) {
+    EXPECT_THAT(request.environment, IsEmpty());
+    EXPECT_THAT(request.argv, SizeIs(4));
+  }
+}
+
+}  // namespace
+}  // namespace certcast::controller

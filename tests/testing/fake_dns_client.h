@@ -1,0 +1,60 @@
+// DNS without a network: each server has the records that a test gives it.
+#ifndef CERTCAST_TESTS_TESTING_FAKE_DNS_CLIENT_H_
+#define CERTCAST_TESTS_TESTING_FAKE_DNS_CLIENT_H_
+
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "controller/acme/dns_client.h"
+
+namespace certcast::testing {
+
+// Thread-safe. A server that has no record at all does not answer.
+class FakeDnsClient final : public controller::DnsClient {
+ public:
+  struct Asked {
+    std::string server;
+    controller::DnsQuestion question;
+  };
+
+  void set_resolvers(std::vector<std::string> resolvers);
+  void Add(const std::string& server, controller::DnsRecord record);
+  void Remove(const std::string& server, const controller::DnsRecord& record);
+  // `server` is asked about names below `zone` and knows only who holds them.
+  void Delegate(const std::string& server, const std::string& zone, const std::string& name_server);
+  // From its `after`-th question on (from 0) the server's answers also have this record.
+  void AddLater(const std::string& server, controller::DnsRecord record, int after);
+
+  absl::StatusOr<controller::DnsReply> Ask(const std::string& server, const controller::DnsQuestion& question,
+                                           absl::Duration timeout) override;
+  absl::StatusOr<std::vector<std::string>> SystemResolvers() override;
+
+  std::vector<Asked> asked() const;
+
+ private:
+  struct Later {
+    int after = 0;
+    controller::DnsRecord record;
+  };
+  struct Server {
+    std::vector<controller::DnsRecord> records;
+    std::vector<Later> later;
+    // zone -> name server
+    std::vector<std::pair<std::string, std::string>> delegations;
+    int questions = 0;
+  };
+
+  mutable absl::Mutex mutex_;
+  std::vector<std::string> resolvers_ ABSL_GUARDED_BY(mutex_) = {"192.0.2.1:53"};
+  std::map<std::string, Server> servers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Asked> asked_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace certcast::testing
+
+#endif  // CERTCAST_TESTS_TESTING_FAKE_DNS_CLIENT_H_
