@@ -15,12 +15,14 @@ constexpr char kAbout[] =
     R"(The agent of certcast: installs certificates that the fleet's controller sends to this machine, reloads the
 services that use them, looks at what they serve, and puts the old certificate back when that is not right.)";
 
-constexpr char kExitCodes[] =
-    R"(The configuration is --config, else $CERTCAST_NODE_CONFIG, else /etc/certcast/node.yaml.
+constexpr char kEveryPage[] =
+    R"(
 
-Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong arguments or configuration.
+The configuration is --config FILE, else $CERTCAST_NODE_CONFIG, else /etc/certcast/node.yaml.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 wrong arguments or configuration.)";
 
-Joining a fleet, over any channel that you trust:
+constexpr char kJoining[] =
+    R"(Joining a fleet, over any channel that you trust:
   certcast-node csr > csr.pem                               on the node
   certcast nodes sign web-01 < csr.pem > identity.pem       on the controller
   certcast-node accept < identity.pem                       on the node
@@ -85,7 +87,7 @@ changes nothing and reloads nothing. Exits with 1 when the check or a probe fail
 CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& summary, const char* page,
                   std::function<int()> run, int& exit_code) {
   CLI::App* verb = app.add_subcommand(name, summary);
-  verb->footer(std::string("\n") + page);
+  verb->footer(std::string("\n") + page + kEveryPage);
   verb->fallthrough();
   verb->callback([run = std::move(run), &exit_code] { exit_code = run(); });
   return verb;
@@ -102,7 +104,7 @@ int RunCommandLine(int argc, char** argv) {
   StatusOptions status;
 
   CLI::App app(kAbout, "certcast-node");
-  app.footer(std::string("\n") + kExitCodes);
+  app.footer(std::string("\n") + kJoining + kEveryPage);
   app.set_version_flag("--version", std::string("certcast-node ") + kVersion);
   app.add_option("--config", config, "The node's configuration")->envname("CERTCAST_NODE_CONFIG")->type_name("FILE");
   app.require_subcommand(1);

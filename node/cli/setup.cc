@@ -3,7 +3,6 @@
 #include <iostream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 #include "common/clock/clock.h"
 #include "common/file/file_system.h"
@@ -56,9 +55,12 @@ EngineEnvironment RealEnvironment() {
 
 int ReportError(const absl::Status& status) {
   const v1::Failure failure = FailureOf(status);
-  std::cerr << "certcast-node: " << failure.detail() << "\n";
-  for (absl::string_view line : absl::StrSplit(absl::StripTrailingAsciiWhitespace(failure.stderr()), '\n')) {
-    if (!line.empty()) std::cerr << "  | " << line << "\n";
+  // Configuration errors are several lines, each with its place.
+  for (absl::string_view line : absl::StrSplit(status.message(), '\n', absl::SkipEmpty())) {
+    std::cerr << "certcast-node: " << line << "\n";
+  }
+  for (absl::string_view line : absl::StrSplit(failure.stderr(), '\n', absl::SkipEmpty())) {
+    std::cerr << "  | " << line << "\n";
   }
   if (!failure.hint().empty()) std::cerr << "  hint: " << failure.hint() << "\n";
   return absl::IsInvalidArgument(status) ? kUsage : kFailed;

@@ -6,6 +6,7 @@
 #include "common/yaml/document.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/value.h"
+#include "node/config/listen_address.h"
 
 namespace certcast::node {
 namespace {
@@ -20,12 +21,18 @@ std::string ReadAllowedName(const yaml::Value& value) {
   return name;
 }
 
+std::string ReadListen(const yaml::Value& value) {
+  std::string listen = value.Text("an address and a port to listen on: 0.0.0.0:7444");
+  if (!listen.empty()) value.Fail(ParseListenAddress(listen).status());
+  return listen;
+}
+
 void ReadInto(const yaml::Value& root, Config& config) {
   const yaml::Map map = root.ReadMap("a map with name, state, allow_names and services",
                                      {"name", "state", "listen", "allow_names", "keep", "services"});
   config.name = map.Require("name").Name();
   config.state = map.Require("state").Path();
-  config.listen = map.Find("listen").HostPort();
+  config.listen = ReadListen(map.Find("listen"));
   const yaml::Value allowed =
       map.Require("allow_names", R"(the names that this node accepts certificates for: ["*.example.com"])");
   yaml::FirstSeen names("the name");

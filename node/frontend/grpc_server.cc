@@ -5,18 +5,19 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/file/descriptor.h"
 #include "common/link/bounds.h"
+#include "common/probe/address.h"
 #include "common/status/status.h"
+#include "node/config/listen_address.h"
 #include "node/frontend/link_service.h"
 #include "node/frontend/workers.h"
 
@@ -29,55 +30,33 @@ constexpr size_t kMemory = 64 * 1024 * 1024;
 // An install with its way back takes no longer; a peer that doesn't read its answer is not waited for.
 constexpr absl::Duration kLastAnswer = absl::Minutes(5);
 
-struct ListenAddress {
-  sockaddr_storage socket{};
-  socklen_t size = 0;
-  std::string host;
-};
-
-absl::Status NotAnAddress(absl::string_view listen) {
-  return FailInput(absl::StrCat("can't listen on `", listen, "`: it is not an address and a port"),
-                   "listen: 0.0.0.0:7444, 10.0.0.1:7444 or [::]:7444");
-}
-
-absl::StatusOr<ListenAddress> ParseListen(absl::string_view listen) {
-  const size_t colon = listen.rfind(':');
-  int port = 0;
-  if (colon == absl::string_view::npos || !absl::SimpleAtoi(listen.substr(colon + 1), &port) || port < 0 ||
-      port > 65535) {
-    return NotAnAddress(listen);
-  }
-  ListenAddress address;
-  address.host = std::string(listen.substr(0, colon));
-  absl::string_view host = address.host;
-  if (absl::ConsumePrefix(&host, "[") && absl::ConsumeSuffix(&host, "]")) {
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.socket);
-    if (inet_pton(AF_INET6, std::string(host).c_str(), &v6->sin6_addr) != 1) return NotAnAddress(listen);
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(static_cast<uint16_t>(port));
-    address.size = sizeof(*v6);
-  } else {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.socket);
-    if (inet_pton(AF_INET, std::string(host).c_str(), &v4->sin_addr) != 1) return NotAnAddress(listen);
+// What bind(2) takes; the host is digits.
+socklen_t ToSocketAddress(const HostPort& address, sockaddr_storage& storage) {
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
-    v4->sin_port = htons(static_cast<uint16_t>(port));
-    address.size = sizeof(*v4);
+    v4->sin_port = htons(address.port);
+    return sizeof(*v4);
   }
-  return address;
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons(address.port);
+  inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr);
+  return sizeof(*v6);
 }
 
 // gRPC says only that it could not listen; the operating system says why.
-absl::Status TryToBind(const ListenAddress& address, absl::string_view listen) {
-  const int fd = socket(address.socket.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return FailErrno(errno, absl::StrCat("listening on ", listen));
+absl::Status TryToBind(const HostPort& address) {
+  sockaddr_storage storage{};
+  const socklen_t size = ToSocketAddress(address, storage);
+  const Descriptor fd(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const int on = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  const bool bound =
-      bind(fd, reinterpret_cast<const sockaddr*>(&address.socket), address.size) == 0 && ::listen(fd, 1) == 0;
+  if (fd.valid() && setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) == 0 && listen(fd.get(), 1) == 0) {
+    return absl::OkStatus();
+  }
   const int error = errno;
-  close(fd);
-  if (bound) return absl::OkStatus();
-  return Fail(Reason::NO_ROUTE, absl::StrCat("can't listen on ", listen, ": ", strerror(error)),
+  return Fail(Reason::NO_ROUTE, absl::StrCat("can't listen on ", address.ToString(), ": ", strerror(error)),
               error == EADDRINUSE      ? "is another certcast-node running? `ss -ltnp` shows who has the port"
               : error == EADDRNOTAVAIL ? "no interface of this machine has that address"
                                        : "");
@@ -125,8 +104,8 @@ class Server final : public GrpcServer {
   ~Server() override { Stop(); }
 
   absl::Status Listen(absl::string_view listen, const Identity& identity) {
-    ASSIGN_OR_RETURN(ListenAddress parsed, ParseListen(listen));
-    RETURN_IF_ERROR(TryToBind(parsed, listen));
+    ASSIGN_OR_RETURN(HostPort address, ParseListenAddress(listen));
+    RETURN_IF_ERROR(TryToBind(address));
     grpc::ServerBuilder builder;
     SetBounds(builder);
     int port = 0;
@@ -134,7 +113,8 @@ class Server final : public GrpcServer {
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) return Fail(Reason::NO_ROUTE, absl::StrCat("can't listen on ", listen));
-    address_ = absl::StrCat(parsed.host, ":", port);
+    address.port = static_cast<uint16_t>(port);
+    address_ = address.ToString();
     return absl::OkStatus();
   }
 
