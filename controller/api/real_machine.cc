@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/probe/system_resolver.h"
 #include "common/version/version.h"
 #include "controller/acme/curl_http_client.h"
 #include "controller/acme/ldns_dns_client.h"
@@ -15,7 +16,7 @@ namespace certcast::controller {
 RealMachine::RealMachine() : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))), dns_(MakeLdnsClient()) {
   machine_.files = &FileSystem::Real();
   machine_.processes = &ProcessRunner::Real();
-  machine_.prober = &Prober::Real();
+  machine_.prober = prober_.get();
   machine_.clock = &Clock::Real();
   machine_.http = http_.get();
   machine_.dns = dns_.get();

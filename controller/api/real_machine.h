@@ -17,6 +17,7 @@ class RealMachine {
  private:
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<DnsClient> dns_;
+  std::unique_ptr<Prober> prober_;
   Machine machine_;
 };
 
