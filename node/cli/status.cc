@@ -55,6 +55,12 @@ void PrintRows(const std::vector<std::vector<std::string>>& rows) {
   }
 }
 
+std::string ShowState(const v1::Inventory::Certificate& certificate) {
+  if (certificate.has_confirm_by()) return absl::StrCat("to confirm by ", Show(certificate.confirm_by()));
+  if (certificate.generation() != 0) return "confirmed";
+  return certificate.leaf_sha256().empty() ? "nothing yet" : "from before certcast";
+}
+
 void PrintTables(const v1::Inventory& inventory) {
   std::cout << inventory.node() << ", "
             << (inventory.fleet_id().empty() ? "not enrolled"
@@ -64,9 +70,8 @@ void PrintTables(const v1::Inventory& inventory) {
   std::vector<std::vector<std::string>> certificates = {
       {"CERTIFICATE", "GENERATION", "STATE", "IN FORCE SINCE", "EXPIRES", "FINGERPRINT"}};
   for (const auto& one : inventory.certificates()) {
-    certificates.push_back({one.name(), absl::StrCat(one.generation()),
-                            one.confirmed() ? "confirmed" : absl::StrCat("to confirm by ", Show(one.confirm_by())),
-                            Show(one.in_force_since()), Show(one.not_after()), ShowFingerprint(one.leaf_sha256())});
+    certificates.push_back({one.name(), absl::StrCat(one.generation()), ShowState(one), Show(one.in_force_since()),
+                            Show(one.not_after()), ShowFingerprint(one.leaf_sha256())});
   }
   PrintRows(certificates);
   std::vector<std::vector<std::string>> services = {{"SERVICE", "CERTIFICATE", "INSTALLED", "DRIFT"}};

@@ -104,7 +104,7 @@ IdentityStore::IdentityStore(FileSystem& files, absl::string_view state, absl::s
     : files_(files), directory_(absl::StrCat(state, "/identity")), node_(node) {
 }
 
-absl::StatusOr<std::unique_ptr<Directory>> IdentityStore::OpenDirectory() {
+absl::StatusOr<std::unique_ptr<Directory>> IdentityStore::MakeDirectory() {
   return OpenOrMakeDirectory(files_, directory_, OwnFile(0700));
 }
 
@@ -130,7 +130,7 @@ absl::StatusOr<PrivateKey> IdentityStore::MakeKey(Directory& directory) {
 }
 
 absl::StatusOr<std::string> IdentityStore::MakeRequest() {
-  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, OpenDirectory());
+  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, MakeDirectory());
   absl::StatusOr<PrivateKey> key = ReadKey(*directory, nullptr);
   if (absl::IsNotFound(key.status())) key = MakeKey(*directory);
   RETURN_IF_ERROR(key.status());
@@ -169,7 +169,7 @@ absl::StatusOr<IdentityStore::Accepted> IdentityStore::Accept(absl::string_view 
                 absl::StrCat("`certcast nodes sign ", node_, "` on the controller, or another `name` in node.yaml"));
   }
   RETURN_IF_ERROR(CheckIdentityDates(file, now));
-  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, OpenDirectory());
+  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, MakeDirectory());
   absl::StatusOr<PrivateKey> key = ReadKey(*directory, nullptr);
   if (absl::IsNotFound(key.status())) {
     return Fail(Reason::KEY_MISMATCH, absl::StrCat("this node has no key yet: ", directory_, "/", kKeyFile),
@@ -185,8 +185,9 @@ absl::StatusOr<IdentityStore::Accepted> IdentityStore::Accept(absl::string_view 
 }
 
 absl::StatusOr<Identity> IdentityStore::Load() {
-  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, OpenDirectory());
-  absl::StatusOr<std::string> pem = directory->ReadFile(kIdentityFile, kMaxIdentityFile);
+  absl::StatusOr<std::unique_ptr<Directory>> directory = files_.OpenDirectory(directory_);
+  absl::StatusOr<std::string> pem =
+      directory.ok() ? (*directory)->ReadFile(kIdentityFile, kMaxIdentityFile) : directory.status();
   if (absl::IsNotFound(pem.status())) {
     return Fail(
         Reason::NOT_ENROLLED, absl::StrCat("node ", node_, " has no identity: ", directory_, "/", kIdentityFile),
@@ -201,7 +202,7 @@ absl::StatusOr<Identity> IdentityStore::Load() {
                 absl::StrCat("sign and accept it again under the name ", node_, ", or set `name` back"));
   }
   Secret key_pem;
-  absl::StatusOr<PrivateKey> key = ReadKey(*directory, &key_pem);
+  absl::StatusOr<PrivateKey> key = ReadKey(**directory, &key_pem);
   RETURN_IF_ERROR(key.status());
   RETURN_IF_ERROR(Annotate(CheckKeyMatches(file->certificate, *key), directory_));
   return Identity{*std::move(file), std::move(key_pem)};

@@ -68,12 +68,12 @@ class IdentityStore {
   // manifest key other than those accepted before. Idempotent.
   absl::StatusOr<Accepted> Accept(absl::string_view pem, absl::Time now, bool force);
 
-  // NOT_ENROLLED, saying how to join, while there is no identity. An expired certificate is no error here: see
-  // CheckIdentityDates.
+  // Changes nothing. NOT_ENROLLED, saying how to join, while there is no identity. An expired certificate is no error
+  // here: see CheckIdentityDates.
   absl::StatusOr<Identity> Load();
 
  private:
-  absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory();
+  absl::StatusOr<std::unique_ptr<Directory>> MakeDirectory();
   absl::StatusOr<PrivateKey> ReadKey(Directory& directory, Secret* pem);
   absl::StatusOr<PrivateKey> MakeKey(Directory& directory);
   absl::Status CheckPin(Directory& directory, const IdentityFile& file, bool force, Accepted& accepted);

@@ -116,6 +116,11 @@ TEST_F(IdentityTest, WithoutOneItSaysHowToJoin) {
               AllOf(HasSubstr("certcast-node csr"), HasSubstr("certcast nodes sign web-01")));
 }
 
+TEST_F(IdentityTest, LookingForOneMakesNothing) {
+  EXPECT_THAT(IdentityStore(disk_, "/srv/other", "web-01").Load(), HasReason(Reason::NOT_ENROLLED));
+  EXPECT_FALSE(disk_.Exists("/srv"));
+}
+
 TEST_F(IdentityTest, AnExpiredOneLoadsAndSaysSo) {
   const absl::Time end = now_ + absl::Hours(1);
   ASSERT_THAT(store_.Accept(MakeIdentity({.not_after = end}), now_, false), IsOk());
