@@ -36,6 +36,7 @@ const std::vector<ContentName>& ContentNames() {
 template <typename Entry>
 const Entry& Choose(const yaml::Value& value, const std::vector<Entry>& table) {
   std::vector<absl::string_view> words;
+  words.reserve(table.size());
   for (const Entry& entry : table) words.push_back(entry.name);
   const std::string word = value.Word(words);
   for (const Entry& entry : table) {
@@ -101,8 +102,9 @@ void ReadProbes(const yaml::Map& map, Service& service) {
     // One that is wrong and has its own error counts as a tls probe.
     sees_certificate = sees_certificate || SeesCertificate(service.probes.back());
   }
-  if (!sees_certificate)
+  if (!sees_certificate) {
     probes.Fail("found no tls probe and no http probe of an https URL, expected at least one", kHint);
+  }
 }
 
 Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::FirstSeen& paths) {

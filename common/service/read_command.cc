@@ -6,7 +6,7 @@ namespace {
 constexpr absl::string_view kArgv = "a list of words such as [nginx, -s, reload]";
 constexpr size_t kMaxWords = 64;
 constexpr size_t kMaxWord = 4096;
-constexpr size_t kMaxLine = 16 * 1024;
+constexpr size_t kMaxLine = 16'384;
 constexpr absl::Duration kLeastTimeout = absl::Milliseconds(100);
 constexpr absl::Duration kMostTimeout = absl::Hours(1);
 

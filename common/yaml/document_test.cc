@@ -105,12 +105,11 @@ f.yaml:2:1: not valid YAML: a value that begins with * must be in quotes, as in 
     [](const testing::TestParamInfo<Strictness>& info) { return info.param.name; });
 
 TEST(Document, TakesTheYamlThatPeopleWrite) {
-  for (const std::string text : {"", "# only a comment\n", "---\na: 1\n", "%YAML 1.2\n---\na: 1\n",
-                                 "\xef\xbb\xbf"
-                                 "a: 1\n",
-                                 "a: 1\r\nb: 2\r\n", "a: 'it''s'\n", "a: \"say \\\"x\\\"\"\n", "a: |\n  one\n  two\n",
-                                 "a: >-\n  one\n  two\n", "a: [x, y,]\n", "a: {b: c, d: [e]}\n", "a:\n- b\n- c\n",
-                                 "a: \xf0\x9f\x94\x92\n", "a: 1 # b\n", "a: x#y\n", "a: \"x\n  y\"\n"}) {
+  for (const std::string text :
+       {"", "# only a comment\n", "---\na: 1\n", "%YAML 1.2\n---\na: 1\n", "\xef\xbb\xbf---\na: 1\n",
+        "a: 1\r\nb: 2\r\n", "a: 'it''s'\n", "a: \"say \\\"x\\\"\"\n", "a: |\n  one\n  two\n", "a: >-\n  one\n  two\n",
+        "a: [x, y,]\n", "a: {b: c, d: [e]}\n", "a:\n- b\n- c\n", "a: \xf0\x9f\x94\x92\n", "a: 1 # b\n", "a: x#y\n",
+        "a: \"x\n  y\"\n"}) {
     EXPECT_EQ(ErrorOf(text), "") << text;
   }
 }

@@ -102,10 +102,12 @@ class ByteCheck {
  private:
   uint8_t Byte(size_t i) const { return at_ + i < text_.size() ? static_cast<uint8_t>(text_[at_ + i]) : 0; }
 
+  static bool IsPrintable(uint8_t byte) { return byte >= 0x20 && byte != 0x7f; }
+
+  // Bytes of the character at at_; 0: none that is allowed.
   size_t SequenceLength() const {
     const uint8_t first = Byte(0);
-    if (first < 0x80)
-      return (first >= 0x20 && first != 0x7f) || first == '\n' || first == '\r' || first == '\t' ? 1 : 0;
+    if (first < 0x80) return IsPrintable(first) || first == '\n' || first == '\r' || first == '\t' ? 1 : 0;
     const size_t length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
     for (size_t i = 1; i < length; ++i) {
       if ((Byte(i) & 0xc0) != 0x80) return 0;
@@ -227,8 +229,9 @@ class Handler : public YAML::EventHandler {
   }
 
   Node* Add(Node::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
-    if (nodes_.size() >= limits_.values)
+    if (nodes_.size() >= limits_.values) {
       throw YAML::ParserException(mark, absl::StrCat("more than ", limits_.values, " values"));
+    }
     // No key of a known schema is a list, a map or nothing.
     if (IsKeyNext()) throw YAML::ParserException(mark, "expected a text as key");
     RefuseDecoration(mark, tag, anchor);

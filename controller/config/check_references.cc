@@ -17,6 +17,7 @@ using LabelValues = std::map<std::string, std::set<std::string>>;
 template <typename Entry>
 std::vector<absl::string_view> NamesOf(const std::vector<Entry>& entries) {
   std::vector<absl::string_view> names;
+  names.reserve(entries.size());
   for (const Entry& entry : entries) names.push_back(entry.name);
   return names;
 }

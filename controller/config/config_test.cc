@@ -49,13 +49,14 @@ Config Parsed(const std::string& text) {
 }
 
 std::string TemporaryFile(const std::string& name, const std::string& text) {
-  const std::string path = absl::StrCat(std::getenv("TEST_TMPDIR"), "/", name);
+  std::string path = absl::StrCat(std::getenv("TEST_TMPDIR"), "/", name);
   std::ofstream(path) << text;
   return path;
 }
 
 std::vector<std::string> NamesOf(const std::vector<const NodeConfig*>& nodes) {
   std::vector<std::string> names;
+  names.reserve(nodes.size());
   for (const NodeConfig* node : nodes) names.push_back(node->name);
   return names;
 }

@@ -31,6 +31,7 @@ KeyType ReadKeyType(const yaml::Value& value) {
   static const auto& types = *new std::vector<KeyType>{KeyType::kEcdsaP256, KeyType::kEcdsaP384, KeyType::kRsa2048,
                                                        KeyType::kRsa3072, KeyType::kRsa4096};
   std::vector<absl::string_view> words;
+  words.reserve(types.size());
   for (const KeyType type : types) words.push_back(KeyTypeName(type));
   const absl::StatusOr<KeyType> type = ParseKeyType(value.Word(words));
   return type.ok() ? *type : types.front();

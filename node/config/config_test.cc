@@ -92,21 +92,46 @@ TEST_P(ConfigErrors, NameThePlaceAndWhatIsExpected) {
 
 INSTANTIATE_TEST_SUITE_P(
     Node, ConfigErrors,
-    testing::Values(Mistake{"Empty", kGood, "", "n.yaml:1:1: found nothing, expected a map with name, state, allow_names and services"}, Mistake{"NothingRequired", kGood, "keep: 3\n", R"(n.yaml:1:1: missing key "name"
+    testing::Values(
+        Mistake{"Empty", kGood, "",
+                "n.yaml:1:1: found nothing, expected a map with name, state, allow_names and services"},
+        Mistake{"NothingRequired", kGood, "keep: 3\n", R"(n.yaml:1:1: missing key "name"
 n.yaml:1:1: missing key "state"
 n.yaml:1:1: missing key "allow_names"; the names that this node accepts certificates for: ["*.example.com"]
 n.yaml:1:1: missing key "services")"},
-                    Mistake{"NameWithSpace", "name: web-01", "name: web 01", R"(n.yaml:1:7: at name: found "web 01", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
-                    Mistake{"ListenWithoutPort", "0.0.0.0:7444", "0.0.0.0", R"(n.yaml:3:9: at listen: "0.0.0.0" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},
-                    Mistake{"AllowsNothing", "[\"*.example.com\", example.com]", "[]", "n.yaml:4:14: at allow_names: found an empty list, expected a list of at least one DNS name"},
-                    Mistake{"AllowsABadName", ", example.com]", ", exam ple.com]", R"(n.yaml:4:32: at allow_names[1]: "exam ple.com" is not a DNS name for a certificate: has the character " ")"},
-                    Mistake{"AllowsANameTwice", ", example.com]", ", \"*.Example.com\"]", R"(n.yaml:4:32: at allow_names[1]: found the name "*.example.com" a second time; the first is at line 4, column 15)"},
-                    Mistake{"KeepsNone", "listen: 0.0.0.0:7444", "keep: 0", R"(n.yaml:3:7: at keep: found "0", expected a whole number from 1 to 100)"},
-                    Mistake{"KeepIsAText", "listen: 0.0.0.0:7444", "keep: two", R"(n.yaml:3:7: at keep: found "two", expected a whole number from 1 to 100)"},
-                    Mistake{"DialHome", "listen: 0.0.0.0:7444", "controller: {address: \"cc.example:7443\"}", R"(n.yaml:3:1: unknown key "controller"; known here: name, state, listen, allow_names, keep, services)"},
-                    Mistake{"HttpChallenge", "listen: 0.0.0.0:7444", "http_challenge: {webroot: /var/www}", R"(n.yaml:3:1: unknown key "http_challenge"; known here: name, state, listen, allow_names, keep, services)"},
-                    Mistake{"FileInState", "/etc/nginx/tls/", "/var/lib/certcast-node/", R"(n.yaml:8:20: at services[0].files[0].path: found "/var/lib/certcast-node/fullchain.pem", expected a path outside of the node's state /var/lib/certcast-node)"},
-                    Mistake{"TheControllersConfig", "listen: 0.0.0.0:7444", "master_key: {file: x}", R"(n.yaml:3:1: unknown key "master_key"; known here: name, state, listen, allow_names, keep, services)"}),
+        Mistake{
+            "NameWithSpace", "name: web-01", "name: web 01",
+            R"(n.yaml:1:7: at name: found "web 01", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+        Mistake{
+            "ListenWithoutPort", "0.0.0.0:7444", "0.0.0.0",
+            R"(n.yaml:3:9: at listen: "0.0.0.0" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},
+        Mistake{
+            "ListenByName", "0.0.0.0:7444", "web-01:7444",
+            R"(n.yaml:3:9: at listen: "web-01:7444" is not an address to listen on: its host is not an IP address; 0.0.0.0:7444 listens on every IPv4 address of the machine, [::]:7444 on IPv6 as well)"},
+        Mistake{"AllowsNothing", "[\"*.example.com\", example.com]", "[]",
+                "n.yaml:4:14: at allow_names: found an empty list, expected a list of at least one DNS name"},
+        Mistake{
+            "AllowsABadName", ", example.com]", ", exam ple.com]",
+            R"(n.yaml:4:32: at allow_names[1]: "exam ple.com" is not a DNS name for a certificate: has the character " ")"},
+        Mistake{
+            "AllowsANameTwice", ", example.com]", ", \"*.Example.com\"]",
+            R"(n.yaml:4:32: at allow_names[1]: found the name "*.example.com" a second time; the first is at line 4, column 15)"},
+        Mistake{"KeepsNone", "listen: 0.0.0.0:7444", "keep: 0",
+                R"(n.yaml:3:7: at keep: found "0", expected a whole number from 1 to 100)"},
+        Mistake{"KeepIsAText", "listen: 0.0.0.0:7444", "keep: two",
+                R"(n.yaml:3:7: at keep: found "two", expected a whole number from 1 to 100)"},
+        Mistake{
+            "DialHome", "listen: 0.0.0.0:7444", "controller: {address: \"cc.example:7443\"}",
+            R"(n.yaml:3:1: unknown key "controller"; known here: name, state, listen, allow_names, keep, services)"},
+        Mistake{
+            "HttpChallenge", "listen: 0.0.0.0:7444", "http_challenge: {webroot: /var/www}",
+            R"(n.yaml:3:1: unknown key "http_challenge"; known here: name, state, listen, allow_names, keep, services)"},
+        Mistake{
+            "FileInState", "/etc/nginx/tls/", "/var/lib/certcast-node/",
+            R"(n.yaml:8:20: at services[0].files[0].path: found "/var/lib/certcast-node/fullchain.pem", expected a path outside of the node's state /var/lib/certcast-node)"},
+        Mistake{
+            "TheControllersConfig", "listen: 0.0.0.0:7444", "master_key: {file: x}",
+            R"(n.yaml:3:1: unknown key "master_key"; known here: name, state, listen, allow_names, keep, services)"}),
     [](const testing::TestParamInfo<Mistake>& info) { return info.param.name; });
 
 TEST(ReadConfig, AMissingFileIsAnInputErrorWithAHint) {
