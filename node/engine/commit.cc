@@ -46,10 +46,11 @@ absl::Status TidyUp(Transaction& t) {
 }  // namespace
 
 absl::Status Commit(Transaction& t, absl::string_view command_id) {
-  return t.Run("commit", "", [&]() -> absl::Status {
-    RETURN_IF_ERROR(t.Save(Journal::COMMITTING));
-    return FinishCommit(t, command_id);
-  });
+  // The result is saved in the middle of this, so its time is not in it.
+  t.Announce("commit", "");
+  absl::Status status = t.Save(Journal::COMMITTING);
+  if (status.ok()) status = FinishCommit(t, command_id);
+  return WithStep(std::move(status), "commit");
 }
 
 absl::Status FinishCommit(Transaction& t, absl::string_view command_id) {

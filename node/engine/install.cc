@@ -93,16 +93,19 @@ absl::Status Begin(Transaction& t, const std::string& command_id, const v1::Inst
 }
 
 // Good here: the rest is the controller's word, or the end of its time.
-absl::Status AwaitConfirm(Transaction& t, absl::Duration timeout) {
+absl::Status AwaitConfirm(Transaction& t, const google::protobuf::Duration& confirm_timeout) {
+  t.Announce("confirm", "waiting for the controller");
+  const absl::Duration timeout = absl::Nanoseconds(TimeUtil::DurationToNanoseconds(confirm_timeout));
   const auto confirm_by = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(t.engine.clock().Now() + timeout));
   t.result.set_outcome(v1::Outcome::INSTALLED);
   *t.result.mutable_confirm_by() = confirm_by;
   t.result.set_generation_in_force(t.journal.target().generation());
   t.result.set_installed_sha256(t.journal.target().leaf_sha256());
   *t.journal.mutable_confirm_by() = confirm_by;
-  RETURN_IF_ERROR(
-      t.engine.state->Update([&](NodeState& state) { RememberResult(state, t.journal.command_id(), t.result); }));
-  return t.Save(Journal::AWAITING_CONFIRM);
+  absl::Status saved =
+      t.engine.state->Update([&](NodeState& state) { RememberResult(state, t.journal.command_id(), t.result); });
+  if (saved.ok()) saved = t.Save(Journal::AWAITING_CONFIRM);
+  return WithStep(std::move(saved), "confirm");
 }
 
 }  // namespace
@@ -141,11 +144,7 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
 
   if (status.ok()) status = SwitchOver(t, install->generation.record);
 
-  if (status.ok()) {
-    status = t.Run("confirm", "", [&] {
-      return AwaitConfirm(t, absl::Nanoseconds(TimeUtil::DurationToNanoseconds(command.confirm_timeout())));
-    });
-  }
+  if (status.ok()) status = AwaitConfirm(t, command.confirm_timeout());
   return status.ok() ? t.result : GoBack(t, status);
 }
 

@@ -14,13 +14,16 @@ Transaction::Transaction(const EngineContext& engine, Journal record, OnProgress
   for (const v1::ProbeResult& probe : journal.before()) *result.add_probes() = probe;
 }
 
+void Transaction::Announce(absl::string_view step, absl::string_view detail) const {
+  if (!on_progress_) return;
+  v1::Progress progress;
+  progress.set_step(std::string(step));
+  progress.set_detail(std::string(detail));
+  on_progress_(progress);
+}
+
 absl::Status Transaction::Run(absl::string_view step, absl::string_view detail, const Action& action) {
-  if (on_progress_) {
-    v1::Progress progress;
-    progress.set_step(std::string(step));
-    progress.set_detail(std::string(detail));
-    on_progress_(progress);
-  }
+  Announce(step, detail);
   const absl::Duration begin = engine.clock().Monotonic();
   absl::Status status = action();
   v1::InstallResult::Step* taken = nullptr;

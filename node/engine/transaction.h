@@ -31,8 +31,9 @@ class Transaction {
   Journal journal;
   v1::InstallResult result;
 
-  // Reports progress, runs `action` and takes its time. `step` is one of Failure.step, and set in the error. Saves
-  // nothing.
+  // Tells who listens that `step`, one of Failure.step, begins.
+  void Announce(absl::string_view step, absl::string_view detail) const;
+  // Announces `step`, runs `action` and notes its time in the result. The step is set in the error. Saves nothing.
   absl::Status Run(absl::string_view step, absl::string_view detail, const Action& action);
   // Saves `step` in the journal, then takes it: `action` runs only once the record is on the disk.
   absl::Status Take(Journal::Step step, absl::string_view detail, const Action& action);
