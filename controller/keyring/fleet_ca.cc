@@ -14,7 +14,7 @@
 namespace certcast::controller {
 namespace {
 
-constexpr size_t kMaxRequest = 16 * 1024;
+constexpr size_t kMaxRequest = size_t{16} << 10;
 constexpr int kSerialBits = 128;
 
 absl::Status OpensslFailed(absl::string_view doing) {

@@ -123,7 +123,7 @@ std::string RequestOf(EVP_PKEY* key) {
   EXPECT_GT(X509_REQ_sign(request.get(), key, EVP_sha256()), 0);
   unsigned char* der = nullptr;
   const int size = i2d_X509_REQ(request.get(), &der);
-  const std::string pem = CsrDerToPem(absl::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)));
+  std::string pem = CsrDerToPem(absl::string_view(reinterpret_cast<char*>(der), static_cast<size_t>(size)));
   OPENSSL_free(der);
   return pem;
 }
@@ -157,7 +157,7 @@ TEST(ReadRequestKey, RefusesWhatIsNoSingleRequest) {
   for (const std::string& pem :
        {std::string(), std::string("hello"), request + request, private_key, request + private_key,
         EncodePem("CERTIFICATE REQUEST", "not ASN.1"), EncodePem("CERTIFICATE REQUEST", trailing),
-        EncodePem("CERTIFICATE", *MakeCsr(key, {"a.example"})), request + std::string(16 * 1024, '\n')}) {
+        EncodePem("CERTIFICATE", *MakeCsr(key, {"a.example"})), request + std::string(size_t{16} << 10, '\n')}) {
     const auto read = ReadRequestKey(pem);
     EXPECT_THAT(read, HasCode(absl::StatusCode::kInvalidArgument)) << pem;
     // A key that was given by mistake is not repeated.

@@ -102,7 +102,8 @@ absl::Status CheckScrypt(const MasterKeyRecord::Scrypt& scrypt) {
 absl::StatusOr<Secret> DeriveKey(const Secret& passphrase, const MasterKeyRecord::Scrypt& scrypt) {
   RETURN_IF_ERROR(CheckScrypt(scrypt));
   Secret key = Secret::OfSize(kMasterKeySize);
-  const uint64_t memory = 2 * 128 * scrypt.n() * scrypt.r();
+  // 128 N r bytes (RFC 7914 section 6), and as much again for OpenSSL's own.
+  const uint64_t memory = scrypt.n() * scrypt.r() * 256;
   if (EVP_PBE_scrypt(passphrase.ExposeSecret().data(), passphrase.size(),
                      reinterpret_cast<const unsigned char*>(scrypt.salt().data()), scrypt.salt().size(), scrypt.n(),
                      scrypt.r(), scrypt.p(), memory, reinterpret_cast<unsigned char*>(key.MutableBytes()),

@@ -11,10 +11,14 @@
 namespace certcast::controller {
 
 // The private key of an ACME account; `account_key` is the record's.
-inline std::string AccountKeyPurpose(absl::string_view account_key) { return absl::StrCat("account/", account_key); }
+inline std::string AccountKeyPurpose(absl::string_view account_key) {
+  return absl::StrCat("account/", account_key);
+}
 
 // The private key that an order's certificate will have, while the order is pending.
-inline std::string OrderKeyPurpose(absl::string_view certificate) { return absl::StrCat("order/", certificate); }
+inline std::string OrderKeyPurpose(absl::string_view certificate) {
+  return absl::StrCat("order/", certificate);
+}
 
 // The private key of one generation.
 inline std::string GenerationKeyPurpose(absl::string_view certificate, uint64_t generation) {

@@ -34,8 +34,9 @@ state::v1::Generation MakeGeneration(const std::string& certificate, uint64_t nu
 }
 
 std::vector<std::string> Keys(Store& store) {
-  std::vector<std::string> keys;
   const std::vector<StoredRecord> records = *store.List("");
+  std::vector<std::string> keys;
+  keys.reserve(records.size());
   for (const StoredRecord& record : records) keys.push_back(record.key);
   return keys;
 }
@@ -112,6 +113,7 @@ TEST_F(RecordsTest, OfTwoThatAppendAtOnceOneWins) {
   constexpr int kThreads = 8;
   std::vector<absl::Status> results(kThreads);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back(
         [&, i] { results[i] = generations_.Append(MakeGeneration("wildcard", 1), PendingOrder::kKeep, 0); });

@@ -109,7 +109,7 @@ absl::StatusOr<bool> SqliteStatement::Step() {
 }
 
 absl::Status SqliteStatement::Run() {
-  const absl::Status status = Step().status();
+  absl::Status status = Step().status();
   Reset();
   return status;
 }

@@ -266,6 +266,7 @@ std::vector<SqliteStoreImpl::Waiting*> SqliteStoreImpl::TakeBatch() {
 
 std::vector<absl::StatusOr<int64_t>> SqliteStoreImpl::RunBatch(const std::vector<Waiting*>& batch) {
   std::vector<const Transaction*> transactions;
+  transactions.reserve(batch.size());
   for (const Waiting* waiting : batch) transactions.push_back(waiting->transaction);
   absl::MutexLock lock(&database_mutex_);
   return database_.CommitAll(transactions);
@@ -320,7 +321,7 @@ absl::Status FindOrMakeFile(Directory& directory, bool make) {
     return WithHint(absl::FailedPreconditionError(absl::StrCat("there is no ", directory.path(), "/", kDatabaseName)),
                     "run `certcast init`");
   }
-  const absl::Status created = directory.CreateFile(kDatabaseName, "", {0600, geteuid(), getegid()});
+  absl::Status created = directory.CreateFile(kDatabaseName, "", {0600, geteuid(), getegid()});
   if (!created.ok() && !absl::IsAlreadyExists(created)) return created;
   return directory.Sync();
 }

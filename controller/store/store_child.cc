@@ -53,7 +53,7 @@ absl::Status Increment(Store& store, const std::string& key, int count) {
     Transaction transaction;
     transaction.compares.push_back({key, record.ok() ? record->revision : 0});
     transaction.writes.push_back({key, absl::StrCat(value + 1)});
-    const absl::Status status = store.Commit(transaction).status();
+    absl::Status status = store.Commit(transaction).status();
     if (status.ok()) ++done;
     if (!status.ok() && !absl::IsAborted(status)) return status;
   }

@@ -247,6 +247,7 @@ TEST_P(StoreTest, OfManyThreadsThatMakeARecordOneWins) {
     std::atomic<int> won{0};
     std::atomic<int> lost{0};
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&, i] {
         // Its second write shows whether a loser left something behind.
