@@ -18,14 +18,20 @@ namespace {
 
 using Row = v1::StatusResponse::Node;
 
-absl::StatusOr<v1::Inventory> AskNode(const NodeConfig& node, const std::string& command_id, Transport& transport,
+struct Answer {
+  absl::StatusOr<v1::Inventory> inventory;
+  // It said no, or something else than what it was asked for; otherwise it could not be asked.
+  bool refused = false;
+  absl::Time at;
+};
+
+absl::StatusOr<v1::Inventory> AskNode(Link& link, const NodeConfig& node, const std::string& command_id,
                                       const FleetStatusOptions& options) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Link> link, transport.Open(node, options.connect_timeout));
   v1::Command command;
   command.set_id(command_id);
   command.set_epoch(options.epoch);
   command.mutable_probe();
-  ASSIGN_OR_RETURN(v1::Report report, link->Call(command, options.answer_timeout, nullptr));
+  ASSIGN_OR_RETURN(v1::Report report, link.Call(command, options.answer_timeout, nullptr));
   if (report.has_inventory()) return std::move(*report.mutable_inventory());
   return Fail(Reason::PROTOCOL, absl::StrCat("node ", node.name, " answered without an inventory"));
 }
@@ -150,10 +156,9 @@ void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, Row&
   Explain(row, Row::DRIFTED, Reason::REASON_UNSPECIFIED, drift);
 }
 
-// A refusal is an answer; everything else that went wrong means that the node could not be asked.
-void ExplainSilence(const absl::Status& status, Row& row) {
-  const v1::Failure failure = FailureOf(status);
-  Explain(row, IsUnanswered(status) ? Row::UNREACHABLE : Row::FAILED, failure.reason(),
+void ExplainSilence(const Answer& answer, Row& row) {
+  const v1::Failure failure = FailureOf(answer.inventory.status());
+  Explain(row, answer.refused ? Row::FAILED : Row::UNREACHABLE, failure.reason(),
           failure.hint().empty() ? failure.detail() : absl::StrCat(failure.detail(), " (", failure.hint(), ")"));
 }
 
@@ -174,15 +179,14 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
       if (places.emplace(node->name, nodes.size()).second) nodes.push_back(node);
     }
   }
-  struct Answer {
-    absl::StatusOr<v1::Inventory> inventory;
-    absl::Time at;
-  };
   std::vector<Answer> answers(nodes.size());
   const std::string prefix = FreshPrefix(clock);
   ForEachAtOnce(nodes.size(), options.parallel, [&](size_t i) {
-    answers[i].inventory = AskNode(*nodes[i], absl::StrCat(prefix, i), transport, options);
-    answers[i].at = clock.Now();
+    Answer& answer = answers[i];
+    const absl::StatusOr<std::unique_ptr<Link>> link = transport.Open(*nodes[i], options.connect_timeout);
+    answer.inventory = link.ok() ? AskNode(**link, *nodes[i], absl::StrCat(prefix, i), options) : link.status();
+    answer.refused = link.ok() && !answer.inventory.ok() && !IsUnanswered(answer.inventory.status());
+    answer.at = clock.Now();
   });
 
   FleetStatus status;
@@ -198,7 +202,7 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
       } else {
         const auto before = options.last_seen.find(node->name);
         if (before != options.last_seen.end()) *row.mutable_last_seen() = ToTimestamp(before->second);
-        ExplainSilence(answer.inventory.status(), row);
+        ExplainSilence(answer, row);
       }
       if (row.state() == Row::CONVERGED) ++status.converged;
     }

@@ -115,6 +115,37 @@ TEST(LostLink, ABusyNodeIsWaitedFor) {
   EXPECT_GE(one.world.clock().slept(), absl::Milliseconds(500));
 }
 
+TEST(LostLink, ANodeThatStaysBusyIsGivenUpWhenItsTimeIsOver) {
+  OneNode one;
+  one.node.Inject(kInstall, Fault::Refused(Reason::BUSY), FakeNode::kAlways);
+  const v1::Rollout::Node result = one.Run();
+  EXPECT_EQ(result.outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(result.reason(), Reason::BUSY);
+  EXPECT_GT(one.world.clock().slept(), absl::Minutes(2));
+  EXPECT_LE(one.world.clock().slept(), absl::Minutes(3));
+  // It never took the command up, so there is nothing to put back.
+  EXPECT_EQ(one.node.seen(kRevert), 0);
+}
+
+TEST(LostLink, ANodeThatIsBusyWithALostCommandIsPutBack) {
+  OneNode one;
+  one.node.Inject(kInstall, Fault::LostAfter());
+  one.node.Inject(kInstall, Fault::Refused(Reason::BUSY), FakeNode::kAlways);
+  const v1::Rollout::Node result = one.Run();
+  EXPECT_EQ(result.outcome(), v1::Outcome::REVERTED);
+  EXPECT_EQ(result.reason(), Reason::BUSY);
+  EXPECT_EQ(one.node.installed("wildcard").generation, 1u);
+}
+
+TEST(LostLink, AFailedCommitIsInDoubtAndPutBack) {
+  OneNode one;
+  one.node.Inject(kConfirm, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE, "saving the state"));
+  const v1::Rollout::Node result = one.Run();
+  EXPECT_EQ(result.outcome(), v1::Outcome::REVERTED);
+  EXPECT_EQ(result.reason(), Reason::NO_SPACE);
+  EXPECT_EQ(one.node.installed("wildcard").generation, 1u);
+}
+
 TEST(LostLink, ARefusalIsAFailureWithTheNodesReason) {
   OneNode one;
   one.node.Inject(kInstall, Fault::Refused(Reason::NAME_NOT_ALLOWED, "*.example.com is not in allow_names"));

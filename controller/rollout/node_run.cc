@@ -110,6 +110,7 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
       node_.set_changed(result.failure().reason() == Reason::REVERT_FAILED);
       return Finish(result.outcome());
     default:
+      node_.set_changed(true);
       return FinishWithoutResult(Fail(Reason::PROTOCOL, "the node answered Install with a result without an outcome"));
   }
 }
@@ -127,12 +128,14 @@ absl::Status NodeRun::AskWhatItHas() {
   const absl::StatusOr<v1::Inventory> inventory = session_.SendForInventory(NewCommand(CommandRole::kDescribe));
   if (!inventory.ok()) return FinishWithoutResult(inventory.status());
   const v1::Inventory::Certificate* has = FindCertificate(*inventory, context_.subject.certificate);
-  if (has != nullptr && has->generation() == context_.subject.generation) {
+  const bool in_force = has != nullptr && has->generation() == context_.subject.generation;
+  // With a step after INSTALLING it is this rollout's doing. Confirming it a second time changes nothing.
+  if (in_force && (!has->confirmed() || node_.step() != Step::INSTALLING)) {
     node_.set_changed(true);
-    return has->confirmed() ? Finish(v1::Outcome::INSTALLED) : Verify("");
+    return Verify("");
   }
-  // The same command again: a node that failed answers so from its record. One that answers INSTALLED, though the
-  // generation is not in force now, went back because nobody confirmed it: that was not its fault, so it is asked anew.
+  // The same command again: a node that failed answers so from its record. One that answers INSTALLED, though nothing
+  // waits for Confirm now, went back because nobody confirmed it: that was not its fault, so it is asked anew.
   went_back_before_ = has != nullptr && has->highest_generation() >= context_.subject.generation;
   return Install();
 }
@@ -155,15 +158,12 @@ absl::Status NodeRun::Confirm() {
   command.mutable_confirm()->set_generation(context_.subject.generation);
   command.mutable_confirm()->set_leaf_sha256(context_.subject.leaf_sha256);
   const absl::StatusOr<v1::InstallResult> result = session_.SendForResult(command);
-  if (!result.ok()) {
-    if (ReasonOf(result.status()) != Reason::STALE_COMMAND) return FinishWithoutResult(result.status());
-    return FinishNotConfirmed(FailureOf(result.status()));
-  }
+  if (!result.ok()) return FinishWithoutResult(result.status());
   if (result->outcome() == v1::Outcome::INSTALLED || result->outcome() == v1::Outcome::UNCHANGED) {
     return Finish(v1::Outcome::INSTALLED);
   }
   KeepServed(*result);
-  if (result->generation_in_force() != context_.subject.generation) return FinishNotConfirmed(result->failure());
+  if (result->failure().reason() == Reason::STALE_COMMAND) return FinishNotConfirmed(result->failure());
   KeepFailure(result->failure());
   return Finish(v1::Outcome::FAILED);
 }
@@ -203,12 +203,12 @@ absl::Status NodeRun::Finish(v1::Outcome::Code outcome) {
 absl::Status NodeRun::FinishWithoutResult(const absl::Status& status) {
   if (IsDeposed(status)) return status;
   KeepFailure(FailureOf(status));
-  if (!IsUnanswered(status)) return Finish(v1::Outcome::FAILED);
-  if (session_.delivered() || begun_before_) {
+  const bool refused = !IsUnanswered(status) && session_.connected();
+  if (session_.in_doubt() || (begun_before_ && !refused)) {
     node_.set_changed(true);
-    AddToDetail("what it did since is not known; it goes back by itself unless it was confirmed");
+    AddToDetail("what it did before is not known; it goes back by itself unless it was confirmed");
   }
-  return Finish(v1::Outcome::UNREACHABLE);
+  return Finish(refused ? v1::Outcome::FAILED : v1::Outcome::UNREACHABLE);
 }
 
 absl::Status NodeRun::FinishNotConfirmed(const v1::Failure& failure) {

@@ -24,7 +24,6 @@ bool MayPass(const absl::Status& status) {
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
     case Reason::PROTOCOL:
-    case Reason::BUSY:
       return true;
     default:
       return false;
@@ -40,7 +39,6 @@ bool IsUnanswered(const absl::Status& status) {
     case Reason::HOST_KEY_UNKNOWN:
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
-    case Reason::NOT_ENROLLED:
     case Reason::PROTOCOL:
     case Reason::REASON_UNSPECIFIED:
       return !status.ok();
@@ -74,6 +72,7 @@ absl::StatusOr<v1::Report> NodeSession::Send(const v1::Command& command) {
 absl::StatusOr<v1::InstallResult> NodeSession::SendForResult(const v1::Command& command) {
   ASSIGN_OR_RETURN(v1::Report report, Send(command));
   if (report.has_install_result()) return std::move(*report.mutable_install_result());
+  in_doubt_ = true;
   return Fail(Reason::PROTOCOL, absl::StrCat("node ", node_.name, " answered without a result"));
 }
 
@@ -96,16 +95,21 @@ absl::StatusOr<v1::Report> NodeSession::SendOnce(const v1::Command& command) {
   RETURN_IF_ERROR(ConnectOnce());
   delivered_ = true;
   absl::StatusOr<v1::Report> report = link_->Call(command, remaining(), nullptr);
-  if (!report.ok() && IsUnanswered(report.status())) link_.reset();
+  if (!report.ok() && IsUnanswered(report.status())) {
+    link_.reset();
+    in_doubt_ = true;
+  }
   return report;
 }
 
 bool NodeSession::TryAgain(int tries, const absl::Status& error) {
+  // It may be at work on this very command, sent over a link that was lost.
+  if (ReasonOf(error) == Reason::BUSY) return Pause(tries);
   return MayPass(error) && tries < (delivered_ ? kTriesOnceDelivered : kTriesToReach) && Pause(tries);
 }
 
 bool NodeSession::Pause(int tries) {
-  const absl::Duration longest = std::min(kFirstPause * (1 << (tries - 1)), kLongestPause);
+  const absl::Duration longest = std::min(kFirstPause * (1 << std::min(tries - 1, 10)), kLongestPause);
   const absl::Duration pause = longest * std::uniform_real_distribution<double>(0.5, 1.0)(jitter_);
   if (pause >= remaining()) return false;
   clock_.Sleep(pause);

@@ -28,14 +28,16 @@ class NodeSession {
   absl::Status Connect();
 
   // Sends the command and waits for its final report. When the link is lost it connects again and sends the same
-  // command, which the node answers from its record; when the node is BUSY it waits and asks again. A bounded number of
-  // times, with growing pauses that differ between nodes. Errors: the last one that was met, or the node's refusal.
+  // command, which the node answers from its record; so often, with growing pauses that differ between nodes. When the
+  // node is BUSY it asks again until its time is over. Errors: the last one that was met, or the node's refusal.
   absl::StatusOr<v1::Report> Send(const v1::Command& command);
   absl::StatusOr<v1::InstallResult> SendForResult(const v1::Command& command);
   absl::StatusOr<v1::Inventory> SendForInventory(const v1::Command& command);
 
-  // A command was given to an open link, so the node may have seen it.
-  bool delivered() const { return delivered_; }
+  // A link is open.
+  bool connected() const { return link_ != nullptr; }
+  // A command was given to an open link and its answer is missing: what the node did is not known.
+  bool in_doubt() const { return in_doubt_; }
   absl::Duration remaining() const;
 
  private:
@@ -53,6 +55,7 @@ class NodeSession {
   std::minstd_rand jitter_;
   std::unique_ptr<Link> link_;
   bool delivered_ = false;
+  bool in_doubt_ = false;
 };
 
 }  // namespace certcast::controller

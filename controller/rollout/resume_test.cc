@@ -197,6 +197,26 @@ TEST(Resume, AsksANodeAnewThatWentBackWhileNoControllerWasThere) {
   EXPECT_EQ(world.node(canary).reloads(), 3);
 }
 
+TEST(Resume, DoesNotTakeForItsOwnWhatWasThereBefore) {
+  RolloutWorld world(2);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  // It has the generation already, and the controller dies before it has sent anything.
+  world.node(canary).Preinstall("wildcard", 2, world.NewLeaf());
+  world.log().DieAt(2, MemoryRolloutLog::Death::kAfterTheCommit);
+  ASSERT_FALSE(world.Execute(plan).ok());
+  ASSERT_EQ(world.log().StepOf(canary), Rollout::Node::INSTALLING);
+  ASSERT_EQ(world.node(canary).seen(CommandKind::kInstall), 0);
+  world.node(world.NamesIn(plan, 2)[0])
+      .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+
+  const auto resumed = world.Resume();
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(world.ResultOf(*resumed, canary).outcome(), v1::Outcome::UNCHANGED);
+  EXPECT_EQ(world.node(canary).seen(CommandKind::kRevert), 0);
+}
+
 TEST(Resume, CountsANodeThatIsLostInTheMiddleAsFailed) {
   RolloutWorld world(2);
   const Rollout plan = world.Plan();

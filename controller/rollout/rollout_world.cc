@@ -50,6 +50,15 @@ Rollout MemoryRolloutLog::stored() const {
   return stored_;
 }
 
+Rollout::Node::Step MemoryRolloutLog::StepOf(const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  for (const Rollout::Node& node : stored_.nodes()) {
+    if (node.result().name() == name) return node.step();
+  }
+  ADD_FAILURE() << name << " is not in the log";
+  return Rollout::Node::PENDING;
+}
+
 bool MemoryRolloutLog::AwaitState(v1::Rollout::State state) const {
   const auto reached = [this, state]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stored_.state() == state; };
   absl::MutexLock lock(&mutex_);
@@ -113,19 +122,16 @@ RolloutWorld::RolloutWorld(int nodes, int racks) {
 }
 
 void RolloutWorld::CheckSavedFirst(const std::string& name, const v1::Command& command) const {
-  const Rollout stored = log_.stored();
-  for (const Rollout::Node& node : stored.nodes()) {
-    if (node.result().name() != name) continue;
-    if (command.has_install()) {
-      EXPECT_EQ(node.step(), Rollout::Node::INSTALLING) << name;
-      EXPECT_EQ(command.install().bundle().private_key_pem(), "key");
-    }
-    if (command.has_confirm()) {
-      EXPECT_EQ(node.step(), Rollout::Node::CONFIRMING) << name;
-    }
-    if (command.has_revert()) {
-      EXPECT_EQ(node.step(), Rollout::Node::REVERTING) << name;
-    }
+  const Rollout::Node::Step step = log_.StepOf(name);
+  if (command.has_install()) {
+    EXPECT_EQ(step, Rollout::Node::INSTALLING) << name;
+    EXPECT_EQ(command.install().bundle().private_key_pem(), "key");
+  }
+  if (command.has_confirm()) {
+    EXPECT_EQ(step, Rollout::Node::CONFIRMING) << name;
+  }
+  if (command.has_revert()) {
+    EXPECT_EQ(step, Rollout::Node::REVERTING) << name;
   }
 }
 

@@ -38,6 +38,7 @@ class MemoryRolloutLog : public RolloutLog {
   absl::Status Save(const state::v1::Rollout* head, const std::map<size_t, state::v1::Rollout::Node>& nodes) override;
 
   state::v1::Rollout stored() const;
+  state::v1::Rollout::Node::Step StepOf(const std::string& node) const;
   // Waits for it; false when it takes longer than any test should.
   bool AwaitState(v1::Rollout::State state) const;
   int saves() const;
