@@ -70,9 +70,11 @@ case "$tidy" in
   } | sort -u) ;;
 esac
 if [ "${#linted[@]}" -gt 0 ]; then
-  generated=$(bazel info bazel-bin 2>/dev/null)
-  printf '%s\n' "${linted[@]}" | xargs -P "$(nproc)" -n 4 clang-tidy --quiet \
-    --extra-arg=-std=c++20 --extra-arg=-I. --extra-arg=-isystem"$generated/proto" --extra-arg=-isystemproto -- 2>/dev/null ||
+  # clang-tidy needs the generated headers.
+  bazel build --noshow_progress --ui_event_filters=-info //proto/... || fail "the protos do not build"
+  generated=$(bazel info bazel-bin 2>/dev/null)/proto
+  printf '%s\n' "${linted[@]}" |
+    xargs -P "$(nproc)" -I{} clang-tidy --quiet {} -- -std=c++20 -I. -isystem "$generated" 2>/dev/null ||
     fail "clang-tidy found something"
 fi
 
