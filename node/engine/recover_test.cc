@@ -246,14 +246,14 @@ TEST_P(RecoverTest, AfterAPowerLossInTheMiddleOfAWrite) {
 }
 
 TEST_P(RecoverTest, AfterACrashDuringRecovery) {
-  // The first crash is in every fifth operation, the second in each of the recovery's first ones.
-  for (int second = 1; second <= 40; second += 3) {
-    ForEachOperation([](SimulatedNode& node, int n) { node.files.CrashAt(5 * n); },
+  // The second crash moves through the recovery while the first moves through the story, at another pace.
+  for (const int pace : {1, 7, 11}) {
+    ForEachOperation([](SimulatedNode& node, int n) { node.files.CrashAt(n); },
                      [&](SimulatedNode& node, int n) {
                        node.LosePower(static_cast<uint64_t>(n));
-                       node.files.CrashAt(node.files.count() + second);
+                       node.files.CrashAt(node.files.count() + 1 + pace * n % 61);
                        (void)node.Start();
-                       node.LosePower(static_cast<uint64_t>(n + second));
+                       node.LosePower(static_cast<uint64_t>(n + pace));
                        ExpectWhole(node);
                        ASSERT_THAT(node.Start(), IsOk());
                        ExpectWhole(node);

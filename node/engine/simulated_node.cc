@@ -1,6 +1,7 @@
 #include "node/engine/simulated_node.h"
 
-#include <algorithm>
+#include <optional>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -34,6 +35,23 @@ std::string FullchainPath(const std::string& service) {
 
 std::string KeyPath(const std::string& service) {
   return absl::StrCat("/etc/", service, "/privkey.pem");
+}
+
+// As Fleet().Bundle; each is signed once.
+const v1::Bundle& SignedBundle(const testing::IssuedCertificate& issued, const std::string& certificate,
+                               uint64_t generation, absl::Time signed_at) {
+  using Key = std::tuple<std::string, std::string, uint64_t, absl::Time>;
+  static auto* const known = new std::map<Key, v1::Bundle>;
+  const auto [entry, is_new] = known->try_emplace({issued.certificate.sha256(), certificate, generation, signed_at});
+  if (is_new) entry->second = Fleet().Bundle(issued, certificate, generation, signed_at);
+  return entry->second;
+}
+
+std::string LeafOfPair(const std::string& fullchain, const std::string& key) {
+  const auto chain = ParseChainPem(fullchain);
+  const auto private_key = PrivateKey::FromPem(key);
+  if (!chain.ok() || !private_key.ok() || !CheckKeyMatches(chain->front(), *private_key).ok()) return kMixed;
+  return chain->front().sha256();
 }
 
 void FindTemporaries(FileSystem& files, const std::string& path, std::vector<std::string>& found) {
@@ -130,7 +148,7 @@ v1::Command SimulatedNode::InstallCommand(uint64_t generation, const std::string
   v1::Command command;
   command.set_id(NewCommandId());
   command.set_epoch(1);
-  *command.mutable_install()->mutable_bundle() = Fleet().Bundle(issued, certificate, generation, clock.Now());
+  *command.mutable_install()->mutable_bundle() = SignedBundle(issued, certificate, generation, clock.Now());
   command.mutable_install()->mutable_confirm_timeout()->set_seconds(60);
   return command;
 }
@@ -185,10 +203,11 @@ std::string SimulatedNode::FilesOf(const std::string& service) {
   const std::optional<std::string> key = disk.GetFile(KeyPath(service));
   if (!fullchain.has_value() && !key.has_value()) return kNothing;
   if (!fullchain.has_value() || !key.has_value()) return kMixed;
-  const auto chain = ParseChainPem(*fullchain);
-  const auto private_key = PrivateKey::FromPem(*key);
-  if (!chain.ok() || !private_key.ok() || !CheckKeyMatches(chain->front(), *private_key).ok()) return kMixed;
-  return chain->front().sha256();
+  // The same few pairs come again and again, and parsing them is what takes the time of tests.
+  static auto* const known = new std::map<std::pair<std::string, std::string>, std::string>;
+  std::string& result = (*known)[{*fullchain, *key}];
+  if (result.empty()) result = LeafOfPair(*fullchain, *key);
+  return result;
 }
 
 int SimulatedNode::ReloadsOf(const std::string& service) const {
