@@ -86,9 +86,8 @@ absl::Status TransferError(CURLcode code, const HttpRequest& request, absl::stri
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
       return Fail(Reason::LINK_LOST, what);
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
-      return FailInput(what, "ACME is spoken over https:// only (RFC 8555 section 6.1)");
+      return FailInput(what);
     default:
       return Fail(Reason::PROTOCOL, what);
   }
@@ -103,6 +102,10 @@ class CurlHttpClient final : public HttpClient {
 
   absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) override {
     const absl::MutexLock lock(&mutex_);
+    if (!absl::StartsWithIgnoreCase(request.url, "https://")) {
+      return FailInput(absl::StrCat(request.url, " is not an https:// URL"),
+                       "ACME is spoken over https:// only (RFC 8555 section 6.1)");
+    }
     if (handle_ == nullptr) return Fail(Reason::PROTOCOL, "libcurl could not be initialized");
     // Keeps connections, TLS sessions and their caches.
     curl_easy_reset(handle_.get());

@@ -1,0 +1,141 @@
+#include "tests/testing/pebble.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
+#include "controller/acme/curl_http_client.h"
+#include "tests/testing/test_ca.h"
+
+namespace certcast::testing {
+namespace {
+
+// A port that was free a moment ago may be taken by the time it is used.
+constexpr int kStartTries = 3;
+
+std::string Local(int port) {
+  return absl::StrCat("127.0.0.1:", port);
+}
+
+bool Accepts(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool accepted = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return accepted;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Pebble>> Pebble::Start(const std::string& folder, const PebbleOptions& options) {
+  std::unique_ptr<Pebble> pebble(new Pebble(folder));
+  absl::Status started;
+  for (int tries = 0; tries < kStartTries; ++tries) {
+    started = pebble->TryStart(options);
+    if (started.ok()) return pebble;
+  }
+  return Annotate(started, absl::StrCat("Pebble did not start: ", pebble->Log()));
+}
+
+absl::Status Pebble::TryStart(const PebbleOptions& options) {
+  ASSIGN_OR_RETURN(const int port, FreePort("127.0.0.1"));
+  ASSIGN_OR_RETURN(const int admin_port, FreePort("127.0.0.1"));
+  ASSIGN_OR_RETURN(const int dns_port, FreePort("127.0.0.1"));
+  ASSIGN_OR_RETURN(const int management_port, FreePort("127.0.0.1"));
+  directory_url_ = absl::StrCat("https://", Local(port), "/dir");
+  admin_url_ = absl::StrCat("https://", Local(admin_port));
+  dns_address_ = Local(dns_port);
+  management_url_ = absl::StrCat("http://", Local(management_port));
+  RETURN_IF_ERROR(WriteCertificates());
+  RETURN_IF_ERROR(WriteConfig(options, port, admin_port));
+  RETURN_IF_ERROR(WriteHook());
+  RETURN_IF_ERROR(StartPrograms(options, management_port));
+  RETURN_IF_ERROR(WaitUntil("Pebble answers or has ended", absl::Seconds(20), [&] {
+    return !pebble_->Running() || !challtestsrv_->Running() || Answers(management_port);
+  }));
+  return Answers(management_port) ? absl::OkStatus() : absl::UnavailableError("it ended by itself");
+}
+
+absl::Status Pebble::WriteCertificates() const {
+  const TestCa root = TestCa::Root("Pebble HTTPS");
+  const IssuedCertificate leaf = root.Issue({.dns_names = {"localhost"}, .ip_addresses = {"127.0.0.1"}});
+  RETURN_IF_ERROR(WriteFile(ca_file(), root.root_pem()));
+  RETURN_IF_ERROR(WriteFile(folder_ + "/pebble-https.pem", leaf.fullchain_pem));
+  return WriteFile(folder_ + "/pebble-https.key", leaf.key_pem.ExposeSecret());
+}
+
+absl::Status Pebble::WriteConfig(const PebbleOptions& options, int port, int admin_port) const {
+  nlohmann::json settings = {{"listenAddress", Local(port)},
+                             {"managementListenAddress", Local(admin_port)},
+                             {"certificate", folder_ + "/pebble-https.pem"},
+                             {"privateKey", folder_ + "/pebble-https.key"},
+                             {"httpPort", 5002},
+                             {"tlsPort", 5001},
+                             {"ocspResponderURL", ""},
+                             {"externalAccountBindingRequired", options.external_account_required},
+                             {"domainBlocklist", options.blocked_domains}};
+  if (!options.external_accounts.empty()) settings["externalAccountMACKeys"] = options.external_accounts;
+  return WriteFile(folder_ + "/pebble.json", nlohmann::json{{"pebble", settings}}.dump(2));
+}
+
+absl::Status Pebble::WriteHook() const {
+  const std::string script = absl::StrCat(
+      "#!/bin/sh\n"
+      "set -eu\n"
+      "case \"$1\" in\n"
+      "present) curl -sSf -d \"{\\\"host\\\":\\\"$2\\\",\\\"value\\\":\\\"$3\\\"}\" ",
+      management_url_,
+      "/set-txt ;;\n"
+      "cleanup) curl -sSf -d \"{\\\"host\\\":\\\"$2\\\"}\" ",
+      management_url_,
+      "/clear-txt ;;\n"
+      "esac\n");
+  return WriteFile(hook(), script, 0700);
+}
+
+absl::Status Pebble::StartPrograms(const PebbleOptions& options, int management_port) {
+  const std::string dns_log = folder_ + "/challtestsrv.log";
+  ASSIGN_OR_RETURN(challtestsrv_,
+                   Program::Start({.argv = {"pebble-challtestsrv", "-dns01", dns_address_, "-management",
+                                            Local(management_port), "-http01", "", "-https01", "", "-tlsalpn01", ""},
+                                   .output = dns_log,
+                                   .error = dns_log}));
+  const std::string log = folder_ + "/pebble.log";
+  ASSIGN_OR_RETURN(
+      pebble_,
+      Program::Start({.argv = {"pebble", "-strict", "-config", folder_ + "/pebble.json", "-dnsserver", dns_address_},
+                      .environment = {{"PEBBLE_VA_NOSLEEP", "1"},
+                                      {"PEBBLE_WFE_NONCEREJECT", std::to_string(options.bad_nonces_percent)},
+                                      {"PEBBLE_AUTHZREUSE", std::to_string(options.authorization_reuse_percent)}},
+                      .output = log,
+                      .error = log}));
+  return absl::OkStatus();
+}
+
+bool Pebble::Answers(int management_port) const {
+  const auto answer = controller::MakeCurlHttpClient("certcast-tests")
+                          ->Perform({.url = directory_url_, .timeout = absl::Seconds(5), .ca_file = ca_file()});
+  return answer.ok() && answer->status == 200 && Accepts(management_port);
+}
+
+absl::StatusOr<std::string> Pebble::IssuingRoot() const {
+  ASSIGN_OR_RETURN(const controller::HttpResponse answer,
+                   controller::MakeCurlHttpClient("certcast-tests")
+                       ->Perform({.url = absl::StrCat(admin_url_, "/roots/0"), .ca_file = ca_file()}));
+  if (answer.status != 200) return absl::InternalError(absl::StrCat("/roots/0 answered ", answer.status));
+  return answer.body;
+}
+
+std::string Pebble::Log() const {
+  return absl::StrCat(ReadFile(folder_ + "/challtestsrv.log"), ReadFile(folder_ + "/pebble.log"));
+}
+
+}  // namespace certcast::testing

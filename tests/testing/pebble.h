@@ -1,0 +1,76 @@
+// Pebble, the ACME test server, with pebble-challtestsrv as the DNS that it validates against: every validation is
+// done.
+//
+//   auto pebble = Pebble::Start(folder, {.bad_nonces_percent = 50});
+//   account.directory = (*pebble)->directory_url();
+//   account.ca_file = (*pebble)->ca_file();
+//   challenge.exec.command = {(*pebble)->hook()};
+//   challenge.propagation.resolvers = {(*pebble)->dns_address()};
+#ifndef CERTCAST_TESTS_TESTING_PEBBLE_H_
+#define CERTCAST_TESTS_TESTING_PEBBLE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tests/testing/program.h"
+
+namespace certcast::testing {
+
+struct PebbleOptions {
+  int bad_nonces_percent = 0;
+  // How often a new order gets an authorization that is valid already.
+  int authorization_reuse_percent = 0;
+  bool external_account_required = false;
+  // Key id to HMAC key, as base64url.
+  std::map<std::string, std::string> external_accounts;
+  // Names that it refuses (rejectedIdentifier).
+  std::vector<std::string> blocked_domains;
+};
+
+// Both programs run on free ports of 127.0.0.1 until this is destroyed.
+class Pebble {
+ public:
+  // Returns once both answer; an error has their logs. Writes its configuration, keys and logs into `folder`, an
+  // absolute path that is there.
+  static absl::StatusOr<std::unique_ptr<Pebble>> Start(const std::string& folder, const PebbleOptions& options);
+
+  const std::string& directory_url() const { return directory_url_; }
+  // The root of Pebble's own TLS certificate.
+  std::string ca_file() const { return folder_ + "/pebble-https-root.pem"; }
+  // challtestsrv's DNS, as host:port.
+  const std::string& dns_address() const { return dns_address_; }
+  // challtestsrv's management interface: http://host:port.
+  const std::string& management_url() const { return management_url_; }
+  // A shell script with lego's exec contract that writes to that DNS with curl.
+  std::string hook() const { return folder_ + "/pebble-dns-hook"; }
+  // PEM of the root that Pebble issues under; a new one each time it starts.
+  absl::StatusOr<std::string> IssuingRoot() const;
+  // What both wrote so far.
+  std::string Log() const;
+
+ private:
+  explicit Pebble(std::string folder) : folder_(std::move(folder)) {}
+  absl::Status TryStart(const PebbleOptions& options);
+  absl::Status WriteCertificates() const;
+  absl::Status WriteConfig(const PebbleOptions& options, int port, int admin_port) const;
+  absl::Status WriteHook() const;
+  absl::Status StartPrograms(const PebbleOptions& options, int management_port);
+  bool Answers(int management_port) const;
+
+  const std::string folder_;
+  std::string directory_url_;
+  std::string admin_url_;
+  std::string dns_address_;
+  std::string management_url_;
+  std::unique_ptr<Program> challtestsrv_;
+  std::unique_ptr<Program> pebble_;
+};
+
+}  // namespace certcast::testing
+
+#endif  // CERTCAST_TESTS_TESTING_PEBBLE_H_
