@@ -30,7 +30,7 @@ bool InTheMiddle(const Node& node) {
 
 class Execution {
  public:
-  Execution(state::v1::Rollout rollout, const RolloutInputs& inputs, const RolloutEnvironment& environment,
+  Execution(const state::v1::Rollout& rollout, const RolloutInputs& inputs, const RolloutEnvironment& environment,
             const OnRolloutProgress& on_progress, const std::atomic<bool>& stop);
 
   absl::StatusOr<state::v1::Rollout> Run();
@@ -279,8 +279,9 @@ std::vector<int> GroupsOf(const state::v1::Rollout& rollout, const RolloutInputs
   return SpreadGroups(members, rollout.policy().spread_label());
 }
 
-Execution::Execution(state::v1::Rollout rollout, const RolloutInputs& inputs, const RolloutEnvironment& environment,
-                     const OnRolloutProgress& on_progress, const std::atomic<bool>& stop)
+Execution::Execution(const state::v1::Rollout& rollout, const RolloutInputs& inputs,
+                     const RolloutEnvironment& environment, const OnRolloutProgress& on_progress,
+                     const std::atomic<bool>& stop)
     : inputs_(inputs),
       environment_(environment),
       stop_(stop),
@@ -306,10 +307,10 @@ Execution::Execution(state::v1::Rollout rollout, const RolloutInputs& inputs, co
 
 }  // namespace
 
-absl::StatusOr<state::v1::Rollout> ExecuteRollout(state::v1::Rollout rollout, const RolloutInputs& inputs,
+absl::StatusOr<state::v1::Rollout> ExecuteRollout(const state::v1::Rollout& rollout, const RolloutInputs& inputs,
                                                   const RolloutEnvironment& environment,
                                                   const OnRolloutProgress& on_progress, const std::atomic<bool>& stop) {
-  return Execution(std::move(rollout), inputs, environment, on_progress, stop).Run();
+  return Execution(rollout, inputs, environment, on_progress, stop).Run();
 }
 
 }  // namespace certcast::controller

@@ -54,7 +54,7 @@ using OnRolloutProgress = std::function<void(const v1::ApplyEvent::Progress&)>;
 // Errors are what keeps the controller itself from going on, and leave the rollout to be resumed: the log can't be
 // written, the bundle can't be made, another controller is in charge (STALE_EPOCH). No failure of a node is an error
 // here.
-absl::StatusOr<state::v1::Rollout> ExecuteRollout(state::v1::Rollout rollout, const RolloutInputs& inputs,
+absl::StatusOr<state::v1::Rollout> ExecuteRollout(const state::v1::Rollout& rollout, const RolloutInputs& inputs,
                                                   const RolloutEnvironment& environment,
                                                   const OnRolloutProgress& on_progress, const std::atomic<bool>& stop);
 

@@ -19,7 +19,6 @@ namespace certcast::controller {
 namespace {
 
 using certcast::testing::CommandKind;
-using certcast::testing::FakeNode;
 using certcast::testing::Fault;
 using certcast::testing::HasReason;
 using certcast::testing::LinkEvent;

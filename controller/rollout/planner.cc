@@ -24,6 +24,7 @@ std::vector<size_t> Interleave(const std::vector<size_t>& members, const std::ve
     by_group[{group, group == kNoGroup ? member : 0}].push_back(member);
   }
   std::vector<const std::vector<size_t>*> order;
+  order.reserve(by_group.size());
   for (const auto& [key, list] : by_group) order.push_back(&list);
   for (size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
 

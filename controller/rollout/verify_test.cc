@@ -14,7 +14,6 @@ namespace {
 
 using certcast::testing::FakeClock;
 using certcast::testing::FakeProber;
-using ::testing::ElementsAre;
 using ::testing::SizeIs;
 
 const std::string kNew(64, 'b');
@@ -94,6 +93,7 @@ TEST(VerifyEndpoints, KeepsTheOrderOfManyEndpoints) {
   FakeProber prober;
   prober.Otherwise([](const ProbeSpec&) { return FakeProber::Serves(kNew); });
   std::vector<ExpectedEndpoint> endpoints;
+  endpoints.reserve(500);
   for (int i = 0; i < 500; ++i) endpoints.push_back(At(absl::StrCat("web-", i, ":443")));
   const auto seen = VerifyEndpoints(endpoints, prober, clock, {});
   for (int i = 0; i < 500; ++i) EXPECT_EQ(seen[i].address(), endpoints[i].address);
