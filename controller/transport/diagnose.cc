@@ -95,8 +95,10 @@ absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl
     return ExplainRefusal(peer, identity, chain.front(), roots, stream.status());
   }
   if (!stream.ok()) {
-    return WithHint(Annotate(stream.status(), node.name),
-                    "is certcast-node running there, is the address right, does a firewall drop it?");
+    absl::Status status = WithHint(Annotate(stream.status(), node.name),
+                                   "is certcast-node running there, is the address right, does a firewall drop it?");
+    // No command was under way: what is lost is not a link.
+    return ReasonOf(status) == Reason::LINK_LOST ? WithReason(std::move(status), Reason::PROTOCOL) : status;
   }
   RETURN_IF_ERROR(CheckShown(node, peer, identity, roots, (*stream)->peer()));
   // In TLS 1.3 a node reads our certificate last: it then speaks HTTP/2, or ends the connection.

@@ -9,8 +9,8 @@
 namespace certcast::controller {
 
 // Connects once more, by OpenSSL alone, and says what is wrong: NO_ROUTE (unknown host, refused, no answer), TIMED_OUT
-// (connected, but no handshake), LINK_LOST, AUTH_FAILED (whose certificate, and what about it), PROTOCOL (not TLS). OK
-// sees nothing wrong. Takes no longer than `timeout`, but for the look-up of a host name. Changes nothing.
+// (connected, but no handshake), AUTH_FAILED (whose certificate, and what about it), PROTOCOL (not TLS, or it hung up).
+// OK when it sees nothing wrong. Takes no longer than `timeout`. Changes nothing.
 absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl::Duration timeout);
 
 }  // namespace certcast::controller

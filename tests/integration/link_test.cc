@@ -27,6 +27,7 @@
 #include "node/frontend/link_service.h"
 #include "node/identity/identity.h"
 #include "tests/testing/fake_engine.h"
+#include "tests/testing/local_tcp_server.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/tcp_relay.h"
 #include "tests/testing/test_ca.h"
@@ -119,23 +120,27 @@ class LinkTest : public ::testing::Test {
   }
   controller::LinkIdentity RightController() { return IdentityOf(ca_, ControllerSpec()); }
 
-  // Starts the agent, by default as it should be.
-  void Serve(FakeEngine& engine) { Serve(engine, NodeIdentity(ca_, NodeSpec(kNode))); }
-  void Serve(FakeEngine& engine, const node::Identity& identity) {
+  // Starts the agent, by default as it should be. It ends before the engine, and what the engine uses, go: so keep it.
+  [[nodiscard]] std::unique_ptr<node::GrpcServer> Serve(FakeEngine& engine) {
+    return Serve(engine, NodeIdentity(ca_, NodeSpec(kNode)));
+  }
+  [[nodiscard]] std::unique_ptr<node::GrpcServer> Serve(FakeEngine& engine, const node::Identity& identity) {
     node::GrpcServerOptions options;
     options.listen = "127.0.0.1:0";
     options.version = "1.2.3";
     options.on_refused = [](absl::string_view line) { Log().Add(line); };
     options.on_handled = [] {};
     auto server = node::GrpcServer::Start(options, identity, engine);
-    ASSERT_THAT(server, IsOk());
-    server_ = *std::move(server);
+    EXPECT_THAT(server, IsOk());
+    if (!server.ok()) return nullptr;
+    address_ = (*server)->address();
+    return *std::move(server);
   }
 
   controller::NodeConfig At(const std::string& address) { return {.name = kNode, .address = address}; }
 
   absl::StatusOr<std::unique_ptr<controller::Link>> Open(controller::LinkIdentity identity) {
-    return controller::GrpcTransport(std::move(identity)).Open(At(server_->address()), kPlenty);
+    return controller::GrpcTransport(std::move(identity)).Open(At(address_), kPlenty);
   }
   std::unique_ptr<controller::Link> OpenRightly() {
     auto link = Open(RightController());
@@ -146,7 +151,8 @@ class LinkTest : public ::testing::Test {
   const testing::TestFleet fleet_{kFleet};
   const TestCa ca_ = TestCa::Root("certcast fleet");
   const TestCa other_ca_ = TestCa::Root("another fleet");
-  std::unique_ptr<node::GrpcServer> server_;
+  // Of the agent that was started last.
+  std::string address_;
 };
 
 v1::Command Describe(const std::string& id) {
@@ -170,7 +176,7 @@ TEST_F(LinkTest, CarriesACommandItsProgressAndItsResult) {
     report.mutable_install_result()->set_certificate(command.install().bundle().fullchain_pem());
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto link = OpenRightly();
   ASSERT_NE(link, nullptr);
   EXPECT_EQ(link->hello().node(), kNode);
@@ -190,7 +196,7 @@ TEST_F(LinkTest, CarriesACommandItsProgressAndItsResult) {
 
 TEST_F(LinkTest, GivesTheEngineARepeatedIdAgain) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto link = OpenRightly();
   ASSERT_NE(link, nullptr);
   EXPECT_THAT(link->Call(Describe("same"), kPlenty, kNoProgress), IsOk());
@@ -205,7 +211,7 @@ TEST_F(LinkTest, ARefusalIsAnErrorWithItsReason) {
     report.mutable_refusal()->mutable_failure()->set_detail("epoch 3 is below 4");
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto link = OpenRightly();
   ASSERT_NE(link, nullptr);
   EXPECT_THAT(link->Call(Describe("c"), kPlenty, kNoProgress), HasReason(Reason::STALE_EPOCH, "epoch 3 is below 4"));
@@ -213,7 +219,7 @@ TEST_F(LinkTest, ARefusalIsAnErrorWithItsReason) {
 
 TEST_F(LinkTest, RefusesAControllerOfAnotherCa) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   EXPECT_THAT(Open(IdentityOf(other_ca_, ControllerSpec())),
               HasReason(Reason::AUTH_FAILED,
                         AllOf(HasSubstr("web-02 at 127.0.0.1:"), HasSubstr("refused the controller's certificate"),
@@ -227,7 +233,7 @@ TEST_F(LinkTest, RefusesAControllerOfAnotherCa) {
 
 TEST_F(LinkTest, RefusesAControllerWhoseCertificateHasExpired) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   EXPECT_THAT(Open(IdentityOf(ca_, Expired(ControllerSpec()))),
               HasReason(Reason::AUTH_FAILED, HasSubstr("refused the controller's certificate: it expired 2026-01-02")));
   EXPECT_THAT(
@@ -238,11 +244,10 @@ TEST_F(LinkTest, RefusesAControllerWhoseCertificateHasExpired) {
 
 TEST_F(LinkTest, RefusesAPeerWithoutACertificate) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   TlsOptions options;
   options.alpn = {"h2"};
-  auto stream =
-      TlsStream::Connect(*ParseHostPort(server_->address()), NodeDnsName(kNode), options, Deadline::In(kPlenty));
+  auto stream = TlsStream::Connect(*ParseHostPort(address_), NodeDnsName(kNode), options, Deadline::In(kPlenty));
   // In TLS 1.3 the client is done first, and hears of the refusal when it reads.
   if (stream.ok()) {
     EXPECT_THAT((*stream)->Read(), ::testing::AnyOf(::testing::Not(IsOk()), IsOkAndHolds("")));
@@ -252,14 +257,14 @@ TEST_F(LinkTest, RefusesAPeerWithoutACertificate) {
 
 TEST_F(LinkTest, SaysWhoDoesNotSpeakTls) {
   FakeEngine engine;
-  Serve(engine);
-  EXPECT_FALSE(Prober::Real().Look({HttpProbe{.url = "http://" + server_->address() + "/"}}, kPlenty).ok);
+  const auto agent = Serve(engine);
+  EXPECT_FALSE(Prober::Real().Look({HttpProbe{.url = "http://" + address_ + "/"}}, kPlenty).ok);
   EXPECT_THAT(Log().Await("refused a connection"), Contains("refused a connection: peer does not speak TLS"));
 }
 
 TEST_F(LinkTest, RefusesAnotherNodeOfTheFleetAsController) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   EXPECT_THAT(
       Open(IdentityOf(ca_, NodeSpec("web-03"))),
       HasReason(Reason::AUTH_FAILED, AllOf(HasSubstr("refused the controller"), HasSubstr("web-03.node.certcast"),
@@ -270,14 +275,14 @@ TEST_F(LinkTest, RefusesAnotherNodeOfTheFleetAsController) {
 
 TEST_F(LinkTest, RefusesTheControllerOfAnotherFleetEvenOfTheSameCa) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   EXPECT_THAT(Open(IdentityOf(ca_, {.dns_names = {ControllerDnsName()}, .uris = {ControllerUri("other")}})),
               HasReason(Reason::AUTH_FAILED, HasSubstr("refused the controller")));
 }
 
 TEST_F(LinkTest, RefusesAnotherNodeAtTheAddress) {
   FakeEngine engine;
-  Serve(engine, NodeIdentity(ca_, NodeSpec("web-03"), "web-03"));
+  const auto agent = Serve(engine, NodeIdentity(ca_, NodeSpec("web-03"), "web-03"));
   EXPECT_THAT(Open(RightController()),
               HasReason(Reason::AUTH_FAILED, AllOf(HasSubstr("web-02 at 127.0.0.1:"), HasSubstr("node web-03's"))));
   EXPECT_THAT(engine.commands(), IsEmpty());
@@ -285,13 +290,14 @@ TEST_F(LinkTest, RefusesAnotherNodeAtTheAddress) {
 
 TEST_F(LinkTest, RefusesANodeOfAnotherFleetWithTheSameName) {
   FakeEngine engine;
-  Serve(engine, NodeIdentity(ca_, {.dns_names = {NodeDnsName(kNode)}, .uris = {NodeUri("other", kNode)}}));
+  const auto agent =
+      Serve(engine, NodeIdentity(ca_, {.dns_names = {NodeDnsName(kNode)}, .uris = {NodeUri("other", kNode)}}));
   EXPECT_THAT(Open(RightController()), HasReason(Reason::AUTH_FAILED, HasSubstr("of fleet 0b9f8a52")));
 }
 
 TEST_F(LinkTest, RefusesANodeWhoseCertificateHasExpired) {
   FakeEngine engine;
-  Serve(engine, NodeIdentity(ca_, Expired(NodeSpec(kNode))));
+  const auto agent = Serve(engine, NodeIdentity(ca_, Expired(NodeSpec(kNode))));
   EXPECT_THAT(Open(RightController()),
               HasReason(Reason::AUTH_FAILED, AllOf(HasSubstr("web-02 at 127.0.0.1:"),
                                                    HasSubstr("showed a certificate that expired 2026-01-02"))));
@@ -302,7 +308,7 @@ TEST_F(LinkTest, RefusesANodeOfAnotherCa) {
   FakeEngine engine;
   node::Identity identity = NodeIdentity(other_ca_, NodeSpec(kNode));
   identity.file.fleet_ca = ca_.certificate();  // so that it takes the controller
-  Serve(engine, identity);
+  const auto agent = Serve(engine, identity);
   EXPECT_THAT(Open(RightController()),
               HasReason(Reason::AUTH_FAILED, AllOf(HasSubstr("not of this fleet"), HasSubstr("another fleet"))));
   EXPECT_THAT(engine.commands(), IsEmpty());
@@ -310,30 +316,44 @@ TEST_F(LinkTest, RefusesANodeOfAnotherCa) {
 
 TEST_F(LinkTest, TakesUpARenewedIdentity) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   controller::GrpcTransport transport(IdentityOf(ca_, Expired(ControllerSpec())));
-  EXPECT_THAT(transport.Open(At(server_->address()), kPlenty), HasReason(Reason::AUTH_FAILED));
+  EXPECT_THAT(transport.Open(At(address_), kPlenty), HasReason(Reason::AUTH_FAILED));
   transport.SetIdentity(RightController());
-  EXPECT_THAT(transport.Open(At(server_->address()), kPlenty), IsOk());
+  EXPECT_THAT(transport.Open(At(address_), kPlenty), IsOk());
 }
 
 TEST_F(LinkTest, SaysThatNobodyListens) {
-  testing::ClosedPort closed;
+  testing::RefusingPort closed;
   EXPECT_THAT(controller::GrpcTransport(RightController()).Open(At(closed.address()), kPlenty),
               HasReason(Reason::NO_ROUTE, AllOf(HasSubstr(kNode), HasSubstr(closed.address()), HasSubstr("refused"))));
 }
 
 TEST_F(LinkTest, SaysThatAPeerIsSilent) {
-  testing::SilentListener silent;
+  testing::SilentServer silent;
   const absl::Time start = absl::Now();
   EXPECT_THAT(controller::GrpcTransport(RightController()).Open(At(silent.address()), absl::Milliseconds(100)),
               HasReason(Reason::TIMED_OUT, HasSubstr(kNode)));
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 
+TEST_F(LinkTest, SaysThatAnotherServiceHasThePort) {
+  testing::TalkingServer plain("HTTP/1.1 400 Bad Request\r\n\r\n");
+  EXPECT_THAT(controller::GrpcTransport(RightController()).Open(At(plain.address()), kPlenty),
+              HasReason(Reason::PROTOCOL, AllOf(HasSubstr(kNode), HasSubstr("not TLS"))));
+  testing::TalkingServer hangs_up("");
+  EXPECT_THAT(controller::GrpcTransport(RightController()).Open(At(hangs_up.address()), kPlenty),
+              HasReason(Reason::PROTOCOL, AllOf(HasSubstr(kNode), HasSubstr("closed the connection"))));
+}
+
+TEST_F(LinkTest, SaysThatAHostIsUnknown) {
+  EXPECT_THAT(controller::GrpcTransport(RightController()).Open(At("web-02.invalid:7444"), kPlenty),
+              HasReason(Reason::NO_ROUTE, AllOf(HasSubstr(kNode), HasSubstr("web-02.invalid"))));
+}
+
 TEST_F(LinkTest, RefusesAMessageThatIsTooLargeBeforeSendingIt) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto link = OpenRightly();
   ASSERT_NE(link, nullptr);
   v1::Command command = Describe("big");
@@ -378,20 +398,18 @@ class UnboundedClient {
 
 TEST_F(LinkTest, TheNodeRefusesAMessageThatIsTooLarge) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   v1::Command command = Describe("big");
   command.mutable_install()->mutable_bundle()->set_fullchain_pem(std::string(kMaxLinkMessage, 'x'));
-  EXPECT_EQ(UnboundedClient(RightController(), server_->address()).Send(command).error_code(),
+  EXPECT_EQ(UnboundedClient(RightController(), address_).Send(command).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(engine.commands(), IsEmpty());
 }
 
 TEST_F(LinkTest, TheNodeRefusesMetadataThatIsTooLarge) {
   FakeEngine engine;
-  Serve(engine);
-  EXPECT_EQ(UnboundedClient(RightController(), server_->address())
-                .Send(Describe("c"), std::string(64 * 1024, 'x'))
-                .error_code(),
+  const auto agent = Serve(engine);
+  EXPECT_EQ(UnboundedClient(RightController(), address_).Send(Describe("c"), std::string(64 * 1024, 'x')).error_code(),
             grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(engine.commands(), IsEmpty());
 }
@@ -406,8 +424,8 @@ TEST_F(LinkTest, ALinkThatIsCutInTheMiddleIsLost) {
     report.mutable_inventory();
     return report;
   });
-  Serve(engine);
-  testing::TcpRelay relay(server_->address());
+  const auto agent = Serve(engine);
+  testing::TcpRelay relay(address_);
   auto link = controller::GrpcTransport(RightController()).Open(At(relay.address()), kPlenty);
   ASSERT_THAT(link, IsOk());
   std::thread cutter([&] {
@@ -428,7 +446,7 @@ TEST_F(LinkTest, ANodeThatHangsIsTimedOutAndItsLateAnswerDropped) {
     report.mutable_inventory()->set_node("answer to " + command.id());
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto link = OpenRightly();
   ASSERT_NE(link, nullptr);
   EXPECT_THAT(link->Call(Describe("slow"), absl::Milliseconds(50), kNoProgress),
@@ -451,7 +469,7 @@ TEST_F(LinkTest, AnswersOnOneLinkWhileAnotherIsBusy) {
     report.mutable_inventory();
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto busy = OpenRightly();
   auto other = OpenRightly();
   ASSERT_NE(busy, nullptr);
@@ -475,7 +493,7 @@ TEST_F(LinkTest, StoppingFinishesTheCommandUnderWayAndAnswersIt) {
     report.mutable_inventory()->set_node("finished");
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   auto busy = OpenRightly();
   auto idle = OpenRightly();
   ASSERT_NE(busy, nullptr);
@@ -483,7 +501,7 @@ TEST_F(LinkTest, StoppingFinishesTheCommandUnderWayAndAnswersIt) {
   absl::StatusOr<v1::Report> report = absl::UnknownError("not called");
   std::thread caller([&] { report = busy->Call(Describe("busy"), kPlenty, kNoProgress); });
   begun.WaitForNotification();
-  std::thread stopper([&] { server_->Stop(); });
+  std::thread stopper([&] { agent->Stop(); });
   // The idle link ends at once, the busy one is waited for.
   absl::Status ended;
   for (int i = 0; ended.ok(); ++i)
@@ -502,14 +520,14 @@ TEST_F(LinkTest, FiftyLinksAtOnce) {
     report.mutable_inventory()->set_node(command.id());
     return report;
   });
-  Serve(engine);
+  const auto agent = Serve(engine);
   controller::GrpcTransport transport(RightController());
   absl::Mutex mutex;
   std::vector<std::unique_ptr<controller::Link>> links;
   std::vector<std::thread> threads;
   for (int i = 0; i < 50; ++i) {
     threads.emplace_back([&, i] {
-      auto link = transport.Open(At(server_->address()), kPlenty);
+      auto link = transport.Open(At(address_), kPlenty);
       ASSERT_THAT(link, IsOk());
       for (int round = 0; round < 3; ++round) {
         const std::string id = absl::StrCat("c-", i, "-", round);
@@ -528,24 +546,24 @@ TEST_F(LinkTest, FiftyLinksAtOnce) {
 
 TEST_F(LinkTest, RefusesMoreLinksThanANodeHolds) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   controller::GrpcTransport transport(RightController());
   std::vector<std::unique_ptr<controller::Link>> links;
   for (size_t i = 0; i < node::kMaxLinks; ++i) {
-    auto link = transport.Open(At(server_->address()), kPlenty);
+    auto link = transport.Open(At(address_), kPlenty);
     ASSERT_THAT(link, IsOk());
     links.push_back(*std::move(link));
   }
-  EXPECT_THAT(transport.Open(At(server_->address()), kPlenty), HasReason(Reason::PROTOCOL, HasSubstr("64 links")));
+  EXPECT_THAT(transport.Open(At(address_), kPlenty), HasReason(Reason::PROTOCOL, HasSubstr("64 links")));
 }
 
 TEST_F(LinkTest, SaysWhyItCannotListen) {
   FakeEngine engine;
-  Serve(engine);
+  const auto agent = Serve(engine);
   const node::Identity identity = NodeIdentity(ca_, NodeSpec(kNode));
-  node::GrpcServerOptions options{.listen = server_->address()};
+  node::GrpcServerOptions options{.listen = address_};
   EXPECT_THAT(node::GrpcServer::Start(options, identity, engine),
-              HasReason(Reason::NO_ROUTE, AllOf(HasSubstr(server_->address()), HasSubstr("in use"))));
+              HasReason(Reason::NO_ROUTE, AllOf(HasSubstr(address_), HasSubstr("in use"))));
   for (const char* wrong : {"localhost:7444", "7444", "127.0.0.1", "127.0.0.1:99999", "[::1:7444", ""}) {
     options.listen = wrong;
     EXPECT_THAT(node::GrpcServer::Start(options, identity, engine),

@@ -103,19 +103,4 @@ void TcpRelay::Loop() {
   for (const auto& [from, to] : other_end) Reset(from);
 }
 
-SilentListener::SilentListener() : fd_(BindToFreePort(address_)) {
-  Must(listen(fd_, 64), "listen");
-}
-
-SilentListener::~SilentListener() {
-  close(fd_);
-}
-
-ClosedPort::ClosedPort() : fd_(BindToFreePort(address_)) {
-}
-
-ClosedPort::~ClosedPort() {
-  close(fd_);
-}
-
 }  // namespace certcast::testing

@@ -31,30 +31,6 @@ class TcpRelay {
   std::thread thread_;
 };
 
-// A port of 127.0.0.1 that takes connections into its backlog and never answers.
-class SilentListener {
- public:
-  SilentListener();
-  ~SilentListener();
-  const std::string& address() const { return address_; }
-
- private:
-  std::string address_;
-  int fd_;
-};
-
-// A port of 127.0.0.1 that refuses connections, and that nobody else gets meanwhile.
-class ClosedPort {
- public:
-  ClosedPort();
-  ~ClosedPort();
-  const std::string& address() const { return address_; }
-
- private:
-  std::string address_;
-  int fd_;
-};
-
 }  // namespace certcast::testing
 
 #endif  // CERTCAST_TESTS_TESTING_TCP_RELAY_H_
