@@ -84,6 +84,13 @@ TEST_F(AdoptTest, WhereNothingWasAReloadIsTriedAndNothingIsExpectedOfIt) {
   EXPECT_EQ(node.FilesOf("nginx"), kNothing);
 }
 
+TEST_F(AdoptTest, CopiesOfFailedAttemptsDoNotPileUp) {
+  ASSERT_THAT(node.Start(), IsOk());
+  node.running["nginx"].check_error = "broken";
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(node.Install(1).outcome(), Outcome::REVERTED);
+  EXPECT_LE(node.Generations().size(), 3u);
+}
+
 TEST_F(AdoptTest, AConfirmedFirstInstallGoesBackToNothingOnCommand) {
   ASSERT_THAT(node.Start(), IsOk());
   node.Bring(1);

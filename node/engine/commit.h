@@ -16,10 +16,6 @@ absl::Status Commit(Transaction& t, absl::string_view command_id);
 // Idempotent. After an error the journal stays, and Recover goes on.
 absl::Status FinishCommit(Transaction& t, absl::string_view command_id);
 
-// Removes generations of a certificate beyond EngineConfig::keep. Never the one in force, the one to go back to, or the
-// one that `current` leads to.
-absl::Status Prune(const EngineContext& engine, absl::string_view certificate);
-
 }  // namespace certcast::node
 
 #endif  // CERTCAST_NODE_ENGINE_COMMIT_H_

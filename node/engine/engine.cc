@@ -109,7 +109,8 @@ class RealEngine : public Engine {
 
   // A lower epoch than one seen before is refused; a higher one is remembered.
   absl::Status CheckEpoch(const v1::Command& command) ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
-  // Goes on with what the disk did not let finish earlier, and goes back from what is overdue.
+  // Goes on with what the disk did not let finish earlier, and goes back from what is overdue. What kept it from that,
+  // or from proving it.
   absl::Status Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
   bool IsOverdue() const;
   // Sets the deadline from the journal when something waits, and removes it when nothing does.
@@ -172,7 +173,9 @@ v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_p
 
 v1::Report RealEngine::Change(const v1::Command& command, const OnProgress& on_progress) {
   if (const absl::Status fresh = CheckEpoch(command); !fresh.ok()) return Refuse(command, fresh);
-  if (const absl::Status settled = Settle(); !settled.ok()) return Refuse(command, settled);
+  // Where it is over, however it ended, this command is about something else.
+  const absl::Status settled = Settle();
+  if (!settled.ok() && IsUnfinished(context_.journal->Get().step())) return Refuse(command, settled);
   if (std::optional<v1::InstallResult> earlier = context_.state->Result(command.id()); earlier.has_value()) {
     return Answer(command, *std::move(earlier));
   }
@@ -214,9 +217,7 @@ absl::Status RealEngine::Settle() {
   Transaction t(context_, journal, nullptr);
   const v1::InstallResult result = GoBack(t, NotConfirmed(journal));
   NoteDeadline();
-  if (result.outcome() == v1::Outcome::REVERTED) return absl::OkStatus();
-  // A command that comes now is about something else, as long as this one is over.
-  return IsUnfinished(context_.journal->Get().step()) ? StatusOf(result.failure()) : absl::OkStatus();
+  return result.outcome() == v1::Outcome::REVERTED ? absl::OkStatus() : StatusOf(result.failure());
 }
 
 v1::Report RealEngine::HandleInstall(const v1::Command& command, const OnProgress& on_progress) {
@@ -245,10 +246,8 @@ v1::Report RealEngine::HandleConfirm(const v1::Command& command, const OnProgres
   if (awaits && is_meant(journal.target())) {
     Transaction t(context_, journal, on_progress);
     t.result.set_outcome(v1::Outcome::INSTALLED);
-    if (const absl::Status committed = Commit(t, command.id()); !committed.ok()) {
-      t.result.set_outcome(v1::Outcome::FAILED);
-      *t.result.mutable_failure() = FailureOf(committed);
-    }
+    // Not recorded: it may come again.
+    if (const absl::Status committed = Commit(t, command.id()); !committed.ok()) return Refuse(command, committed);
     return Answer(command, t.result);
   }
 

@@ -1,6 +1,7 @@
 // Commands: what is answered, repeated, refused, confirmed, taken back.
 #include "node/engine/engine.h"
 
+#include <cerrno>
 #include <string>
 #include <thread>
 
@@ -71,6 +72,23 @@ TEST_F(EngineTest, ConfirmIsIdempotent) {
   EXPECT_EQ(node.ReloadsOf("nginx"), reloads + 1);
 }
 
+TEST_F(EngineTest, AConfirmThatCouldNotBeSavedMayComeAgain) {
+  for (const int nth : {1, 2}) {
+    ASSERT_EQ(node.Install(1 + nth).outcome(), Outcome::INSTALLED);
+    v1::Command command;
+    command.set_id(node.NewCommandId());
+    command.set_epoch(1);
+    command.mutable_confirm()->set_certificate("wildcard");
+    command.mutable_confirm()->set_generation(1 + nth);
+    command.mutable_confirm()->set_leaf_sha256(LeafOf(1 + nth));
+    // The journal is the first that is written, the state the second.
+    node.files.FailAt(node.files.count() + nth, EIO);
+    EXPECT_EQ(node.Handle(command).refusal().failure().reason(), Reason::STORAGE_FAILED);
+    EXPECT_EQ(node.Handle(command).install_result().outcome(), Outcome::INSTALLED);
+    EXPECT_TRUE(node.Describe().certificates(0).confirmed());
+  }
+}
+
 TEST_F(EngineTest, AConfirmOfAnotherGenerationIsStale) {
   node.Install(2);
   const v1::InstallResult result = node.Confirm(1);
@@ -133,6 +151,7 @@ TEST_F(EngineTest, AWayBackAtTheDeadlineThatIsNotServedIsToldToWhoAsksAgain) {
   node.ResultOf(command);
   node.running["nginx"].ignores_reload = true;
   node.clock.Advance(absl::Seconds(60));
+  EXPECT_THAT(node.engine().RevertIfOverdue(), HasReason(Reason::REVERT_FAILED));
   EXPECT_THAT(node.engine().RevertIfOverdue(), IsOk());
   EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::REVERT_FAILED);
 }
@@ -335,6 +354,24 @@ TEST(EngineStart, RefusesNamesThatAreNoPathComponents) {
     node.config.services[0].certificate = name;
     EXPECT_THAT(node.Start(), testing::HasCode(absl::StatusCode::kInvalidArgument)) << name;
   }
+}
+
+TEST(EngineStart, AStateThatWasRemovedIsMadeAnewFromWhatIsThere) {
+  SimulatedNode node;
+  node.AddService("nginx");
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.Kill();
+  const auto state = node.disk.OpenDirectory(node.config.state);
+  for (const char* name : {"state.0", "state.1"}) ASSERT_THAT((*state)->Remove(name), IsOk());
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  node.running["nginx"].check_error = "broken";
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.generation_in_force(), 0);
+  EXPECT_EQ(result.installed_sha256(), LeafOf(1));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
 }
 
 TEST(EngineStart, RefusesADamagedState) {

@@ -247,7 +247,7 @@ TEST_P(RecoverTest, AfterAPowerLossInTheMiddleOfAWrite) {
 
 TEST_P(RecoverTest, AfterACrashDuringRecovery) {
   // The second crash moves through the recovery while the first moves through the story, at another pace.
-  for (const int pace : {1, 7, 11}) {
+  for (const int pace : {7, 11}) {
     ForEachOperation([](SimulatedNode& node, int n) { node.files.CrashAt(n); },
                      [&](SimulatedNode& node, int n) {
                        node.LosePower(static_cast<uint64_t>(n));
@@ -264,7 +264,7 @@ TEST_P(RecoverTest, AfterACrashDuringRecovery) {
 }
 
 TEST_P(RecoverTest, WhereOneOperationFails) {
-  for (const int error : {EIO, ENOSPC, EROFS, EMFILE}) {
+  for (const int error : {EIO, ENOSPC}) {
     ForEachOperation([&](SimulatedNode& node, int n) { node.files.FailAt(n, error); },
                      [](SimulatedNode& node, int) {
                        ExpectWhole(node);
@@ -434,6 +434,51 @@ TEST_F(InterruptedTest, AnInterruptedRevertIsDoneAllTheSame) {
   EXPECT_EQ(result.generation(), 2);
   EXPECT_EQ(result.generation_in_force(), 1);
   EXPECT_EQ(node.running["haproxy"].served, LeafOf(1));
+}
+
+TEST_F(InterruptedTest, AWayBackThatWasNotInTheJournalIsFinishedToo) {
+  HaveGenerationOne(node);
+  const v1::Command command = node.InstallCommand(2);
+  node.running["nginx"].ignores_reload = true;
+  // Once both were reloaded, the journal can't be written any more; and the process ends between the rename that leads
+  // back and the reload that would follow.
+  bool is_over = false;
+  node.files.FailWhere(
+      [&](absl::string_view operation) {
+        const bool is_journal =
+            absl::StrContains(operation, "OverwriteFile") && absl::StrContains(operation, "journal");
+        const bool fails = is_over || (is_journal && node.running["haproxy"].served == LeafOf(2) &&
+                                       node.clock.slept() > absl::Seconds(5));
+        if (absl::StrContains(operation, "back to current")) {
+          is_over = true;
+          node.running["haproxy"].ignores_reload = true;
+        }
+        return fails;
+      },
+      EIO);
+  node.Handle(command);
+  ASSERT_TRUE(is_over);
+  ASSERT_EQ(node.FilesOf("haproxy"), LeafOf(1));
+  ASSERT_EQ(node.running["haproxy"].served, LeafOf(2));
+  node.Kill();
+  for (auto& [name, service] : node.running) service.ignores_reload = false;
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.running["haproxy"].served, LeafOf(1));
+  EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::REVERTED);
+}
+
+TEST_F(InterruptedTest, AServiceThatIsNotConfiguredAnyMoreIsNamed) {
+  HaveGenerationOne(node);
+  const v1::Command command = node.InstallCommand(2);
+  node.ResultOf(command);
+  node.Kill();
+  node.config.services.pop_back();
+  node.clock.Advance(absl::Minutes(2));
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.ResultOf(command);
+  EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED);
+  EXPECT_THAT(result.cleanup_failure().detail(), ::testing::HasSubstr("haproxy is not in node.yaml any more"));
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1));
 }
 
 TEST_F(InterruptedTest, WhatTheDiskDidNotLetFinishIsFinishedWithTheNextCommand) {

@@ -11,6 +11,7 @@
 #include "node/engine/adopt.h"
 #include "node/engine/generation.h"
 #include "node/engine/probe.h"
+#include "node/engine/prune.h"
 #include "node/engine/reload.h"
 
 namespace certcast::node {
@@ -88,7 +89,14 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
   std::vector<Expectation> expectations;
   for (const std::string& name : t.journal.reloaded()) {
     const Service* service = t.engine.FindService(name);
-    if (service == nullptr) continue;
+    if (service == nullptr) {
+      back.failed =
+          KeepFirst(std::move(back.failed),
+                    Fail(Reason::RELOAD_FAILED,
+                         absl::StrCat("service ", name, " is not in node.yaml any more, so it was not reloaded"),
+                         "reload it by hand"));
+      continue;
+    }
     absl::Status reloaded = ReloadService(t.engine, *service);
     t.NoteReload(*service);
     if (!HasFilesOf(record, *service)) {
@@ -178,16 +186,16 @@ absl::Status Record(Transaction& t, const WayBack& back) {
   });
 }
 
-// Removes the target where nothing refers to it.
-absl::Status RemoveTarget(Transaction& t) {
+// Removes the target where nothing refers to it, and copies of earlier attempts.
+absl::Status RemoveLeftovers(Transaction& t) {
   const std::string& certificate = t.journal.certificate();
   const std::string& target = t.journal.target().directory();
   const NodeState::Certificate known = t.engine.state->Certificate(certificate);
-  if (target.empty() || known.in_force().directory() == target || known.previous().directory() == target) {
-    return absl::OkStatus();
+  if (!target.empty() && known.in_force().directory() != target && known.previous().directory() != target) {
+    RETURN_IF_ERROR(RemoveWayBack(t.engine, certificate));
+    RETURN_IF_ERROR(RemoveGeneration(t.engine, certificate, target));
   }
-  RETURN_IF_ERROR(RemoveWayBack(t.engine, certificate));
-  return RemoveGeneration(t.engine, certificate, target);
+  return Prune(t.engine, certificate);
 }
 
 }  // namespace
@@ -204,8 +212,8 @@ v1::InstallResult GoBack(Transaction& t, const absl::Status& why) {
   FillInResult(t, back);
   absl::Status finished = Record(t, back);
   if (finished.ok() && !back.unfinished) {
-    // A directory that stays is removed with the next commit.
-    const absl::Status removed = RemoveTarget(t);
+    // A directory that stays is removed with the next install.
+    const absl::Status removed = RemoveLeftovers(t);
     t.journal.Clear();
     finished = KeepFirst(t.Save(Journal::IDLE), removed);
   }

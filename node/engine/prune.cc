@@ -1,0 +1,29 @@
+#include "node/engine/prune.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "common/status/status.h"
+#include "node/engine/activate.h"
+#include "node/engine/generation.h"
+
+namespace certcast::node {
+
+absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
+  const NodeState::Certificate known = engine.state->Certificate(certificate);
+  ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
+  ASSIGN_OR_RETURN(std::vector<std::string> others, ListGenerations(engine, certificate));
+  const auto is_needed = [&](const std::string& name) {
+    return name == current || name == known.in_force().directory() || name == known.previous().directory();
+  };
+  others.erase(std::remove_if(others.begin(), others.end(), is_needed), others.end());
+  std::sort(others.begin(), others.end(), [](const std::string& a, const std::string& b) {
+    return ParseGenerationDirectoryName(a) > ParseGenerationDirectoryName(b);
+  });
+  const size_t keep = static_cast<size_t>(std::max(0, engine.config.keep - (known.has_previous() ? 1 : 0)));
+  for (size_t i = keep; i < others.size(); ++i) RETURN_IF_ERROR(RemoveGeneration(engine, certificate, others[i]));
+  return absl::OkStatus();
+}
+
+}  // namespace certcast::node

@@ -1,0 +1,17 @@
+// Which generations stay on the disk.
+#ifndef CERTCAST_NODE_ENGINE_PRUNE_H_
+#define CERTCAST_NODE_ENGINE_PRUNE_H_
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "node/engine/context.h"
+
+namespace certcast::node {
+
+// Removes generations of a certificate beyond EngineConfig::keep, the oldest first. Never the one in force, the one to
+// go back to, or the one that `current` leads to.
+absl::Status Prune(const EngineContext& engine, absl::string_view certificate);
+
+}  // namespace certcast::node
+
+#endif  // CERTCAST_NODE_ENGINE_PRUNE_H_
