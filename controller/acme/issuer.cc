@@ -28,6 +28,8 @@ absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& cer
     if (schedule) RETURN_IF_ERROR(schedules.Delete(certificate.name, epoch));
     return generation;
   }
+  // Another controller took over: it keeps the record now.
+  if (ReasonOf(generation.status()) == Reason::STALE_EPOCH) return generation;
   const state::v1::Schedule before = schedule.value_or(state::v1::Schedule());
   const state::v1::Schedule after = AfterFailure(before, generation.status(), clock_.Now());
   if (after.SerializeAsString() == before.SerializeAsString()) return generation.status();

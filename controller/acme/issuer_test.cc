@@ -219,6 +219,15 @@ TEST_F(IssuerTest, AFinalizeThatNeverArrivedIsSentAgain) {
   EXPECT_EQ(ca.finalized(), 1);
 }
 
+TEST_F(IssuerTest, ALongOutageAtFinalizeKeepsTheOrder) {
+  ca.AnswerOnce("finalize", {.status = 503, .headers = {{"retry-after", "86400"}}});
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("sending the certificate request")));
+  clock.Advance(absl::Hours(24));
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.finalized(), 1);
+}
+
 TEST_F(IssuerTest, AShortOutageIsWaitedOut) {
   ca.AnswerOnce("directory", {.status = 503, .headers = {{"retry-after", "5"}}});
   ca.AnswerOnce("authz", {.status = 500});
@@ -416,6 +425,21 @@ TEST_F(IssuerTest, AnOrderForOtherNamesIsNotUsed) {
   const auto generation = Issue();
   ASSERT_THAT(generation, IsOk());
   EXPECT_THAT(generation->dns_names(), ElementsAre("example.com"));
+}
+
+TEST_F(IssuerTest, AKeyTypeThatChangedMeanwhileIsNotClaimed) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(Issue(), HasReason(Reason::ORDER_PENDING));
+  ca.behaviour.processing_looks = 0;
+  certificate.key_type = KeyType::kRsa2048;
+  while (ca.orders() == 1 && Generations().empty()) static_cast<void>(Issue());
+  ASSERT_THAT(Generations(), SizeIs(1));
+  EXPECT_EQ(Generations()[0].key_type(), "ecdsa-p256") << "renewal sees that it is another than is configured";
+}
+
+TEST_F(IssuerTest, AStaleEpochIsReportedAsIs) {
+  store.gate = [](int) { return Fail(Reason::STALE_EPOCH, "another controller took over"); };
+  EXPECT_THAT(Issue(), HasReason(Reason::STALE_EPOCH, "another controller took over"));
 }
 
 TEST_F(IssuerTest, AnUnreachableCaIsNoReasonToForgetAProcessingOrder) {

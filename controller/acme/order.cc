@@ -160,8 +160,8 @@ absl::Status OrderRun::Finalize() {
   // It may have arrived, or an earlier one did: the order knows.
   if (IsTransient(answer) || (answer.ok() && answer->Is("orderNotReady"))) {
     Patience patience(context_.keep.clock, context_.limits.processing);
-    patience.Wait(answer.ok() ? answer->retry_at : std::nullopt);
-    return RefreshPatiently(patience);
+    if (patience.Wait(answer.ok() ? answer->retry_at : std::nullopt)) return RefreshPatiently(patience);
+    return answer->Check("sending the certificate request");
   }
   RETURN_IF_ERROR(answer.status());
   const absl::Status refused = answer->Check("sending the certificate request");
@@ -236,7 +236,7 @@ absl::StatusOr<Generation> OrderRun::Save(const std::string& fullchain_pem) {
   generation.set_account(context_.certificate.account);
   *generation.mutable_created_at() = ToTimestamp(now);
   for (const std::string& name : SortedNames(context_.certificate)) generation.add_ordered_names(name);
-  generation.set_key_type(std::string(KeyTypeName(context_.certificate.key_type)));
+  generation.set_key_type(journal_.record().key_type());
   RETURN_IF_ERROR(journal_.Finish(generation));
   return generation;
 }
@@ -283,7 +283,7 @@ absl::Status OrderRun::PrepareKeyAndCsr() {
   ASSIGN_OR_RETURN(const Secret pem, key.ToPem());
   ASSIGN_OR_RETURN(const state::v1::Sealed sealed,
                    context_.keep.sealer.Seal(OrderKeyPurpose(context_.certificate.name), pem));
-  return journal_.BeginFinalize(sealed, csr);
+  return journal_.BeginFinalize(sealed, context_.certificate.key_type, csr);
 }
 
 absl::StatusOr<PrivateKey> OrderRun::OpenKey() {

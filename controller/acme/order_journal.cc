@@ -27,10 +27,12 @@ absl::Status OrderJournal::Begin(const state::v1::Order& order) {
   return Save(std::move(record));
 }
 
-absl::Status OrderJournal::BeginFinalize(const state::v1::Sealed& private_key, const std::string& csr) {
+absl::Status OrderJournal::BeginFinalize(const state::v1::Sealed& private_key, KeyType key_type,
+                                         const std::string& csr) {
   state::v1::Order record = record_;
   record.set_step(state::v1::Order::FINALIZING);
   *record.mutable_private_key() = private_key;
+  record.set_key_type(std::string(KeyTypeName(key_type)));
   record.set_csr(csr);
   return Save(std::move(record));
 }

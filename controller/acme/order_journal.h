@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "certcast/state/v1/store.pb.h"
+#include "common/x509/private_key.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -27,7 +28,7 @@ class OrderJournal {
   // An order was made at the CA. What was presented before stays.
   absl::Status Begin(const state::v1::Order& order);
   // Key and CSR are set: finalize may be sent.
-  absl::Status BeginFinalize(const state::v1::Sealed& private_key, const std::string& csr);
+  absl::Status BeginFinalize(const state::v1::Sealed& private_key, KeyType key_type, const std::string& csr);
   // Before a hook writes them.
   absl::Status AddPresented(const std::vector<state::v1::PresentedChallenge>& challenges);
   // These alone are still there.

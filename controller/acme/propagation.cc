@@ -42,8 +42,7 @@ std::optional<std::string> Lacking(const DnsReply& reply, const std::vector<std:
 
 class Watch {
  public:
-  Watch(DnsClient& dns, Clock& clock, const ChallengeConfig::Propagation& config)
-      : dns_(dns), clock_(clock), config_(config) {}
+  Watch(DnsClient& dns, const ChallengeConfig::Propagation& config) : dns_(dns), config_(config) {}
 
   // nullopt: every server has it.
   std::optional<std::string> LookFor(const ExpectedTxt& expected) {
@@ -86,7 +85,6 @@ class Watch {
   }
 
   DnsClient& dns_;
-  Clock& clock_;
   const ChallengeConfig::Propagation& config_;
 };
 
@@ -96,7 +94,7 @@ absl::Status WaitForTxt(DnsClient& dns, Clock& clock, const ChallengeConfig::Pro
                         const std::vector<ExpectedTxt>& expected,
                         const std::function<void(absl::string_view)>& on_progress) {
   const absl::Duration end = clock.Monotonic() + config.timeout;
-  Watch watch(dns, clock, config);
+  Watch watch(dns, config);
   for (const ExpectedTxt& txt : expected) {
     absl::Duration pause = absl::Milliseconds(500);
     while (const auto lacking = watch.LookFor(txt)) {

@@ -14,6 +14,8 @@ namespace {
 
 constexpr int kMaxSteps = 8;
 constexpr size_t kMaxServers = 16;
+// Of each of the two kinds.
+constexpr size_t kMaxAddresses = 2;
 constexpr absl::Duration kTimeout = absl::Seconds(3);
 constexpr absl::string_view kHint =
     "name the servers to ask in challenge.propagation.resolvers, or set propagation.skip where they can't be asked "
@@ -29,10 +31,10 @@ std::string Parent(const std::string& name) {
   return dot + 1 < name.size() ? name.substr(dot + 1) : ".";
 }
 
-std::vector<std::string> DataOf(const std::vector<DnsRecord>& records, DnsType type) {
+std::vector<std::string> DataOf(const std::vector<DnsRecord>& records, DnsType type, size_t limit) {
   std::vector<std::string> data;
   for (const DnsRecord& record : records) {
-    if (record.type == type && data.size() < kMaxServers) data.push_back(record.data);
+    if (record.type == type && data.size() < limit) data.push_back(record.data);
   }
   return data;
 }
@@ -58,7 +60,7 @@ class Finder {
         ASSIGN_OR_RETURN(servers, ServersOfZoneAbove(Parent(name)));
         continue;
       }
-      const std::vector<std::string> delegated = DataOf(reply.authority, DnsType::kNs);
+      const std::vector<std::string> delegated = DataOf(reply.authority, DnsType::kNs, kMaxServers);
       if (reply.authoritative || !reply.answers.empty() || delegated.empty()) {
         return AuthoritativeServers{.name = name, .servers = std::move(servers)};
       }
@@ -88,7 +90,7 @@ class Finder {
       ASSIGN_OR_RETURN(const DnsReply reply, Resolve(zone, DnsType::kSoa));
       if (FindRecord(reply.answers, zone, DnsType::kSoa) == nullptr) continue;
       ASSIGN_OR_RETURN(const DnsReply servers, Resolve(zone, DnsType::kNs));
-      return WithAddresses(DataOf(servers.answers, DnsType::kNs), zone);
+      return WithAddresses(DataOf(servers.answers, DnsType::kNs, kMaxServers), zone);
     }
     return NotFound(absl::StrCat("no zone holds ", name, ": neither it nor a parent has an SOA record"));
   }
@@ -100,7 +102,7 @@ class Finder {
       NameServer server{.name = name};
       for (const DnsType type : {DnsType::kA, DnsType::kAaaa}) {
         ASSIGN_OR_RETURN(const DnsReply reply, Resolve(name, type));
-        for (const std::string& address : DataOf(reply.answers, type)) {
+        for (const std::string& address : DataOf(reply.answers, type, kMaxAddresses)) {
           server.addresses.push_back(type == DnsType::kA ? absl::StrCat(address, ":53")
                                                          : absl::StrCat("[", address, "]:53"));
         }
