@@ -14,31 +14,12 @@
 #include "controller/keyring/purposes.h"
 #include "controller/rollout/executor.h"
 #include "controller/rollout/record.h"
-#include "controller/rollout/rollout_log.h"
+#include "controller/rollout/stored_rollout_log.h"
 #include "controller/store/records.h"
 #include "controller/store/rollout_records.h"
 
 namespace certcast::controller {
 namespace {
-
-// The store as the executor's log.
-class StoredRolloutLog : public RolloutLog {
- public:
-  StoredRolloutLog(Store& store, std::string id, uint64_t epoch) : records_(store), id_(std::move(id)), epoch_(epoch) {}
-
-  absl::Status Save(const state::v1::Rollout* head, const std::map<size_t, state::v1::Rollout::Node>& nodes) override {
-    std::vector<state::v1::Rollout::Node> changed;
-    changed.reserve(nodes.size());
-    for (const auto& [index, node] : nodes) changed.push_back(node);
-    if (head == nullptr) return records_.PutNodes(id_, changed, epoch_);
-    return records_.PutHeadAndNodes(*head, changed, epoch_);
-  }
-
- private:
-  RolloutRecords records_;
-  const std::string id_;
-  const uint64_t epoch_;
-};
 
 // Signs the generation's bundle; the private key is open only in here.
 absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const std::string& certificate,
