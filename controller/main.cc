@@ -1,6 +1,7 @@
 // certcast: reads the command line and the configuration, hosts the controller in this process, and lets the verb speak
 // to it through its API.
 #include <grpcpp/channel.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "common/secret/secret.h"
 #include "common/version/version.h"
 #include "controller/api/controller.h"
@@ -65,7 +67,11 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
 int Main(int argc, char** argv) {
   umask(077);
   if (absl::Status hardened = HardenProcess(); !hardened.ok()) return cli::ReportError(std::cerr, hardened);
+  // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests: it cost a tenth of a link.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   SilenceGrpcLog();
+  // Whoever reads the output may go away, as `head` does; a rollout goes on to its end.
+  signal(SIGPIPE, SIG_IGN);
   cli::Interrupt interrupt;
 
   CLI::App app("One certificate, every server, proven serving.", "certcast");
