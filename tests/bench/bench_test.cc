@@ -1,0 +1,70 @@
+// That the benchmarks run, and say what scripts read. What they measure here says nothing: few nodes, a busy machine.
+#include <initializer_list>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "common/process/process.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace certcast::bench {
+namespace {
+
+nlohmann::json RunBenchmark(std::vector<std::string> argv) {
+  const auto result =
+      ProcessRunner::Real().Run({.argv = std::move(argv), .timeout = absl::Seconds(50), .max_output = 1 << 20});
+  if (!result.ok()) {
+    ADD_FAILURE() << result.status();
+    return {};
+  }
+  EXPECT_TRUE(result->ok()) << result->Describe() << "\n" << result->error;
+  nlohmann::json json = nlohmann::json::parse(result->output, nullptr, false);
+  EXPECT_TRUE(json.is_object()) << result->output;
+  return json;
+}
+
+void ExpectPositive(const nlohmann::json& object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    ASSERT_TRUE(object.contains(key)) << key << " is not in " << object;
+    EXPECT_GT(object[key].get<double>(), 0) << key << " in " << object;
+  }
+}
+
+TEST(FanoutTest, ReachesEightNodesAndReportsEveryPhase) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/fanout", "--nodes", "8", "-o", "json"});
+  ExpectPositive(json, {"parallel", "nodeProcesses", "bytesPerIdleLink", "peakBytes", "answerBytes"});
+  EXPECT_NEAR(json["installBytes"].get<double>(), 6 * 1024, 100);
+  ASSERT_EQ(json["phases"].size(), 3u) << json;
+  const std::vector<std::string> names = {"links", "installs", "rollout"};
+  for (size_t i = 0; i < names.size(); ++i) {
+    const nlohmann::json& phase = json["phases"][i];
+    EXPECT_EQ(phase["name"], names[i]);
+    EXPECT_EQ(phase["count"], 8);
+    EXPECT_EQ(phase["failed"], 0) << phase;
+    ExpectPositive(phase, {"seconds", "perSecond", "ownCpuSeconds", "ownCpuMsEach", "theirCpuSeconds", "p99Ms"});
+  }
+  ASSERT_EQ(json["comparison"].size(), 3u) << json;
+  for (const nlohmann::json& line : json["comparison"]) {
+    ExpectPositive(line, {"referenceLow", "referenceHigh", "measured", "timesWorse"});
+  }
+}
+
+TEST(FanoutTest, OpensLinksOnlyWhenAsked) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/fanout", "--nodes", "2", "--links-only", "-o", "json"});
+  ASSERT_EQ(json["phases"].size(), 1u) << json;
+  EXPECT_EQ(json["phases"][0]["name"], "links");
+}
+
+TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/issue", "--repeat", "1", "-o", "json"});
+  ASSERT_EQ(json["certificates"].size(), 5u) << json;
+  for (const nlohmann::json& certificate : json["certificates"]) {
+    ExpectPositive(certificate, {"runs", "medianSeconds", "ownCpuMsEach"});
+    // Directory, nonce, order, authorization, challenge, order again, finalize, certificate: no exchange is missed.
+    EXPECT_GE(certificate["leastRequests"], 8) << certificate;
+  }
+}
+
+}  // namespace
+}  // namespace certcast::bench

@@ -1,0 +1,241 @@
+// What it takes to obtain a certificate.
+//
+// Measured, with the controller's own Issuer, libcurl, DNS client, SQLite store and keyring against a real Pebble with
+// pebble-challtestsrv as its DNS (every validation is done): seconds, the controller's CPU, HTTP requests. One name,
+// and a wildcard with its apex (two authorizations, two TXT records at one name); ECDSA P-256 and RSA-2048 keys. The
+// requests of one run are counted by an HttpClient between the Issuer and libcurl. An account is made before the first
+// run, as in the life of a real one, and shown as a run of its own.
+//
+// Not measured: a real CA and real DNS, where nearly all of the time goes; Pebble looks at once (PEBBLE_VA_NOSLEEP) and
+// refuses no nonce. The seconds here are mostly pauses between two looks at an order (0.25 s, then longer) and the DNS
+// hook, a shell script with curl.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "common/clock/clock.h"
+#include "common/process/process.h"
+#include "common/status/status.h"
+#include "common/version/version.h"
+#include "common/x509/private_key.h"
+#include "controller/acme/curl_http_client.h"
+#include "controller/acme/issuer.h"
+#include "controller/acme/ldns_dns_client.h"
+#include "controller/config/config.h"
+#include "controller/keyring/keyring.h"
+#include "controller/store/sqlite_store.h"
+#include "tests/bench/measure.h"
+#include "tests/bench/work_folder.h"
+#include "tests/testing/pebble.h"
+
+namespace certcast::bench {
+namespace {
+
+using controller::CertificateConfig;
+
+struct Flags {
+  int repeat = 5;
+  std::string output = "table";
+  std::string directory;
+};
+
+// Counts what goes through it. Thread-safe.
+class CountingHttpClient final : public controller::HttpClient {
+ public:
+  explicit CountingHttpClient(std::unique_ptr<controller::HttpClient> client) : client_(std::move(client)) {}
+
+  absl::StatusOr<controller::HttpResponse> Perform(const controller::HttpRequest& request) override {
+    ++requests_;
+    return client_->Perform(request);
+  }
+  int requests() const { return requests_; }
+
+ private:
+  const std::unique_ptr<controller::HttpClient> client_;
+  std::atomic<int> requests_{0};
+};
+
+struct Kind {
+  const char* name;
+  std::vector<std::string> domains;
+  KeyType key_type;
+};
+
+std::vector<Kind> Kinds() {
+  return {{"one name", {"www.bench.test"}, KeyType::kEcdsaP256},
+          {"one name", {"www.bench.test"}, KeyType::kRsa2048},
+          {"wildcard and apex", {"*.bench.test", "bench.test"}, KeyType::kEcdsaP256},
+          {"wildcard and apex", {"*.bench.test", "bench.test"}, KeyType::kRsa2048}};
+}
+
+// All runs of one kind. Requests are of one run: they are the same in each, or the range is shown.
+struct Line {
+  std::string what;
+  std::string key_type;
+  Phase phase;
+  int least_requests = 0;
+  int most_requests = 0;
+};
+
+class Issuance {
+ public:
+  static absl::StatusOr<std::unique_ptr<Issuance>> Start(const Flags& flags) {
+    std::unique_ptr<Issuance> issuance(new Issuance());
+    ASSIGN_OR_RETURN(issuance->folder_, WorkFolder::Make(flags.directory));
+    const std::string& path = issuance->folder_->path();
+    ASSIGN_OR_RETURN(issuance->pebble_, testing::Pebble::Start(path, {}));
+    ASSIGN_OR_RETURN(issuance->store_, controller::SqliteStore::Open(path + "/state", {.make = true}));
+    ASSIGN_OR_RETURN(issuance->lease_, issuance->store_->TakeLease("issue"));
+    controller::MasterKeyConfig master_key;
+    master_key.key = {SecretReference::Kind::kFile, path + "/master.key"};
+    ASSIGN_OR_RETURN(issuance->keyring_, controller::Keyring::Init(master_key, {.store = issuance->store_.get()},
+                                                                   issuance->lease_->epoch(), nullptr));
+    return issuance;
+  }
+
+  // `runs` times the same certificate, each time as a renewal of the last.
+  absl::StatusOr<Line> Measure(const Kind& kind, int runs) {
+    Line line{.what = kind.name, .key_type = std::string(KeyTypeName(kind.key_type))};
+    line.phase.name = absl::StrCat(kind.name, ", ", line.key_type);
+    line.phase.count = runs;
+    const CertificateConfig certificate = CertificateOf(kind);
+    Latencies latencies;
+    absl::Status status;
+    bench::Measure(
+        line.phase, [] { return absl::ZeroDuration(); },
+        [&] {
+          for (int run = 0; run < runs && status.ok(); ++run) {
+            const int before = http_.requests();
+            const absl::Duration start = Clock::Real().Monotonic();
+            status = IssueOnce(certificate);
+            latencies.Add(Clock::Real().Monotonic() - start);
+            const int requests = http_.requests() - before;
+            line.least_requests = run == 0 ? requests : std::min(line.least_requests, requests);
+            line.most_requests = std::max(line.most_requests, requests);
+          }
+        });
+    RETURN_IF_ERROR(status);
+    line.phase.median = latencies.At(0.5);
+    line.phase.p99 = latencies.At(0.99);
+    return line;
+  }
+
+ private:
+  Issuance() : http_(controller::MakeCurlHttpClient(absl::StrCat("certcast-bench/", kVersion))) {}
+
+  CertificateConfig CertificateOf(const Kind& kind) const {
+    CertificateConfig certificate;
+    certificate.name = absl::StrCat(kind.domains.size() > 1 ? "wildcard-" : "single-", KeyTypeName(kind.key_type));
+    certificate.account = "pebble";
+    certificate.domains = kind.domains;
+    certificate.key_type = kind.key_type;
+    certificate.challenge.emplace();
+    certificate.challenge->exec.command = {pebble_->hook()};
+    certificate.challenge->propagation.resolvers = {pebble_->dns_address()};
+    return certificate;
+  }
+
+  absl::Status IssueOnce(const CertificateConfig& certificate) {
+    controller::AccountConfig account;
+    account.name = "pebble";
+    account.directory = pebble_->directory_url();
+    account.ca_file = pebble_->ca_file();
+    account.terms_of_service_agreed = true;
+    controller::Issuer issuer(http_, *dns_, ProcessRunner::Real(), Clock::Real(), *store_, *keyring_);
+    return issuer.Issue(certificate, account, lease_->epoch(), [](absl::string_view) {}).status();
+  }
+
+  CountingHttpClient http_;
+  const std::unique_ptr<controller::DnsClient> dns_ = controller::MakeLdnsClient();
+  std::unique_ptr<WorkFolder> folder_;
+  std::unique_ptr<testing::Pebble> pebble_;
+  std::unique_ptr<controller::Store> store_;
+  std::unique_ptr<controller::Lease> lease_;
+  std::unique_ptr<controller::Keyring> keyring_;
+};
+
+absl::StatusOr<std::vector<Line>> MeasureIssuance(const Flags& flags) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Issuance> issuance, Issuance::Start(flags));
+  std::vector<Line> lines;
+  ASSIGN_OR_RETURN(Line first, issuance->Measure(Kinds().front(), 1));
+  first.what = "first, with the account";
+  lines.push_back(std::move(first));
+  for (const Kind& kind : Kinds()) {
+    ASSIGN_OR_RETURN(Line line, issuance->Measure(kind, flags.repeat));
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+std::string ToTable(const std::vector<Line>& lines, double load) {
+  std::vector<std::vector<std::string>> cells = {
+      {"certificate", "key", "runs", "median s", "slowest s", "own CPU ms each", "requests"}};
+  for (const Line& line : lines) {
+    const std::string requests = line.least_requests == line.most_requests
+                                     ? absl::StrCat(line.most_requests)
+                                     : absl::StrCat(line.least_requests, " to ", line.most_requests);
+    cells.push_back({line.what, line.key_type, absl::StrCat(line.phase.count),
+                     Number(absl::ToDoubleSeconds(line.phase.median)), Number(absl::ToDoubleSeconds(line.phase.p99)),
+                     Milliseconds(line.phase.OwnCpuEach()), requests});
+  }
+  return absl::StrCat("against Pebble on this machine; load average ", Number(load), "\n\n", Table(cells));
+}
+
+nlohmann::ordered_json ToJson(const std::vector<Line>& lines, double load) {
+  nlohmann::ordered_json json;
+  json["loadAverage"] = load;
+  json["certificates"] = nlohmann::ordered_json::array();
+  for (const Line& line : lines) {
+    json["certificates"].push_back({{"what", line.what},
+                                    {"keyType", line.key_type},
+                                    {"runs", line.phase.count},
+                                    {"medianSeconds", absl::ToDoubleSeconds(line.phase.median)},
+                                    {"slowestSeconds", absl::ToDoubleSeconds(line.phase.p99)},
+                                    {"ownCpuMsEach", absl::ToDoubleMilliseconds(line.phase.OwnCpuEach())},
+                                    {"leastRequests", line.least_requests},
+                                    {"mostRequests", line.most_requests}});
+  }
+  return json;
+}
+
+int Run(const Flags& flags) {
+  const double load = LoadAverage();
+  const absl::StatusOr<std::vector<Line>> lines = MeasureIssuance(flags);
+  if (!lines.ok()) {
+    std::cerr << "issue: " << lines.status().message() << "\n";
+    return absl::IsInvalidArgument(lines.status()) ? 2 : 1;
+  }
+  std::cout << (flags.output == "json" ? ToJson(*lines, load).dump(2) + "\n" : ToTable(*lines, load));
+  return 0;
+}
+
+}  // namespace
+}  // namespace certcast::bench
+
+int main(int argc, char** argv) {
+  // As the program itself does.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  certcast::bench::Flags flags;
+  CLI::App app(
+      "What it takes to obtain a certificate: seconds, CPU and requests, against Pebble.\n"
+      "Run it as: bazel run //tests/bench:issue -- --repeat 10\n"
+      "See the top of tests/bench/issue.cc for what is measured.");
+  app.add_option("--repeat", flags.repeat, "how often each certificate is issued")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  app.add_option("--directory", flags.directory, "where store and Pebble's files are made ($TMPDIR)");
+  app.add_option("-o,--output", flags.output, "table or json")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"table", "json"}));
+  CLI11_PARSE(app, argc, argv);
+  return certcast::bench::Run(flags);
+}
