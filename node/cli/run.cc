@@ -43,8 +43,7 @@ absl::Status CheckCanServe(const Setup& setup) {
     return FailInput(absl::StrCat(setup.config.path, ": nothing to serve: there is no `listen`"),
                      "listen: 0.0.0.0:7444");
   }
-  if (!setup.identity.has_value()) return setup.MakeIdentityStore().Load().status();
-  return absl::OkStatus();
+  return setup.identity_status;
 }
 
 // The agent from its start to its end. Members end in the reverse order: first nothing new comes in, then the watch
@@ -54,7 +53,9 @@ class Agent {
   static absl::StatusOr<std::unique_ptr<Agent>> Start(const Setup& setup) {
     std::unique_ptr<Agent> agent(new Agent);
     ASSIGN_OR_RETURN(agent->engine_, Engine::Start(setup.MakeEngineConfig(), RealEnvironment()));
+    // Whatever else is wrong: what a crash left half-done is put right first.
     if (const std::string recovered = agent->engine_->Recovered(); !recovered.empty()) Log(recovered);
+    RETURN_IF_ERROR(CheckCanServe(setup));
     agent->watch_ = std::make_unique<ConfirmWatch>(*agent->engine_, Clock::Real(), [](const absl::Status& status) {
       Log(absl::StrCat("not confirmed in time, and the way back failed: ", FailureOf(status).detail()));
     });
@@ -99,13 +100,12 @@ int Run(const std::string& config_path) {
   CaptureGrpcLog(Log);
   absl::StatusOr<Setup> setup = ReadSetup(config_path);
   if (!setup.ok()) return ReportError(setup.status());
-  if (absl::Status status = CheckCanServe(*setup); !status.ok()) return ReportError(status);
 
   int signal = SIGHUP;
   while (signal == SIGHUP) {
-    const IdentityFile identity = setup->identity->file;
     absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*setup);
     if (!agent.ok()) return ReportError(agent.status());
+    const IdentityFile identity = setup->identity->file;
     // The controller says so as well; here it is found by who looks at the node.
     if (absl::Status dates = CheckIdentityDates(identity, Clock::Real().Now()); !dates.ok()) ReportError(dates);
     std::cout << "listening on " << (*agent)->address() << " as " << identity.node << ", fleet " << identity.fleet_id

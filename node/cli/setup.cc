@@ -36,11 +36,8 @@ absl::StatusOr<Setup> ReadSetup(const std::string& config_path) {
   Setup setup;
   ASSIGN_OR_RETURN(setup.config, ReadConfig(config_path));
   absl::StatusOr<Identity> identity = setup.MakeIdentityStore().Load();
-  if (identity.ok()) {
-    setup.identity = *std::move(identity);
-  } else if (ReasonOf(identity.status()) != Reason::NOT_ENROLLED) {
-    return identity.status();
-  }
+  setup.identity_status = identity.status();
+  if (identity.ok()) setup.identity = *std::move(identity);
   return setup;
 }
 

@@ -25,14 +25,16 @@ enum ExitCode {
 // A node as its files say it is.
 struct Setup {
   Config config;
-  // Absent while it is not enrolled.
+  // Absent while it is not enrolled, or when the identity can't be used: see identity_status.
   std::optional<Identity> identity;
+  // NOT_ENROLLED, or what is wrong with the identity. No reason not to recover, or not to look.
+  absl::Status identity_status;
 
   EngineConfig MakeEngineConfig() const;
   IdentityStore MakeIdentityStore() const;
 };
 
-// Reads both. Not being enrolled is no error here; an identity that can't be used is.
+// Reads both; only a wrong configuration is an error.
 absl::StatusOr<Setup> ReadSetup(const std::string& config_path);
 
 // The machine's own files, processes, sockets and clock.

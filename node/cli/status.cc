@@ -19,6 +19,9 @@ using google::protobuf::Timestamp;
 
 absl::StatusOr<v1::Inventory> ReadInventory(const std::string& config_path, bool probe) {
   ASSIGN_OR_RETURN(Setup setup, ReadSetup(config_path));
+  if (!setup.identity_status.ok() && ReasonOf(setup.identity_status) != Reason::NOT_ENROLLED) {
+    ReportError(setup.identity_status);
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, Engine::OpenReadOnly(setup.MakeEngineConfig(), RealEnvironment()));
   v1::Command command;
   command.set_id("status");

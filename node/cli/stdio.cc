@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/clock/clock.h"
+#include "common/status/status.h"
 #include "common/version/version.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
@@ -20,6 +21,11 @@ int Stdio(const std::string& config_path) {
   if (!setup.ok()) return ReportError(setup.status());
   absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(setup->MakeEngineConfig(), RealEnvironment());
   if (!engine.ok()) return ReportError(engine.status());
+  // Without one the engine refuses installs, and says so; one that is there and can't be used is for an operator to
+  // see.
+  if (!setup->identity_status.ok() && ReasonOf(setup->identity_status) != Reason::NOT_ENROLLED) {
+    return ReportError(setup->identity_status);
+  }
   v1::Hello hello;
   hello.set_node(setup->config.name);
   hello.set_version(kVersion);

@@ -431,6 +431,21 @@ TEST_F(AgentTest, RecoverWithNothingToDoSaysSo) {
   EXPECT_EQ(result.output, "nothing to recover\n");
 }
 
+TEST_F(AgentTest, ADamagedIdentityKeepsNobodyFromRecoveringOrLooking) {
+  Enrol();
+  WriteFile(directory_.path() + "/state/identity/identity.pem", "damaged");
+  EXPECT_EQ(Run({"recover"}).exit_code, 0);
+  const ProcessResult status = Run({"status"});
+  EXPECT_EQ(status.exit_code, 0);
+  EXPECT_THAT(status.output, HasSubstr("not enrolled"));
+  EXPECT_THAT(status.error, HasSubstr("identity.pem"));
+  for (const char* verb : {"run", "stdio"}) {
+    const ProcessResult refused = Run({verb});
+    EXPECT_EQ(refused.exit_code, 1) << verb;
+    EXPECT_THAT(refused.error, HasSubstr("identity.pem")) << verb;
+  }
+}
+
 TEST_F(AgentTest, TestSaysWhichServiceFails) {
   const ProcessResult unknown = Run({"test", "mail"});
   EXPECT_EQ(unknown.exit_code, 2);
