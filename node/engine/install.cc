@@ -45,6 +45,16 @@ v1::InstallResult Unswitched(Transaction& t, v1::Outcome::Code outcome, const ab
   return t.result;
 }
 
+// What the command says that it is about, as far as the node knows of it: for the result alone, nothing is verified
+// yet.
+void NoteSubject(Transaction& t, const v1::Install& command) {
+  v1::Manifest manifest;
+  if (!manifest.ParseFromString(command.bundle().manifest())) return;
+  if (t.engine.ServicesOf(manifest.certificate()).empty()) return;
+  t.result.set_certificate(manifest.certificate());
+  t.result.set_generation(manifest.generation());
+}
+
 // Whether every probe sees it already.
 bool IsServed(Transaction& t, const VerifiedInstall& install) {
   std::vector<v1::ProbeResult> results =
@@ -114,6 +124,8 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
                           const OnProgress& on_progress) {
   Transaction t(engine, on_progress);
 
+  NoteSubject(t, command);
+
   // Nothing is written before all of this holds.
   absl::StatusOr<VerifiedInstall> install = absl::UnknownError("");
   Baseline baseline;
@@ -123,8 +135,6 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
   });
   if (!status.ok()) return Unswitched(t, v1::Outcome::FAILED, status);
   const std::string certificate = install->bundle.manifest.certificate();
-  t.result.set_certificate(certificate);
-  t.result.set_generation(install->bundle.manifest.generation());
   if (install->is_in_place && IsServed(t, *install)) return Unswitched(t, v1::Outcome::UNCHANGED, absl::OkStatus());
   status = t.Run("verify", "", [&] { return Begin(t, command_id, command, *install, &baseline); });
   if (!status.ok()) return Unswitched(t, v1::Outcome::FAILED, status);

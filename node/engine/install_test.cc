@@ -257,6 +257,9 @@ TEST_F(InstallTest, ALowerGenerationIsRefused) {
   EXPECT_EQ(result.outcome(), Outcome::FAILED);
   EXPECT_EQ(result.failure().reason(), Reason::DOWNGRADE);
   EXPECT_EQ(result.failure().step(), "verify");
+  EXPECT_EQ(result.generation(), 2);
+  EXPECT_EQ(result.generation_in_force(), 3);
+  EXPECT_EQ(result.installed_sha256(), LeafOf(3));
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(3));
 }
 
