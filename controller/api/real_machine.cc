@@ -13,7 +13,10 @@
 
 namespace certcast::controller {
 
-RealMachine::RealMachine() : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))), dns_(MakeLdnsClient()) {
+RealMachine::RealMachine()
+    : http_(MakeCurlHttpClient(absl::StrCat("certcast/", kVersion))),
+      dns_(MakeLdnsClient()),
+      prober_(Prober::Over(SystemResolver(), ProcessRunner::Real())) {
   machine_.files = &FileSystem::Real();
   machine_.processes = &ProcessRunner::Real();
   machine_.prober = prober_.get();
