@@ -24,7 +24,7 @@
 namespace certcast::node {
 namespace {
 
-constexpr int kWorkers = 4;
+constexpr size_t kWorkers = 4;
 // For everything that gRPC buffers, over all connections.
 constexpr size_t kMemory = 64 * 1024 * 1024;
 // An install with its way back takes no longer; a peer that doesn't read its answer is not waited for.
