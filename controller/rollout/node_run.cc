@@ -87,13 +87,15 @@ absl::Status NodeRun::Install() {
 }
 
 absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
+  const bool not_confirmed =
+      result.outcome() == v1::Outcome::REVERTED && result.failure().reason() == Reason::NOT_CONFIRMED;
+  if ((result.outcome() == v1::Outcome::INSTALLED || not_confirmed) && std::exchange(went_back_before_, false)) {
+    node_.set_attempt(node_.attempt() + 1);
+    return Install();
+  }
   KeepServed(result);
   switch (result.outcome()) {
     case v1::Outcome::INSTALLED:
-      if (std::exchange(went_back_before_, false)) {
-        node_.set_attempt(node_.attempt() + 1);
-        return Install();
-      }
       node_.set_changed(true);
       return Verify(ContradictionIn(result));
     case v1::Outcome::UNCHANGED:
@@ -134,8 +136,9 @@ absl::Status NodeRun::AskWhatItHas() {
     node_.set_changed(true);
     return Verify("");
   }
-  // The same command again: a node that failed answers so from its record. One that answers INSTALLED, though nothing
-  // waits for Confirm now, went back because nobody confirmed it: that was not its fault, so it is asked anew.
+  // The same command again: a node that failed answers so from its record. One that went back because nobody confirmed
+  // it says NOT_CONFIRMED, or INSTALLED though nothing waits for Confirm now: that was not its fault, so it is asked
+  // anew.
   went_back_before_ = has != nullptr && has->highest_generation() >= context_.subject.generation;
   return Install();
 }

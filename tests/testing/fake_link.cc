@@ -360,7 +360,23 @@ void FakeNode::GoBack(Installed& installed) const {
 
 void FakeNode::GoBackWhereOverdue() const {
   for (auto& [name, installed] : installed_) {
-    if (!installed.confirmed && clock_.Now() >= installed.confirm_by) GoBack(installed);
+    if (installed.confirmed || clock_.Now() < installed.confirm_by) continue;
+    const uint64_t generation = installed.generation;
+    GoBack(installed);
+    // From now on this is what its Install is answered.
+    for (auto& [id, report] : answered_) {
+      v1::InstallResult& result = *report.mutable_install_result();
+      if (result.certificate() != name || result.generation() != generation ||
+          result.outcome() != v1::Outcome::INSTALLED) {
+        continue;
+      }
+      result.Clear();
+      result.set_outcome(v1::Outcome::REVERTED);
+      *result.mutable_failure() = MakeFailure(v1::Reason::NOT_CONFIRMED, "no Confirm arrived in time");
+      result.mutable_failure()->set_step("confirm");
+      result.set_generation(generation);
+      FillInForce(name, result);
+    }
   }
 }
 

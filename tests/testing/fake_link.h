@@ -152,7 +152,7 @@ class FakeNode {
   std::map<CommandKind, std::deque<PendingFault>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, absl::Duration> delays_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, int> seen_ ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, v1::Report> answered_ ABSL_GUARDED_BY(mutex_);
+  mutable std::map<std::string, v1::Report> answered_ ABSL_GUARDED_BY(mutex_);
   uint64_t highest_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status reachable_ ABSL_GUARDED_BY(mutex_);
 };
