@@ -8,7 +8,7 @@
 
 namespace certcast {
 
-inline constexpr size_t kMaxLinkMessage = 1024 * 1024;
+inline constexpr size_t kMaxLinkMessage = size_t{1024} * 1024;
 inline constexpr int kMaxLinkMetadata = 8 * 1024;
 inline constexpr int kMaxStreamsPerConnection = 16;
 inline constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);

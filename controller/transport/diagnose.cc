@@ -56,7 +56,7 @@ absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const L
 // The node ended the connection, with an alert or without one (gRPC sends none): why, as far as our own certificate
 // tells.
 absl::Status ExplainRefusal(const std::string& peer, const LinkIdentity& identity, const Certificate& own,
-                            const std::vector<Certificate>& roots, absl::Status refusal) {
+                            const std::vector<Certificate>& roots, const absl::Status& refusal) {
   const std::string refused = absl::StrCat(peer, " refused the controller's certificate");
   const absl::Time now = absl::Now();
   if (now > own.not_after()) {

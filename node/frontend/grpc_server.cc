@@ -26,7 +26,7 @@ namespace {
 
 constexpr size_t kWorkers = 4;
 // For everything that gRPC buffers, over all connections.
-constexpr size_t kMemory = 64 * 1024 * 1024;
+constexpr size_t kMemory = size_t{64} * 1024 * 1024;
 // An install with its way back takes no longer; a peer that doesn't read its answer is not waited for.
 constexpr absl::Duration kLastAnswer = absl::Minutes(5);
 

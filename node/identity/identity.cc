@@ -25,7 +25,7 @@ constexpr absl::string_view kCertificateBlock = "CERTIFICATE";
 constexpr absl::string_view kFleetBlock = "CERTCAST FLEET";
 constexpr uint32_t kSchema = 1;
 constexpr size_t kMaxBlocks = 3;
-constexpr size_t kMaxKeyFile = 16 * 1024;
+constexpr size_t kMaxKeyFile = size_t{16} * 1024;
 
 constexpr absl::string_view kSignHint =
     "an identity file is what `certcast nodes sign NAME < csr.pem` prints on the controller";

@@ -25,7 +25,7 @@
 namespace certcast::node {
 
 // Largest identity file that is looked at.
-inline constexpr size_t kMaxIdentityFile = 64 * 1024;
+inline constexpr size_t kMaxIdentityFile = size_t{64} * 1024;
 
 // An identity file as it parses and holds together by itself: the certificate is the named node's and signed by the CA
 // in the file. Holds no secret.

@@ -82,7 +82,7 @@ class RunningAgent {
     const absl::Time deadline = absl::Now() + kPlenty;
     while (absl::Now() < deadline) {
       for (size_t end; (end = pending_.find('\n')) != std::string::npos;) {
-        const std::string line = pending_.substr(0, end);
+        std::string line = pending_.substr(0, end);
         pending_.erase(0, end + 1);
         lines_ += line + "\n";
         if (absl::StartsWith(line, start)) return line;

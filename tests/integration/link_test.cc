@@ -149,7 +149,7 @@ TEST_F(LinkTest, TheNodeRefusesMetadataThatIsTooLarge) {
   FakeEngine engine;
   const auto agent = Serve(engine);
   EXPECT_EQ(
-      UnboundedClient(RightController(), address_).Send(DescribeCommand("c"), std::string(64 * 1024, 'x')).error_code(),
+      UnboundedClient(RightController(), address_).Send(DescribeCommand("c"), std::string(65536, 'x')).error_code(),
       grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(engine.commands(), IsEmpty());
 }
