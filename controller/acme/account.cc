@@ -29,6 +29,16 @@ absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConf
   return absl::OkStatus();
 }
 
+// With an external account a refusal of the whole request is about its binding.
+absl::Status CheckRegistered(const AcmeAnswer& answer, const AccountConfig& config) {
+  absl::Status refused = answer.Check(absl::StrCat("registering the account `", config.name, "`"));
+  if (!config.external_account || (!answer.Is("unauthorized") && !answer.Is("malformed"))) return refused;
+  v1::Failure failure = FailureOf(refused);
+  failure.set_hint(absl::StrCat("check external_account against the CA's customer page: key_id, and that ",
+                                config.external_account->hmac_key.Describe(), " holds the key that belongs to it"));
+  return StatusOf(failure, refused.code());
+}
+
 absl::StatusOr<nlohmann::ordered_json> NewAccountPayload(const AcmeDirectory& directory, const AccountConfig& config,
                                                          EVP_PKEY* key) {
   nlohmann::ordered_json payload = nlohmann::ordered_json::object();
@@ -80,7 +90,7 @@ absl::Status AcmeAccount::Register(AcmeClient& client, const AccountConfig& conf
   ASSIGN_OR_RETURN(const nlohmann::ordered_json payload, NewAccountPayload(directory, config, key_.get()));
   // RFC 8555 section 7.3.1: the same key gets the same account (200 instead of 201).
   ASSIGN_OR_RETURN(const AcmeAnswer answer, client.Post({.key = key_.get()}, directory.new_account, payload));
-  RETURN_IF_ERROR(answer.Check(absl::StrCat("registering the account `", config.name, "`")));
+  RETURN_IF_ERROR(CheckRegistered(answer, config));
   if (answer.location.empty()) {
     return Fail(Reason::PROTOCOL, absl::StrCat(directory.new_account, ": the new account has no Location header"));
   }

@@ -115,7 +115,7 @@ absl::StatusOr<AcmeAnswer> AcmeClient::PostSigned(const AcmeSigner& signer, absl
     } else {
       header["kid"] = signer.account_url;
     }
-    ASSIGN_OR_RETURN(request.body, SignJws(signer.key, std::move(header), payload));
+    ASSIGN_OR_RETURN(request.body, SignJws(signer.key, header, payload));
     ASSIGN_OR_RETURN(AcmeAnswer answer, Send(request));
     if (!answer.Is("badNonce")) return answer;
   }

@@ -115,7 +115,7 @@ absl::Status Authorizations::RemoveStale(const std::vector<AcmeAuthorization>& a
     ASSIGN_OR_RETURN(const Task task, TaskFor(authorization, *challenge));
     keep.push_back(task.record);
   }
-  const absl::Status removed = Remove(keep);
+  absl::Status removed = Remove(keep);
   if (ReasonOf(removed) != Reason::CHALLENGE_FAILED) return removed;
   context_.on_progress(removed.message());
   return absl::OkStatus();
@@ -156,8 +156,8 @@ absl::Status Authorizations::Present(const std::vector<Task>& tasks) {
     if (!Contains(known, task.record)) records.push_back(task.record);
   }
   RETURN_IF_ERROR(context_.journal.AddPresented(records));
-  for (const Task& task : tasks) presented_now_.push_back(task.record);
   for (const Task& task : tasks) {
+    presented_now_.push_back(task.record);
     context_.on_progress(absl::StrCat("writing the TXT record ", task.record.fqdn()));
     RETURN_IF_ERROR(hook_.Present(task.record));
   }
@@ -174,6 +174,7 @@ absl::Status Authorizations::WaitUntilSeen(const std::vector<Task>& tasks) {
     expected.values.push_back(task.record.value());
   }
   std::vector<ExpectedTxt> expected;
+  expected.reserve(by_name.size());
   for (auto& [name, txt] : by_name) expected.push_back(std::move(txt));
   return WaitForTxt(context_.dns, context_.clock, propagation, expected, context_.on_progress);
 }
@@ -189,7 +190,7 @@ absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
 absl::Status Authorizations::TellOne(const Task& task) {
   const AcmeSigner signer = context_.account.signer();
   ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Respond(signer, task.challenge_url));
-  const absl::Status refused = answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn()));
+  absl::Status refused = answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn()));
   if (ReasonOf(refused) != Reason::CA_REFUSED) return refused;
   // It may have heard before, when its answer was lost, and be past the point where it wants to hear it.
   ASSIGN_OR_RETURN(const AcmeAnswer current, context_.client.Fetch(signer, task.authorization_url));

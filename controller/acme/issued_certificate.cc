@@ -13,7 +13,7 @@
 namespace certcast::controller {
 namespace {
 
-constexpr size_t kMaxCaFile = 4 * 1024 * 1024;
+constexpr size_t kMaxCaFile = size_t{4} * 1024 * 1024;
 
 absl::Status CheckNames(const Certificate& leaf, const std::vector<std::string>& ordered) {
   for (const std::string& name : ordered) {

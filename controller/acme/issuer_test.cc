@@ -29,7 +29,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::SizeIs;
-using ::testing::UnorderedElementsAre;
 
 class IssuerTest : public ::testing::Test, public IssuerFixture {
  protected:

@@ -66,7 +66,7 @@ std::string Sha256(absl::string_view bytes) {
 absl::StatusOr<std::string> FixedWidthSignature(absl::string_view der, int width) {
   const auto* cursor = reinterpret_cast<const unsigned char*>(der.data());
   const SslPtr<ECDSA_SIG> parsed(d2i_ECDSA_SIG(nullptr, &cursor, static_cast<long>(der.size())));
-  std::string raw(2 * width, '\0');
+  std::string raw(size_t{2} * static_cast<size_t>(width), '\0');
   auto* out = reinterpret_cast<unsigned char*>(raw.data());
   if (parsed == nullptr || BN_bn2binpad(ECDSA_SIG_get0_r(parsed.get()), out, width) != width ||
       BN_bn2binpad(ECDSA_SIG_get0_s(parsed.get()), out + width, width) != width) {
@@ -177,7 +177,7 @@ absl::StatusOr<std::string> Authenticate(absl::string_view algorithm, const Secr
   return mac;
 }
 
-absl::StatusOr<std::string> SignJws(EVP_PKEY* key, nlohmann::ordered_json header, absl::string_view payload) {
+absl::StatusOr<std::string> SignJws(EVP_PKEY* key, const nlohmann::ordered_json& header, absl::string_view payload) {
   ASSIGN_OR_RETURN(const std::string algorithm, SignatureAlgorithm(key));
   const std::string encoded_header = EncodedHeader(algorithm, header);
   const std::string encoded_payload = Base64UrlEncode(payload);

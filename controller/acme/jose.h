@@ -35,7 +35,7 @@ absl::StatusOr<std::string> Authenticate(absl::string_view algorithm, const Secr
 
 // The flattened JSON serialization (RFC 7515 section 7.2.2). `header` is the protected header without `alg`, which is
 // added. An empty payload stays empty (POST-as-GET).
-absl::StatusOr<std::string> SignJws(EVP_PKEY* key, nlohmann::ordered_json header, absl::string_view payload);
+absl::StatusOr<std::string> SignJws(EVP_PKEY* key, const nlohmann::ordered_json& header, absl::string_view payload);
 
 // externalAccountBinding of newAccount (RFC 8555 section 7.3.4): the account key, authenticated by the CA's HMAC key.
 // HS256.

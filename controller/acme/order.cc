@@ -164,7 +164,7 @@ absl::Status OrderRun::Finalize() {
     return answer->Check("sending the certificate request");
   }
   RETURN_IF_ERROR(answer.status());
-  const absl::Status refused = answer->Check("sending the certificate request");
+  absl::Status refused = answer->Check("sending the certificate request");
   if (ReasonOf(refused) == Reason::CA_RATE_LIMITED) return refused;
   // The same request would be refused again.
   return KeepFirst(refused, journal_.Drop());

@@ -11,7 +11,6 @@ namespace certcast::controller {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using testing::FakeClock;
 using testing::FakeDnsClient;
 using testing::HasReason;

@@ -68,7 +68,7 @@ class IssueTest : public ::testing::Test {
   }
 
   std::string WriteFile(const std::string& name, const std::string& text, mode_t mode) {
-    const std::string path = directory_.path() + "/" + name;
+    std::string path = directory_.path() + "/" + name;
     std::ofstream(path) << text;
     chmod(path.c_str(), mode);
     return path;

@@ -73,7 +73,7 @@ void FakeAcmeServer::ForgetEverything() {
 }
 
 std::string FakeAcmeServer::NewNonce() {
-  const std::string nonce = absl::StrCat("nonce-", ++ids_);
+  std::string nonce = absl::StrCat("nonce-", ++ids_);
   nonces_.insert(nonce);
   return nonce;
 }

@@ -106,7 +106,7 @@ std::string FakeDnsServer::Answer(const std::string& question) {
   uint8_t* wire = nullptr;
   size_t size = 0;
   Check(ldns_pkt2wire(&wire, packet.get(), &size) == LDNS_STATUS_OK, "writing a DNS answer");
-  const std::string answer(reinterpret_cast<char*>(wire), size);
+  std::string answer(reinterpret_cast<char*>(wire), size);
   std::free(wire);
   return answer;
 }

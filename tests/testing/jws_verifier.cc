@@ -76,7 +76,10 @@ SslPtr<EVP_PKEY> EcKey(const nlohmann::json& jwk) {
     if (x.size() != curve.width || y.size() != curve.width) return nullptr;
     Parameters parameters;
     parameters.AddText(OSSL_PKEY_PARAM_GROUP_NAME, curve.group);
-    parameters.AddBytes(OSSL_PKEY_PARAM_PUB_KEY, "\x04" + x + y);
+    std::string point = "\x04";
+    point += x;
+    point += y;
+    parameters.AddBytes(OSSL_PKEY_PARAM_PUB_KEY, std::move(point));
     if (jwk.contains("d")) parameters.Add(OSSL_PKEY_PARAM_PRIV_KEY, jwk.at("d"));
     return parameters.Build("EC", jwk.contains("d") ? EVP_PKEY_KEYPAIR : EVP_PKEY_PUBLIC_KEY);
   }
