@@ -66,5 +66,13 @@ TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
   }
 }
 
+TEST(StoreTest, Commits) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/store", "--benchmark_filter=^Commit/real_time/threads:1$",
+                                            "--benchmark_min_time=0.01", "--benchmark_format=json"});
+  ASSERT_EQ(json["benchmarks"].size(), 1u) << json;
+  EXPECT_FALSE(json["benchmarks"][0].contains("error_occurred")) << json;
+  ExpectPositive(json["benchmarks"][0], {"iterations", "items_per_second"});
+}
+
 }  // namespace
 }  // namespace certcast::bench

@@ -308,8 +308,9 @@ std::string ToTable(const Result& result) {
 }
 
 absl::StatusOr<Result> MeasureFanout(const Flags& flags) {
-  // A node has a listening and a connected socket, gRPC some more for itself.
-  RETURN_IF_ERROR(RaiseDescriptorLimit(static_cast<size_t>(flags.nodes) * 8 + 1024));
+  // The controller has a socket a link. A node has one that listens and, while links come and go, two connections.
+  const int a_process = std::max(flags.nodes, 3 * (flags.nodes / flags.processes + 1));
+  RETURN_IF_ERROR(RaiseDescriptorLimit(static_cast<size_t>(a_process) + 512));
   ASSIGN_OR_RETURN(const std::unique_ptr<SimulatedFleet> fleet, SimulatedFleet::Start(flags.nodes, flags.processes));
   controller::SilenceGrpcLog();
   return Fanout(flags, *fleet).Run();
@@ -318,7 +319,8 @@ absl::StatusOr<Result> MeasureFanout(const Flags& flags) {
 int Run(const Flags& flags) {
   const absl::StatusOr<Result> result = MeasureFanout(flags);
   if (!result.ok()) {
-    std::cerr << "fanout: " << result.status().message() << "\n";
+    const v1::Failure failure = FailureOf(result.status());
+    std::cerr << "fanout: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
     return absl::IsInvalidArgument(result.status()) ? 2 : 1;
   }
   std::cout << (flags.output == "json" ? ToJson(*result).dump(2) + "\n" : ToTable(*result));

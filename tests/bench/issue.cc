@@ -211,7 +211,8 @@ int Run(const Flags& flags) {
   const double load = LoadAverage();
   const absl::StatusOr<std::vector<Line>> lines = MeasureIssuance(flags);
   if (!lines.ok()) {
-    std::cerr << "issue: " << lines.status().message() << "\n";
+    const v1::Failure failure = FailureOf(lines.status());
+    std::cerr << "issue: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
     return absl::IsInvalidArgument(lines.status()) ? 2 : 1;
   }
   std::cout << (flags.output == "json" ? ToJson(*lines, load).dump(2) + "\n" : ToTable(*lines, load));

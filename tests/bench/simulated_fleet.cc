@@ -115,7 +115,7 @@ absl::Status RaiseDescriptorLimit(size_t descriptors) {
   limit.rlim_max = std::max<rlim_t>(limit.rlim_max, descriptors);
   if (setrlimit(RLIMIT_NOFILE, &limit) == 0) return absl::OkStatus();
   return FailInput(absl::StrCat("so many nodes need ", descriptors, " open files a process, the limit is lower"),
-                   "take fewer --nodes, or raise it: ulimit -n (as root beyond the hard limit)");
+                   "take fewer --nodes or more --processes, or raise the limit: ulimit -n");
 }
 
 SimulatedFleet::SimulatedFleet()
