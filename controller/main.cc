@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "common/command_line/usage_error.h"
 #include "common/secret/secret.h"
 #include "common/version/version.h"
 #include "controller/api/controller.h"
@@ -81,6 +82,7 @@ int Main(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   app.set_version_flag("--version", std::string("certcast ") + kVersion);
+  app.failure_message(DescribeUsageError);
   app.require_subcommand(1);
   // So that `certcast status -o json` works as well as `certcast -o json status`.
   app.fallthrough();

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "common/command_line/usage_error.h"
 #include "common/version/version.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
@@ -107,6 +108,7 @@ int RunCommandLine(int argc, char** argv) {
   app.footer(std::string("\n") + kJoining + kEveryPage);
   app.set_version_flag("--version", std::string("certcast-node ") + kVersion);
   app.add_option("--config", config, "The node's configuration")->envname("CERTCAST_NODE_CONFIG")->type_name("FILE");
+  app.failure_message(DescribeUsageError);
   app.require_subcommand(1);
 
   AddVerb(
