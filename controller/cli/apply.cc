@@ -100,9 +100,10 @@ int RunApply(Session& session, const ApplyOptions& options) {
     for (const auto& rollout : response.rollouts()) {
       options.dry_run ? PrintPlan(session.out, rollout) : PrintRollout(session.out, rollout);
     }
-    if (response.rollouts().empty() && !response.changes_pending()) session.out << "nothing to do\n";
   }
   const int failures = ReportFailures(session.err, response.certificates());
+  const bool idle = response.rollouts().empty() && !response.changes_pending() && failures == kDone;
+  if (idle && !session.options.json()) session.out << "nothing to do\n";
   const int code = ExitCodeOf(response, options.dry_run);
   return code == kHalted || failures == kDone ? code : failures;
 }
