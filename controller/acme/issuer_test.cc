@@ -366,7 +366,9 @@ TEST_F(IssuerTest, AWrongExternalAccountIsRefused) {
   ca.behaviour.external_account_required = true;
   ca.behaviour.external_accounts = {{"kid-1", "another"}};
   UseExternalAccount("kid-1", "c2VjcmV0");
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("unauthorized: the binding's MAC is wrong")));
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("unauthorized: the binding's MAC is wrong")));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("check external_account"));
   // With the right key the account key that was saved is used.
   ca.behaviour.external_accounts = {{"kid-1", "secret"}};
   ASSERT_THAT(Issue(), IsOk());

@@ -95,4 +95,12 @@ absl::StatusOr<std::unique_ptr<RunningCommand>> ControllerProgram::StartJson(std
   return RunningCommand::Start(captured_, kCertcast, WithConfig(config_path(), AsJson(std::move(arguments))));
 }
 
+absl::StatusOr<std::unique_ptr<Program>> ControllerProgram::StartInto(const std::string& path,
+                                                                      std::vector<std::string> arguments) const {
+  ProgramOptions options = {.argv = {Installed(kCertcast)}, .output = path, .error = path};
+  arguments = WithConfig(config_path(), std::move(arguments));
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  return Program::Start(options);
+}
+
 }  // namespace certcast::testing

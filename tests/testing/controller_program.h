@@ -61,6 +61,8 @@ class ControllerProgram {
   // The same with `-o json`.
   CommandResult Json(std::vector<std::string> arguments) const;
   absl::StatusOr<std::unique_ptr<RunningCommand>> StartJson(std::vector<std::string> arguments) const;
+  // With both standard output and error leading to that file.
+  absl::StatusOr<std::unique_ptr<Program>> StartInto(const std::string& path, std::vector<std::string> arguments) const;
 
  private:
   const std::string home_;

@@ -59,9 +59,9 @@ $0    nodes: {role: web}
     rollout: $1
 )";
 
-// $0 hook, $1 resolver.
+// $0 hook, $1 resolver, $2 timeout.
 constexpr absl::string_view kChallenge = R"(    account: pebble
-    challenge: {type: dns-01, solver: exec, exec: {command: [$0], timeout: 2s},
+    challenge: {type: dns-01, solver: exec, exec: {command: [$0], timeout: $2},
                 propagation: {resolvers: ["$1"], timeout: 20s}}
 )";
 
@@ -159,7 +159,7 @@ absl::Status Fleet::WriteConfig() const {
                                      ? ""
                                      : absl::StrCat("    external_account: ", options_.external_account, "\n");
     absl::StrAppend(&text, absl::Substitute(kAccount, pebble_->directory_url(), pebble_->ca_file(), external));
-    challenge = absl::Substitute(kChallenge, options_.hook, pebble_->dns_address());
+    challenge = absl::Substitute(kChallenge, options_.hook, pebble_->dns_address(), options_.hook_timeout);
   }
   absl::StrAppend(&text, absl::Substitute(kCertificate, challenge, options_.rollout), "nodes:\n");
   for (const FleetNode& node : nodes_) {

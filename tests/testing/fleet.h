@@ -30,7 +30,9 @@ struct FleetOptions {
   // What is written in certcast.yaml. They may be changed later; WriteConfig then writes it anew.
   std::string rollout = R"({waves: ["1", "100%"], max_failures: 0, on_halt: revert})";
   std::string external_account;
+  // Empty: Pebble's.
   std::string hook;
+  std::string hook_timeout = "30s";
   // `wildcard` is imported by hand: no account, no challenge.
   bool imported = false;
   PebbleOptions pebble;

@@ -97,13 +97,17 @@ void FleetTest::ExpectAllServe(const std::string& leaf_sha256) {
   EXPECT_THAT(fleet().Served(), ::testing::Each(leaf_sha256));
 }
 
-void FleetTest::TearDown() {
-  if (fleet_ == nullptr) return;
+std::vector<std::string> FleetTest::Secrets() {
   std::vector<std::string> secrets = PrivateKeyLinesBelow(fleet().home());
   EXPECT_FALSE(secrets.empty());
   secrets.emplace_back(absl::StripAsciiWhitespace(ReadFile(fleet().home() + "/master.key")));
   secrets.insert(secrets.end(), secrets_.begin(), secrets_.end());
-  EXPECT_THAT(FindLeaks(fleet().home(), secrets, {".out", ".err", ".log"}, {fleet().home() + "/controller"}),
+  return secrets;
+}
+
+void FleetTest::TearDown() {
+  if (fleet_ == nullptr) return;
+  EXPECT_THAT(FindLeaks(fleet().home(), Secrets(), {".out", ".err", ".log"}, {fleet().home() + "/controller"}),
               ::testing::IsEmpty());
 }
 

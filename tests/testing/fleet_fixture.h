@@ -42,7 +42,8 @@ class FleetTest : public ::testing::Test {
   FleetNode& LastToRenew();
 
   void ExpectAllServe(const std::string& leaf_sha256);
-  // Beside the private keys and the master key.
+  // What nobody else may see: private keys, a line each, the master key, and what was added.
+  std::vector<std::string> Secrets();
   void AddSecret(const std::string& secret) { secrets_.push_back(secret); }
 
   void TearDown() override;
