@@ -52,7 +52,7 @@ rule() { # what, pattern, paths...
 rule "a shell, where argv would do:" '\b(system|popen)\(' '*.cc' '*.h'
 rule "a sleep in a test:" '(sleep_for|SleepFor|usleep\(|\bsleep\()' '*_test.cc'
 rule "a test switched off:" '(DISABLED_|GTEST_SKIP)' '*.cc'
-rule "left for later:" '(TODO|FIXME|XXX)' '*.cc' '*.h' '*.proto' '*.py' BUILD '*/BUILD'
+rule "left for later:" '\b(TODO|FIXME|XXX)\b' '*.cc' '*.h' '*.proto' '*.py' BUILD '*/BUILD'
 rule "opened to everybody outside of proto, tests/testing and third_party:" 'visibility = \["//visibility:public"\]' \
   'common/**/BUILD' 'controller/**/BUILD' 'node/**/BUILD'
 rule "the node and the controller know each other:" '#include "controller/' 'node/*' 'common/*'

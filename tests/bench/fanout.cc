@@ -9,12 +9,11 @@
 // Not measured: the nodes' work. Theirs is the real front end over an engine that says yes at once. Neither are waves,
 // soaking and the controller's own look at what is served (`verify`). Nodes and controller share the machine: their CPU
 // is counted apart, but it is the same cores that do the work.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -22,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
@@ -49,7 +49,7 @@ using controller::GrpcTransport;
 using controller::Link;
 using controller::NodeConfig;
 
-constexpr size_t kInstallBytes = 6 * 1024;
+constexpr size_t kInstallBytes = 6144;
 constexpr absl::Duration kPatience = absl::Seconds(60);
 
 // Bare gRPC 1.51 with mutual TLS on two cores, both ends on the machine: the middle of what was measured.
@@ -158,8 +158,9 @@ class Fanout {
     const int64_t before = ResidentBytes();
     MeasureEach(NewPhase("links"), [&](size_t node) {
       absl::StatusOr<std::unique_ptr<Link>> link = transport_.Open(fleet_.nodes()[node], kPatience);
-      if (link.ok()) links[node] = *std::move(link);
-      return link.status();
+      if (!link.ok()) return link.status();
+      links[node] = *std::move(link);
+      return absl::OkStatus();
     });
     result_.bytes_a_link = (ResidentBytes() - before) / flags_.nodes;
     return links;
@@ -228,7 +229,7 @@ class Fanout {
     rollout.set_id(id);
     controller::StoredRolloutLog log(store, id, epoch);
     controller::RolloutInputs inputs;
-    inputs.bundle = [&bundle] { return bundle; };
+    inputs.bundle = [&bundle]() -> absl::StatusOr<v1::Bundle> { return v1::Bundle(bundle); };
     inputs.find_node = [&nodes](absl::string_view name) {
       const auto found = nodes.find(name);
       return found == nodes.end() ? nullptr : found->second;
@@ -236,8 +237,8 @@ class Fanout {
     inputs.epoch = epoch;
     const std::atomic<bool> stop{false};
     return controller::ExecuteRollout(
-        std::move(rollout), inputs, {&transport_, &Prober::Real(), &Clock::Real(), &log},
-        [](const v1::ApplyEvent::Progress&) {}, stop);
+        rollout, inputs, {&transport_, &Prober::Real(), &Clock::Real(), &log}, [](const v1::ApplyEvent::Progress&) {},
+        stop);
   }
 
   const Flags flags_;

@@ -61,11 +61,6 @@ absl::Duration Latencies::At(double share) const {
   return sorted[std::clamp<size_t>(static_cast<size_t>(rank), 1, sorted.size()) - 1];
 }
 
-size_t Latencies::count() const {
-  absl::MutexLock lock(&mutex_);
-  return values_.size();
-}
-
 void Measure(Phase& phase, const std::function<absl::Duration()>& their_cpu, const std::function<void()>& work) {
   const absl::Duration theirs_before = their_cpu();
   const absl::Duration own_before = OwnCpu();
@@ -98,7 +93,7 @@ std::string Table(const std::vector<std::vector<std::string>>& lines) {
 
 std::string Number(double value) {
   if (value >= 100) return absl::StrFormat("%.0f", value);
-  return absl::StrFormat(value >= 10 ? "%.1f" : "%.2f", value);
+  return value >= 10 ? absl::StrFormat("%.1f", value) : absl::StrFormat("%.2f", value);
 }
 
 std::string Milliseconds(absl::Duration duration) {

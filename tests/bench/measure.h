@@ -2,7 +2,6 @@
 #ifndef CERTCAST_TESTS_BENCH_MEASURE_H_
 #define CERTCAST_TESTS_BENCH_MEASURE_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -32,7 +31,6 @@ class Latencies {
   void Add(absl::Duration took);
   // The value that `share` of them do not exceed (nearest rank); zero without any.
   absl::Duration At(double share) const;
-  size_t count() const;
 
  private:
   mutable absl::Mutex mutex_;
