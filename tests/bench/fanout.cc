@@ -353,6 +353,10 @@ int main(int argc, char** argv) {
   app.add_option("-o,--output", flags.output, "table or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "json"}));
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   return certcast::bench::Run(flags);
 }
