@@ -1,11 +1,14 @@
 #include "common/service/read.h"
 
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/service/preset.h"
+#include "common/service/read_file.h"
 #include "common/service/read_probe.h"
+#include "common/service/read_reload.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/grammar.h"
 
@@ -15,80 +18,25 @@ namespace {
 constexpr size_t kMaxServices = 64;
 constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxProbes = 64;
-constexpr mode_t kKeyMode = 0600;
-constexpr mode_t kPublicMode = 0644;
 
-struct ContentName {
-  absl::string_view name;
-  FileContent content;
-};
-
-const std::vector<ContentName>& ContentNames() {
-  static const auto& names = *new std::vector<ContentName>{
-      {"cert", FileContent::kCertificate},    {"chain", FileContent::kChain},
-      {"fullchain", FileContent::kFullchain}, {"private_key", FileContent::kPrivateKey},
-      {"combined", FileContent::kCombined},   {"der", FileContent::kDer},
-  };
-  return names;
-}
-
-// The entry of `table` that the value names; the first one after an error.
-template <typename Entry>
-const Entry& Choose(const yaml::Value& value, const std::vector<Entry>& table) {
-  std::vector<absl::string_view> words;
-  words.reserve(table.size());
-  for (const Entry& entry : table) words.push_back(entry.name);
-  const std::string word = value.Word(words);
-  for (const Entry& entry : table) {
-    if (entry.name == word) return entry;
-  }
-  return table.front();
-}
-
-void CheckMode(const yaml::Value& value, const ServiceFile& file) {
-  constexpr mode_t kOthers = 07;
-  constexpr mode_t kWritableByGroup = 020;
-  constexpr mode_t kWritableByOthers = 02;
-  constexpr mode_t kReadableByOwner = 0400;
-  if (file.holds_key() && (file.mode & kOthers) != 0) {
-    value.FailExpected("permissions without others in them: the file holds the private key",
-                       R"(write "0600", or "0640" with the service's group)");
-  } else if (file.holds_key() && (file.mode & kWritableByGroup) != 0) {
-    value.FailExpected("permissions by which only the owner writes: the file holds the private key",
-                       R"(write "0600", or "0640" with the service's group)");
-  } else if ((file.mode & kWritableByOthers) != 0) {
-    value.FailExpected("permissions by which others do not write", R"(write "0644")");
-  } else if ((file.mode & kReadableByOwner) == 0) {
-    value.FailExpected("permissions by which the owner reads");
-  }
-}
-
-ServiceFile ReadFile(const yaml::Value& value, yaml::FirstSeen& paths) {
-  const yaml::Map map = value.ReadMap("a map with path and content", {"path", "content", "owner", "group", "mode"});
-  ServiceFile file;
-  file.path = map.Require("path").AbsolutePath();
-  if (file.path == "/") map.Find("path").FailExpected("the path of a file");
-  paths.Add(file.path, map.Find("path"));
-  file.content = Choose(map.Require("content"), ContentNames()).content;
-  file.owner = map.Find("owner").AccountName();
-  file.group = map.Find("group").AccountName();
-  file.mode = file.holds_key() ? kKeyMode : kPublicMode;
-  if (const yaml::Value mode = map.Find("mode")) {
-    file.mode = mode.Mode(file.mode);
-    CheckMode(mode, file);
-  }
-  return file;
+const Preset& ReadPreset(const yaml::Value& value) {
+  std::vector<absl::string_view> names;
+  for (const Preset& preset : Presets()) names.push_back(preset.name);
+  const std::string name = value.Word(names);
+  // The first one after an error.
+  const auto chosen = std::find_if(Presets().begin(), Presets().end(), [&](const Preset& p) { return p.name == name; });
+  return chosen == Presets().end() ? Presets().front() : *chosen;
 }
 
 void ReadCommands(const yaml::Map& map, Service& service) {
   if (const yaml::Value preset = map.Find("preset")) {
-    const Preset& chosen = Choose(preset, Presets());
+    const Preset& chosen = ReadPreset(preset);
     service.preset = std::string(chosen.name);
     service.check.argv = chosen.check;
-    service.reload.argv = chosen.reload;
+    service.reload.how = CommandReload{.argv = chosen.reload};
   }
   if (const yaml::Value check = map.Find("check")) service.check = ReadCommand(check);
-  if (const yaml::Value reload = map.Find("reload")) service.reload = ReadCommand(reload);
+  if (const yaml::Value reload = map.Find("reload")) service.reload = ReadReload(reload, service.files);
 }
 
 void ReadProbes(const yaml::Map& map, Service& service) {
@@ -115,7 +63,7 @@ Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::Firs
   names.Add(service.name, map.Find("name"));
   service.certificate = map.Require("certificate").Name();
   for (const yaml::Value& file : map.Require("files").Items("a list of at least one file", 1, kMaxFiles)) {
-    service.files.push_back(ReadFile(file, paths));
+    service.files.push_back(ReadServiceFile(file, service.certificate, paths));
   }
   ReadCommands(map, service);
   ReadProbes(map, service);

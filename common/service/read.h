@@ -20,7 +20,10 @@ std::vector<Service> ReadServices(const yaml::Value& list, absl::string_view sta
 // looked up in PATH when they are run.
 std::vector<std::string> ReadArgv(const yaml::Value& list);
 
-// Words; or `{run: WORDS, timeout: 10s}`; or `{sh: LINE, timeout: 10s}`, which is /bin/sh -c LINE.
+// Of a line that a shell takes apart: /bin/sh -c LINE.
+std::vector<std::string> ReadShellLine(const yaml::Value& line);
+
+// Words; or `{run: WORDS, timeout: 10s}`; or `{sh: LINE, timeout: 10s}`.
 ServiceCommand ReadCommand(const yaml::Value& value);
 
 }  // namespace certcast

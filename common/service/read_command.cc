@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "common/service/read.h"
 
 namespace certcast {
@@ -29,6 +31,12 @@ std::vector<std::string> ReadArgv(const yaml::Value& list) {
   return argv;
 }
 
+std::vector<std::string> ReadShellLine(const yaml::Value& line) {
+  std::string text = line.Text("a shell line");
+  if (text.size() > kMaxLine) line.Fail("found more than 16384 characters, expected a shorter line");
+  return {"/bin/sh", "-c", std::move(text)};
+}
+
 ServiceCommand ReadCommand(const yaml::Value& value) {
   ServiceCommand command;
   if (!value) return command;
@@ -43,10 +51,7 @@ ServiceCommand ReadCommand(const yaml::Value& value) {
   const yaml::Map map = value.ReadMap("a command", {"run", "sh", "timeout"});
   const yaml::Value what = map.RequireOneOf({"run", "sh"});
   if (what && what.key() == "run") command.argv = ReadArgv(what);
-  if (what && what.key() == "sh") {
-    command.argv = {"/bin/sh", "-c", what.Text("a shell line")};
-    if (command.argv[2].size() > kMaxLine) what.Fail("found more than 16384 characters, expected a shorter line");
-  }
+  if (what && what.key() == "sh") command.argv = ReadShellLine(what);
   command.timeout = map.Find("timeout").Duration(kLeastTimeout, kMostTimeout, command.timeout);
   return command;
 }

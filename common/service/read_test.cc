@@ -1,5 +1,7 @@
 #include "common/service/read.h"
 
+#include <signal.h>
+
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +17,7 @@ using testing::SizeIs;
 
 constexpr char kProbes[] = "\n  probes: [{tls: {address: \"127.0.0.1:443\", server_name: www.example.com}}]\n";
 constexpr char kFiles[] = "\n  files: [{path: /etc/tls/a.pem, content: fullchain}]";
+constexpr char kCombined[] = "\n  files: [{path: /etc/haproxy/a.pem, content: combined}]";
 constexpr char kHead[] = "- name: web\n  certificate: wildcard";
 
 struct ReadResult {
@@ -39,13 +42,19 @@ Service ReadOne(const std::string& text) {
   return result.services.empty() ? Service{} : result.services[0];
 }
 
+// Empty where it is not told by a program.
+std::vector<std::string> ReloadArgv(const Service& service) {
+  const auto* command = std::get_if<CommandReload>(&service.reload.how);
+  return command == nullptr ? std::vector<std::string>() : command->argv;
+}
+
 TEST(ReadServices, TheSmallestHasFilesAndAProbe) {
   const Service service = ReadOne(absl::StrCat(kHead, kFiles, kProbes));
   EXPECT_EQ(service.name, "web");
   EXPECT_EQ(service.certificate, "wildcard");
   EXPECT_EQ(service.preset, "");
   EXPECT_THAT(service.check.argv, IsEmpty());
-  EXPECT_THAT(service.reload.argv, IsEmpty());
+  EXPECT_TRUE(service.reload.is_none());
   ASSERT_THAT(service.files, SizeIs(1));
   EXPECT_EQ(service.files[0].path, "/etc/tls/a.pem");
   EXPECT_EQ(service.files[0].content, FileContent::kFullchain);
@@ -65,11 +74,13 @@ TEST(ReadServices, ModesDependOnWhetherAFileHoldsTheKey) {
     - {path: /d, content: der}
     - {path: /e, content: private_key}
     - {path: /f, content: combined}
-    - {path: /g, content: private_key, owner: root, group: "113", mode: 0640})",
+    - {path: /g, content: private_key, owner: root, group: "113", mode: 0640}
+    - {path: /h, content: pkcs12, password: {env: P12_PASSWORD}}
+    - {path: /i, content: ca})",
                                                kProbes));
   std::vector<mode_t> modes;
   for (const ServiceFile& file : service.files) modes.push_back(file.mode);
-  EXPECT_THAT(modes, ElementsAre(0644, 0644, 0644, 0644, 0600, 0600, 0640));
+  EXPECT_THAT(modes, ElementsAre(0644, 0644, 0644, 0644, 0600, 0600, 0640, 0600, 0644));
   EXPECT_EQ(service.files[6].owner, "root");
   EXPECT_EQ(service.files[6].group, "113");
 }
@@ -86,7 +97,7 @@ TEST_P(Presets, FillInCheckAndReload) {
   const Service service = ReadOne(absl::StrCat(kHead, "\n  preset: ", GetParam().name, kFiles, kProbes));
   EXPECT_EQ(service.preset, GetParam().name);
   EXPECT_EQ(service.check.argv, GetParam().check);
-  EXPECT_EQ(service.reload.argv, GetParam().reload);
+  EXPECT_EQ(ReloadArgv(service), GetParam().reload);
   EXPECT_EQ(service.check.timeout, absl::Seconds(30));
 }
 
@@ -106,7 +117,7 @@ TEST(ReadServices, OwnCommandsOverrideThePreset) {
                                                kFiles, kProbes));
   EXPECT_THAT(service.check.argv, ElementsAre("/etc/certcast/bin/check", "--all"));
   EXPECT_EQ(service.check.timeout, absl::Minutes(1));
-  EXPECT_THAT(service.reload.argv, ElementsAre("/bin/sh", "-c", "pkill -HUP x && true"));
+  EXPECT_THAT(ReloadArgv(service), ElementsAre("/bin/sh", "-c", "pkill -HUP x && true"));
   EXPECT_EQ(service.reload.timeout, absl::Seconds(5));
 }
 
@@ -114,7 +125,47 @@ TEST(ReadServices, OneOwnCommandLeavesThePresetsOther) {
   const Service service =
       ReadOne(absl::StrCat(kHead, "\n  preset: nginx\n  reload: [systemctl, reload, nginx]", kFiles, kProbes));
   EXPECT_THAT(service.check.argv, ElementsAre("nginx", "-t"));
-  EXPECT_THAT(service.reload.argv, ElementsAre("systemctl", "reload", "nginx"));
+  EXPECT_THAT(ReloadArgv(service), ElementsAre("systemctl", "reload", "nginx"));
+}
+
+TEST(ReadServices, ReadsEveryKindOfReload) {
+  const auto read = [](const std::string& reload) {
+    return ReadOne(absl::StrCat(kHead, "\n  preset: nginx\n  reload: ", reload, kCombined, kProbes)).reload;
+  };
+  EXPECT_TRUE(read("none").is_none());
+  const ServiceReload command = read("[bin/reload]");
+  EXPECT_THAT(std::get<CommandReload>(command.how).argv, ElementsAre("/etc/certcast/bin/reload"));
+  EXPECT_FALSE(command.is_disruptive());
+  EXPECT_EQ(command.timeout, absl::Seconds(30));
+  const ServiceReload restart = read("{restart: [systemctl, restart, vsftpd], timeout: 1m}");
+  EXPECT_THAT(std::get<CommandReload>(restart.how).argv, ElementsAre("systemctl", "restart", "vsftpd"));
+  EXPECT_TRUE(restart.is_disruptive());
+  EXPECT_EQ(restart.timeout, absl::Minutes(1));
+  const auto signal = std::get<SignalReload>(read("{signal: USR2, pid_file: /run/x.pid}").how);
+  EXPECT_EQ(signal.signal, SIGUSR2);
+  EXPECT_EQ(signal.pid_file, "/run/x.pid");
+  const ServiceReload haproxy =
+      read("{haproxy: {socket: /run/haproxy/admin.sock, certificate: /etc/haproxy/a.pem}, timeout: 3s}");
+  EXPECT_EQ(std::get<HaproxyReload>(haproxy.how).socket, "/run/haproxy/admin.sock");
+  EXPECT_EQ(std::get<HaproxyReload>(haproxy.how).certificate, "/etc/haproxy/a.pem");
+  EXPECT_FALSE(haproxy.is_disruptive());
+  EXPECT_EQ(haproxy.timeout, absl::Seconds(3));
+}
+
+TEST(ReadServices, ReadsHowAPkcs12FileIsWritten) {
+  const Service service = ReadOne(absl::StrCat(kHead, R"(
+  files:
+    - {path: /a, content: pkcs12, password: {file: p12.password}}
+    - {path: /b, content: pkcs12, password: {credential: p12}, encryption: legacy, alias: Tomcat-1})",
+                                               kProbes));
+  const Pkcs12Format& first = service.files[0].pkcs12;
+  EXPECT_EQ(first.password.Describe(), "file /etc/certcast/p12.password");
+  EXPECT_EQ(first.encryption, Pkcs12Encryption::kModern);
+  EXPECT_EQ(first.alias, "wildcard");
+  const Pkcs12Format& second = service.files[1].pkcs12;
+  EXPECT_EQ(second.password.Describe(), "credential p12");
+  EXPECT_EQ(second.encryption, Pkcs12Encryption::kLegacy);
+  EXPECT_EQ(second.alias, "Tomcat-1");
 }
 
 TEST(ReadServices, ReadsEveryKindOfProbe) {
@@ -198,7 +249,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy)"},
         Mistake{
             "InstallOfALaterVersion", WithFiles("[{path: /a, content: cert, install: copy}]"),
-            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "install"; known here: path, content, owner, group, mode)"}),
+            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "install"; known here: path, content, owner, group, mode, password, encryption, alias)"}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -223,10 +274,28 @@ INSTANTIATE_TEST_SUITE_P(
             R"(/etc/certcast/n.yaml:3:18: at [0].files[0].path: found "/var/lib/node/a.pem", expected a path outside of the node's state /var/lib/node)"},
         Mistake{
             "Content", WithFiles("[{path: /a, content: fullchan}]"),
-            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "fullchan", expected one of cert, chain, fullchain, private_key, combined, der; did you mean fullchain?)"},
+            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "fullchan", expected one of cert, chain, fullchain, private_key, combined, der, pkcs12, ca; did you mean fullchain?)"},
         Mistake{
-            "ContentOfALaterVersion", WithFiles("[{path: /a, content: pkcs12}]"),
-            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "pkcs12", expected one of cert, chain, fullchain, private_key, combined, der)"},
+            "ContentOfALaterVersion", WithFiles("[{path: /a, content: jks}]"),
+            R"(/etc/certcast/n.yaml:3:31: at [0].files[0].content: found "jks", expected one of cert, chain, fullchain, private_key, combined, der, pkcs12, ca)"},
+        Mistake{
+            "Pkcs12WithoutPassword", WithFiles("[{path: /a, content: pkcs12}]"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].files[0]: missing key "password"; a pkcs12 file is encrypted: password: {file: /etc/certcast/p12.password})"},
+        Mistake{
+            "Pkcs12PasswordInline", WithFiles("[{path: /a, content: pkcs12, password: changeit}]"),
+            R"(/etc/certcast/n.yaml:3:49: at [0].files[0].password: expected exactly one of {file: PATH}, {env: NAME} and {credential: NAME}; secrets never stand in the configuration)"},
+        Mistake{
+            "Pkcs12Encryption", WithFiles("[{path: /a, content: pkcs12, password: {env: P}, encryption: rc2}]"),
+            R"(/etc/certcast/n.yaml:3:71: at [0].files[0].encryption: found "rc2", expected one of modern, legacy)"},
+        Mistake{
+            "Pkcs12AliasOfTwoWords", WithFiles("[{path: /a, content: pkcs12, password: {env: P}, alias: a b}]"),
+            R"(/etc/certcast/n.yaml:3:66: at [0].files[0].alias: found "a b", expected at most 64 letters, digits and punctuation marks, without spaces)"},
+        Mistake{
+            "Pkcs12ReadableByOthers", WithFiles("[{path: /a, content: pkcs12, password: {env: P}, mode: \"0644\"}]"),
+            R"(/etc/certcast/n.yaml:3:65: at [0].files[0].mode: found "0644", expected permissions without others in them: the file holds the private key; write "0600", or "0640" with the service's group)"},
+        Mistake{
+            "PasswordOfWhatIsNotEncrypted", WithFiles("[{path: /a, content: combined, password: {env: P}}]"),
+            R"(/etc/certcast/n.yaml:3:51: at [0].files[0].password: found password for a file that is not encrypted; only content: pkcs12 takes it)"},
         Mistake{
             "KeyReadableByOthers", WithFiles("[{path: /a, content: private_key, mode: \"0644\"}]"),
             R"(/etc/certcast/n.yaml:3:50: at [0].files[0].mode: found "0644", expected permissions without others in them: the file holds the private key; write "0600", or "0640" with the service's group)"},
@@ -264,8 +333,8 @@ INSTANTIATE_TEST_SUITE_P(
     Commands, ServiceErrors,
     testing::Values(
         Mistake{
-            "OneText", With("reload: nginx -s reload"),
-            R"(/etc/certcast/n.yaml:3:11: at [0].reload: found "nginx -s reload", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
+            "OneText", With("check: nginx -t"),
+            R"(/etc/certcast/n.yaml:3:10: at [0].check: found "nginx -t", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
         Mistake{"Empty", With("check: []"),
                 "/etc/certcast/n.yaml:3:10: at [0].check: found an empty list, expected a list of words such as "
                 "[nginx, -s, reload]"},
@@ -292,6 +361,59 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(/etc/certcast/n.yaml:3:30: at [0].check.timeout: found "1ms", expected a time from 100ms to 1h)"},
         Mistake{"WordWithNul", With("check: [\"a\\0\"]"),
                 "/etc/certcast/n.yaml:3:11: found a NUL character, expected a text without"}),
+    NameOf);
+
+std::string WithHaproxy(absl::string_view haproxy) {
+  return absl::StrCat(kHead, "\n  reload: {haproxy: ", haproxy, "}", kCombined, kProbes);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Reloads, ServiceErrors,
+    testing::Values(
+        Mistake{
+            "OneText", With("reload: nginx -s reload"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].reload: found "nginx -s reload", expected none, or a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"},
+        Mistake{"NoKind", With("reload: {timeout: 5s}"),
+                "/etc/certcast/n.yaml:3:11: at [0].reload: found none of run, sh, restart, signal, haproxy, expected "
+                "exactly one"},
+        Mistake{"TwoKinds", With("reload: {run: [a], restart: [b]}"),
+                "/etc/certcast/n.yaml:3:11: at [0].reload: found several of run, sh, restart, signal, haproxy, "
+                "expected exactly one"},
+        Mistake{
+            "UnknownKind", With("reload: {systemd: nginx}"),
+            R"(/etc/certcast/n.yaml:3:12: at [0].reload: unknown key "systemd"; known here: run, sh, restart, signal, haproxy, pid_file, timeout)"},
+        Mistake{
+            "RestartOfOneText", With("reload: {restart: systemctl restart vsftpd}"),
+            R"(/etc/certcast/n.yaml:3:21: at [0].reload.restart: found "systemctl restart vsftpd", expected a list of words such as [nginx, -s, reload])"},
+        Mistake{
+            "SignalWithoutPidFile", With("reload: {signal: HUP}"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].reload: missing key "pid_file"; the file in which the server writes its process id)"},
+        Mistake{
+            "SignalThatEnds", With("reload: {signal: KILL, pid_file: /run/a.pid}"),
+            R"(/etc/certcast/n.yaml:3:20: at [0].reload.signal: found "KILL", expected one of HUP, USR1, USR2, WINCH)"},
+        Mistake{
+            "SignalWithALongName", With("reload: {signal: SIGHUP, pid_file: /run/a.pid}"),
+            R"(/etc/certcast/n.yaml:3:20: at [0].reload.signal: found "SIGHUP", expected one of HUP, USR1, USR2, WINCH)"},
+        Mistake{"SignalWithTimeout", With("reload: {signal: HUP, pid_file: /run/a.pid, timeout: 5s}"),
+                "/etc/certcast/n.yaml:3:56: at [0].reload.timeout: found timeout beside signal, after which nothing is "
+                "awaited; probes have their own"},
+        Mistake{
+            "RelativePidFile", With("reload: {signal: HUP, pid_file: a.pid}"),
+            R"(/etc/certcast/n.yaml:3:35: at [0].reload.pid_file: found "a.pid", expected an absolute path without ..)"},
+        Mistake{"PidFileOfACommand", With("reload: {run: [a], pid_file: /run/a.pid}"),
+                "/etc/certcast/n.yaml:3:32: at [0].reload.pid_file: found pid_file beside run, expected it beside "
+                "signal"},
+        Mistake{
+            "HaproxyWithoutSocket", WithHaproxy("{certificate: /etc/haproxy/a.pem}"),
+            R"(/etc/certcast/n.yaml:3:21: at [0].reload.haproxy: missing key "socket"; haproxy.cfg names it: stats socket /run/haproxy/admin.sock)"},
+        Mistake{
+            "HaproxyWithAnotherFile", WithHaproxy("{socket: /run/h.sock, certificate: /etc/haproxy/b.pem}"),
+            R"(/etc/certcast/n.yaml:3:56: at [0].reload.haproxy.certificate: found "/etc/haproxy/b.pem", expected the path of one of this service's files with content combined; what haproxy gets over its socket must be what it reads when it starts)"},
+        Mistake{
+            "HaproxyWithACommandInThePath",
+            absl::StrCat(kHead, "\n  reload: {haproxy: {socket: /run/h.sock, certificate: \"/etc/a;b\"}}",
+                         "\n  files: [{path: \"/etc/a;b\", content: combined}]", kProbes),
+            R"(/etc/certcast/n.yaml:3:56: at [0].reload.haproxy.certificate: found "/etc/a;b", expected a path without spaces, quotes and \ ; < > # $ !, which haproxy's runtime API reads)"}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(

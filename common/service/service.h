@@ -6,10 +6,13 @@
 #include <sys/types.h>
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "common/probe/probe.h"
+#include "common/secret/reference.h"
+#include "common/x509/pkcs12.h"
 
 namespace certcast {
 
@@ -21,6 +24,22 @@ enum class FileContent {
   kPrivateKey,   // `private_key`: PKCS#8
   kCombined,     // `combined`: key then fullchain, without blank lines (haproxy)
   kDer,          // `der`: the leaf as DER
+  kPkcs12,       // `pkcs12`: key, leaf and intermediates as a PKCS#12 file (RFC 7292), encrypted
+  // `ca`: the top of the chain alone, to be trusted: its last certificate, the nearest to the root. CAs leave the root
+  // itself out as a rule; then it is an intermediate, which only software that takes partial chains ends at (OpenSSL:
+  // X509_V_FLAG_PARTIAL_CHAIN; Java does). A self-signed leaf is its own top; another leaf that comes alone has none,
+  // and is refused.
+  kCa,
+};
+
+// How a PKCS#12 file is written.
+struct Pkcs12Format {
+  // Printable ASCII. Read anew for each install.
+  SecretReference password;
+  // `modern`, `legacy`.
+  Pkcs12Encryption encryption = Pkcs12Encryption::kModern;
+  // friendlyName of key and leaf: the alias in a Java keystore.
+  std::string alias;
 };
 
 struct ServiceFile {
@@ -31,14 +50,53 @@ struct ServiceFile {
   std::string owner;
   std::string group;
   mode_t mode = 0600;
+  // Of kPkcs12.
+  Pkcs12Format pkcs12;
 
-  bool holds_key() const { return content == FileContent::kPrivateKey || content == FileContent::kCombined; }
+  bool holds_key() const {
+    return content == FileContent::kPrivateKey || content == FileContent::kCombined || content == FileContent::kPkcs12;
+  }
 };
 
 struct ServiceCommand {
   // Empty: none.
   std::vector<std::string> argv;
   absl::Duration timeout = absl::Seconds(30);
+};
+
+// How a service learns of new files. An exit code or answer that says yes proves nothing: see the probes.
+//
+// Nothing is told: the service watches its files, or has no process.
+struct NoReload {};
+// `[WORDS]`, `run`, `sh`; `restart`: one that loses connections.
+struct CommandReload {
+  std::vector<std::string> argv;
+  bool disruptive = false;
+};
+// `signal`: to the process that the pid file names. Nothing is awaited.
+struct SignalReload {
+  int signal = 0;
+  // Absolute.
+  std::string pid_file;
+};
+// `haproxy`: the runtime API's `set ssl cert` and `commit ssl cert`; connections stay.
+struct HaproxyReload {
+  // The stats socket, `level admin`. Absolute.
+  std::string socket;
+  // As haproxy.cfg names it, which is the path of one of the service's files.
+  std::string certificate;
+};
+
+struct ServiceReload {
+  std::variant<NoReload, CommandReload, SignalReload, HaproxyReload> how;
+  // Of a command, and of haproxy's answers all together.
+  absl::Duration timeout = absl::Seconds(30);
+
+  bool is_none() const { return std::holds_alternative<NoReload>(how); }
+  bool is_disruptive() const {
+    const auto* command = std::get_if<CommandReload>(&how);
+    return command != nullptr && command->disruptive;
+  }
 };
 
 struct Service {
@@ -48,7 +106,7 @@ struct Service {
   std::string preset;
   std::vector<ServiceFile> files;
   ServiceCommand check;
-  ServiceCommand reload;
+  ServiceReload reload;
   std::vector<ProbeSpec> probes;
 };
 

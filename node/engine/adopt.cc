@@ -60,7 +60,7 @@ void FillInLeaves(const std::vector<GenerationFile>& files, GenerationRecord& re
   for (GenerationRecord::Service& service : *record.mutable_services()) {
     for (const GenerationFile& file : files) {
       if (file.service->name != service.name() || !file.bytes.has_value() || !service.leaf_sha256().empty()) continue;
-      const std::optional<Certificate> leaf = LeafIn(file.file->content, file.bytes->ExposeSecret());
+      const std::optional<Certificate> leaf = LeafIn(*file.file, file.bytes->ExposeSecret());
       if (!leaf.has_value()) continue;
       service.set_leaf_sha256(leaf->sha256());
       *service.mutable_not_after() =

@@ -15,11 +15,16 @@
 
 namespace certcast::node {
 
-// What a file of that content holds. The same bundle gives the same bytes.
-absl::StatusOr<Secret> RenderFile(FileContent content, const VerifiedBundle& bundle);
+// What a file holds. The same bundle gives the same bytes, except for PKCS#12, whose salts are random. Fails where the
+// password of a PKCS#12 file can't be read, and for a `ca` file of a bundle without a CA (CHAIN_INVALID).
+absl::StatusOr<Secret> RenderFile(const ServiceFile& file, const VerifiedBundle& bundle);
 
-// The leaf in a file: its first certificate. None in what holds none, is not one, or is empty.
-std::optional<Certificate> LeafIn(FileContent content, absl::string_view bytes);
+// Whether `bytes`, as they were found in the file, say the same as RenderFile would: for PKCS#12, that they open with
+// the password, and have the same key, certificates, alias and encryption.
+bool SaysTheSame(const ServiceFile& file, const VerifiedBundle& bundle, absl::string_view bytes);
+
+// The leaf in a file: its first certificate. None in what holds none, is not one, is empty, or does not open.
+std::optional<Certificate> LeafIn(const ServiceFile& file, absl::string_view bytes);
 
 // As Directory::ReadFile, for what may hold a key: nothing of it stays in memory that is given back.
 absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name);

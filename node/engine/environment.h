@@ -15,7 +15,9 @@
 #include "common/probe/probe.h"
 #include "common/process/process.h"
 #include "common/service/service.h"
+#include "node/engine/local_socket.h"
 #include "node/engine/lock.h"
+#include "node/engine/signaller.h"
 
 namespace certcast::node {
 
@@ -45,6 +47,8 @@ struct EngineEnvironment {
   Prober* prober = nullptr;
   Clock* clock = nullptr;
   StateLocker* locker = &StateLocker::Real();
+  Signaller* signaller = &Signaller::Real();
+  LocalSocket* sockets = &LocalSocket::Real();
 };
 
 // Told at the start of each step. Called by the thread that handles the command; must not call Handle with a command

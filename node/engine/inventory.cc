@@ -54,7 +54,7 @@ std::string ReadInstalledLeaf(const EngineContext& engine, const Service& servic
   for (const ServiceFile& file : service.files) {
     const auto found = ReadVisible(engine.files(), file.path);
     if (!found.ok() || !found->has_value()) continue;
-    const std::optional<Certificate> leaf = LeafIn(file.content, (*found)->bytes.ExposeSecret());
+    const std::optional<Certificate> leaf = LeafIn(file, (*found)->bytes.ExposeSecret());
     if (!leaf.has_value()) continue;
     if (installed.empty()) installed = leaf->sha256();
     if (leaf->sha256() != installed) {
@@ -68,6 +68,7 @@ v1::Inventory::Service DescribeService(const EngineContext& engine, const Servic
   v1::Inventory::Service entry;
   entry.set_name(service.name);
   entry.set_certificate(service.certificate);
+  entry.set_disruptive(service.reload.is_disruptive());
   std::vector<std::string> lines;
   entry.set_installed_sha256(ReadInstalledLeaf(engine, service, &lines));
   const GenerationOnDisk in_force = InForce(engine, service.certificate);

@@ -60,7 +60,7 @@ class RealInstallTest : public ::testing::Test {
     service.files = {{.path = tls + "/fullchain.pem", .content = FileContent::kFullchain, .mode = 0644},
                      {.path = tls + "/privkey.pem", .content = FileContent::kPrivateKey, .mode = 0600}};
     service.check.argv = {daemon, "test"};
-    service.reload.argv = {daemon, "reload"};
+    service.reload.how = CommandReload{.argv = {daemon, "reload"}};
     service.probes = {{.what = TlsProbe{"127.0.0.1:443", "www.example.com"}, .timeout = absl::Milliseconds(300)}};
     prober.Otherwise([this](const ProbeSpec&) {
       const auto chain = ParseChainPem(Read(served));

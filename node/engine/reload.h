@@ -7,7 +7,7 @@
 
 namespace certcast::node {
 
-// RELOAD_FAILED. OK without doing anything for a service that has no reload command. Not idempotent: it runs each time.
+// RELOAD_FAILED. OK without doing anything for a service that is not told. Not idempotent: it is done each time.
 absl::Status ReloadService(const EngineContext& engine, const Service& service);
 
 }  // namespace certcast::node

@@ -97,12 +97,12 @@ void SimulatedNode::AddService(const std::string& name, const std::string& certi
   service.files = {{.path = FullchainPath(name), .content = FileContent::kFullchain, .mode = 0644},
                    {.path = KeyPath(name), .content = FileContent::kPrivateKey, .mode = 0600}};
   service.check.argv = {name, "-t"};
-  service.reload.argv = {name, "-s", "reload"};
+  service.reload.how = CommandReload{.argv = {name, "-s", "reload"}};
   service.probes = {{.what = TlsProbe{absl::StrCat(name, ".local:443"), "www.example.com"}}};
   disk.PutDirectory(absl::StrCat("/etc/", name), {.mode = 0755});
   running[name];
   processes.On(service.check.argv, [this, name](const ProcessRequest&) { return RunCheck(name); });
-  processes.On(service.reload.argv, [this, name](const ProcessRequest&) { return RunReload(name); });
+  processes.On({name, "-s", "reload"}, [this, name](const ProcessRequest&) { return RunReload(name); });
   prober.On(service.probes[0].Describe(), [this, name](const ProbeSpec&) { return LookAt(name); });
   config.services.push_back(std::move(service));
 }
@@ -116,10 +116,13 @@ void SimulatedNode::PutByHand(const std::string& service, const testing::IssuedC
 absl::Status SimulatedNode::Start() {
   static auto* const locker = new NoLocker;
   engine_.reset();
-  ASSIGN_OR_RETURN(
-      engine_,
-      Engine::Start(config,
-                    {.files = &files, .processes = &processes, .prober = &prober, .clock = &clock, .locker = locker}));
+  ASSIGN_OR_RETURN(engine_, Engine::Start(config, {.files = &files,
+                                                   .processes = &processes,
+                                                   .prober = &prober,
+                                                   .clock = &clock,
+                                                   .locker = locker,
+                                                   .signaller = &signaller,
+                                                   .sockets = &sockets}));
   return absl::OkStatus();
 }
 

@@ -14,8 +14,10 @@
 #include "certcast/v1/link.pb.h"
 #include "node/engine/engine.h"
 #include "tests/testing/fake_clock.h"
+#include "tests/testing/fake_local_socket.h"
 #include "tests/testing/fake_prober.h"
 #include "tests/testing/fake_process_runner.h"
+#include "tests/testing/fake_signaller.h"
 #include "tests/testing/fault_file_system.h"
 #include "tests/testing/memory_file_system.h"
 #include "tests/testing/test_ca.h"
@@ -89,6 +91,8 @@ class SimulatedNode {
   testing::FakeClock clock;
   testing::FakeProcessRunner processes;
   testing::FakeProber prober;
+  testing::FakeSignaller signaller;
+  testing::FakeLocalSocket sockets;
   EngineConfig config;
   std::map<std::string, Running> running;
 

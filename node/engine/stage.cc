@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 #include "common/status/status.h"
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/content.h"
+#include "node/engine/visible.h"
 
 namespace certcast::node {
 namespace {
@@ -30,6 +32,20 @@ absl::StatusOr<FileAttributes> AttributesOf(const EngineContext& engine, const S
   return attributes;
 }
 
+// Where what is there says the same, its very bytes, so that the same bundle again is seen to be in place.
+absl::StatusOr<Secret> BytesOf(const EngineContext& engine, const Service& service, const ServiceFile& file,
+                               const VerifiedBundle& bundle) {
+  if (file.content == FileContent::kPkcs12) {
+    absl::StatusOr<std::optional<FoundFile>> found = ReadVisible(engine.files(), file.path);
+    if (found.ok() && found->has_value() && SaysTheSame(file, bundle, (*found)->bytes.ExposeSecret())) {
+      return std::move((*found)->bytes);
+    }
+  }
+  absl::StatusOr<Secret> bytes = RenderFile(file, bundle);
+  if (bytes.ok()) return bytes;
+  return Annotate(bytes.status(), absl::StrCat("service ", service.name, ", ", file.path));
+}
+
 }  // namespace
 
 absl::StatusOr<StagedGeneration> PlanGeneration(const EngineContext& engine,
@@ -39,7 +55,7 @@ absl::StatusOr<StagedGeneration> PlanGeneration(const EngineContext& engine,
   for (const Service* service : services) {
     for (const ServiceFile& file : service->files) {
       ASSIGN_OR_RETURN(const FileAttributes attributes, AttributesOf(engine, *service, file));
-      ASSIGN_OR_RETURN(Secret bytes, RenderFile(file.content, bundle));
+      ASSIGN_OR_RETURN(Secret bytes, BytesOf(engine, *service, file, bundle));
       generation.files.push_back({service, &file, std::move(bytes), attributes});
     }
   }

@@ -52,7 +52,7 @@ absl::Status Transaction::Save(Journal::Step step) {
 }
 
 void Transaction::NoteReload(const Service& service) {
-  if (service.reload.argv.empty()) return;
+  if (service.reload.is_none()) return;
   const auto& names = result.reloaded();
   if (std::find(names.begin(), names.end(), service.name) == names.end()) result.add_reloaded(service.name);
 }
