@@ -3,9 +3,12 @@
 
 #include <csignal>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "node/engine/simulated_node.h"
@@ -67,10 +70,17 @@ TEST_F(ReloadTest, ASignalGoesToWhatThePidFileNames) {
 TEST_F(ReloadTest, ASignalThatCanNotBeSentIsSaidAndPutBack) {
   node.PutByHand("nginx", IssuedFor(7));
   service().reload.how = SignalReload{.signal = SIGHUP, .pid_file = kPidFile};
+  bool is_first = true;
+  node.signaller.On(kPidFile, [&](int) {
+    if (std::exchange(is_first, false)) return Fail(Reason::RELOAD_FAILED, "process 42 has ended");
+    TakeUpFiles();
+    return absl::OkStatus();
+  });
   ASSERT_THAT(node.Start(), IsOk());
   const v1::InstallResult result = node.Install(1);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED);
   EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
-  EXPECT_EQ(result.failure().detail(), "the reload of service nginx (signal HUP): /run/nginx.pid is not there");
+  EXPECT_EQ(result.failure().detail(), "the reload of service nginx (signal HUP): process 42 has ended");
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(7));
 }
 
