@@ -22,8 +22,8 @@ namespace {
 struct Work {
   const CertificateConfig* config = nullptr;
   Obtained obtained;
-  // An unfinished rollout of it was taken up by this call; it is not tried a second time.
-  bool resumed = false;
+  // An unfinished rollout of it was taken up by this call and did not end well; it is not tried a second time.
+  bool failed = false;
 };
 
 absl::Status Stopped() {
@@ -47,8 +47,10 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
     Work item;
     item.config = certificate;
     ASSIGN_OR_RETURN(std::vector<v1::Rollout> resumed, runner.ResumeUnfinished(*certificate));
-    item.resumed = !resumed.empty();
-    for (v1::Rollout& rollout : resumed) *response.add_rollouts() = std::move(rollout);
+    for (v1::Rollout& rollout : resumed) {
+      item.failed |= rollout.state() != v1::Rollout::COMPLETED;
+      *response.add_rollouts() = std::move(rollout);
+    }
     if (stop) return Stopped();
     work.push_back(std::move(item));
   }
@@ -63,8 +65,9 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
   ASSIGN_OR_RETURN(FleetView view, ViewFleet(config_, machine_, session, selected));
   for (const Work& item : work) {
     if (!item.obtained.generation.has_value()) continue;
-    // What was just taken up and did not end well is for a person to look at, before it is tried again.
-    if (item.resumed && !item.obtained.shown.issued()) continue;
+    // That is for a person to look at, before it is tried again. What ended well may have been of an earlier
+    // generation, or without nodes that are configured now.
+    if (item.failed && !item.obtained.shown.issued()) continue;
     const std::vector<FleetMember> fleet = MembersOf(config_, *item.config, view);
     if (AllSettled(fleet)) continue;
     ASSIGN_OR_RETURN(v1::Rollout rollout, runner.Run(*item.config, *item.obtained.generation, fleet));

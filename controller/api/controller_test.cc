@@ -106,12 +106,14 @@ class ControllerTest : public ::testing::Test {
   }
 
   // Nodes web-1 to web-`count` with certificate `ev`, which is imported.
-  void Configure(int count, const std::string& more = "") {
+  void Configure(int count, const std::string& more = "", const std::string& nodes = "all") {
     std::string text = absl::StrCat("state: state\nmaster_key: {file: master.key}\n", more,
                                     "certificates:\n"
                                     "  - name: ev\n"
                                     "    domains: [www.example.com]\n"
-                                    "    nodes: all\n"
+                                    "    nodes: ",
+                                    nodes,
+                                    "\n"
                                     "    rollout: {waves: [\"1\", \"100%\"]}\n"
                                     "nodes:\n");
     for (int i = 1; i <= count; ++i) {
@@ -142,6 +144,16 @@ class ControllerTest : public ::testing::Test {
   absl::StatusOr<v1::ApplyResponse> Apply(const v1::ApplyRequest& request = {}) {
     return controller_->Apply(
         request, [this](const v1::ApplyEvent::Progress& progress) { texts_.push_back(progress.text()); }, stop_);
+  }
+
+  // As with Ctrl-C while the first node is at work.
+  void StopAtTheFirstInstall() {
+    transport_.SetOnCommand([this](const std::string&, const v1::Command& command) {
+      if (testing::KindOf(command) == CommandKind::kInstall) stop_ = true;
+    });
+    EXPECT_THAT(Apply(), HasCode(absl::StatusCode::kCancelled));
+    transport_.SetOnCommand(nullptr);
+    stop_ = false;
   }
 
   v1::StatusResponse Status() {
@@ -270,13 +282,7 @@ TEST_F(ControllerTest, ADryRunSaysTheWavesThatApplyTakesAndTouchesNothing) {
 TEST_F(ControllerTest, ARolloutThatWasStoppedIsTakenUpByTheNextApply) {
   Configure(3);
   ASSERT_THAT(Import(Make()), IsOk());
-  // As with Ctrl-C while the first node is at work.
-  transport_.SetOnCommand([this](const std::string&, const v1::Command& command) {
-    if (testing::KindOf(command) == CommandKind::kInstall) stop_ = true;
-  });
-  EXPECT_THAT(Apply(), HasCode(absl::StatusCode::kCancelled));
-  transport_.SetOnCommand(nullptr);
-  stop_ = false;
+  StopAtTheFirstInstall();
 
   v1::ApplyRequest dry;
   dry.set_dry_run(true);
@@ -286,6 +292,45 @@ TEST_F(ControllerTest, ARolloutThatWasStoppedIsTakenUpByTheNextApply) {
   EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
   EXPECT_EQ(Status().converged(), 3);
   for (const char* node : {"web-1", "web-2", "web-3"}) EXPECT_EQ(transport_.Node(node).reloads(), 1) << node;
+}
+
+TEST_F(ControllerTest, AfterAnEarlierGenerationsRolloutWasTakenUpTheWantedOneFollows) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  StopAtTheFirstInstall();
+  const IssuedCertificate second = Make();
+  ASSERT_THAT(Import(second), IsOk());
+
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 2);
+  EXPECT_EQ(response->rollouts(1).generation(), 2u);
+  EXPECT_EQ(Status().converged(), 3);
+  EXPECT_EQ(Status().certificates(0).leaf_sha256(), second.certificate.sha256());
+}
+
+TEST_F(ControllerTest, ANodeThatIsConfiguredLaterGetsItFromTheApplyThatTakesARolloutUp) {
+  Configure(2);
+  ASSERT_THAT(Import(Make()), IsOk());
+  StopAtTheFirstInstall();
+  Configure(3);
+  ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(Status().converged(), 3);
+}
+
+TEST_F(ControllerTest, ANodeThatLostTheCertificateInTheConfigurationIsNotSentItByARolloutTakenUp) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  StopAtTheFirstInstall();
+  const std::string begun = transport_.NodesThatGot(CommandKind::kInstall).front();
+  Configure(3, "", absl::StrCat("[", begun, "]"));
+
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::INCOMPLETE);
+  EXPECT_THAT(transport_.NodesThatGot(CommandKind::kInstall), ::testing::ElementsAre(begun));
+  EXPECT_EQ(Status().converged(), 1);
+  EXPECT_EQ(Status().total(), 1);
 }
 
 TEST_F(ControllerTest, ImportingTheSameCertificateTwiceIsOneGeneration) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -110,6 +111,9 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
     return BundleOf(*session_, *machine_->clock, name, number);
   };
   inputs.find_node = [this](absl::string_view name) { return config_->FindNode(name); };
+  std::set<std::string> wanting;
+  for (const NodeConfig* node : config_->NodesOf(certificate)) wanting.insert(node->name);
+  inputs.still_wants = [&wanting](absl::string_view name) { return wanting.count(std::string(name)) > 0; };
   inputs.default_server_name = certificate.DefaultServerName();
   inputs.epoch = session_->epoch();
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};

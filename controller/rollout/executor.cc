@@ -50,7 +50,7 @@ class Execution {
   absl::Status AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in);
   absl::Status AdvanceNode(size_t index);
   absl::Status RevertNode(size_t index);
-  // For a node that is no longer in the configuration.
+  // For a node that the configuration no longer has, or no longer gives this certificate.
   absl::Status FinishRemovedNode(size_t index, bool reverting);
   void ShowEnd(size_t index);
 
@@ -229,7 +229,11 @@ AdmissionLimits Execution::Limits() const {
 
 absl::Status Execution::AdvanceNode(size_t index) {
   progress_.NodeBegins(NameOf(index));
-  const NodeConfig* config = inputs_.find_node(NameOf(index));
+  const Node::Step step = ledger_.node(index).step();
+  // Beyond these steps it has the key, and goes on to a proven end.
+  const bool begun = step != Node::PENDING && step != Node::INSTALLING;
+  const bool wants = begun || !inputs_.still_wants || inputs_.still_wants(NameOf(index));
+  const NodeConfig* config = wants ? inputs_.find_node(NameOf(index)) : nullptr;
   RETURN_IF_ERROR(config == nullptr ? FinishRemovedNode(index, false) : NodeRun(index, *config, context_).Advance());
   ShowEnd(index);
   return absl::OkStatus();
@@ -248,7 +252,9 @@ absl::Status Execution::FinishRemovedNode(size_t index, bool reverting) {
   node.set_step(Node::DONE);
   node.mutable_result()->set_outcome(reverting ? v1::Outcome::FAILED : v1::Outcome::UNREACHABLE);
   node.mutable_result()->set_reason(reverting ? Reason::REVERT_FAILED : Reason::NO_ROUTE);
-  node.mutable_result()->set_detail("the node is no longer in the configuration");
+  const bool removed = inputs_.find_node(NameOf(index)) == nullptr;
+  node.mutable_result()->set_detail(removed ? "the node is no longer in the configuration"
+                                            : "the configuration no longer gives the node this certificate");
   return ledger_.FinishNode(index, node);
 }
 

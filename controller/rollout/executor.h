@@ -28,6 +28,9 @@ struct RolloutInputs {
   BundleSource bundle;
   // nullptr for a node that is no longer in the configuration. Thread-safe; results live as long as the executor.
   std::function<const NodeConfig*(absl::string_view name)> find_node;
+  // Whether the configuration still gives the certificate to the node; where not, it is not sent it any more.
+  // Thread-safe; unset: it does.
+  std::function<bool(absl::string_view name)> still_wants;
   // For verify endpoints without a server name.
   std::string default_server_name;
   // Of the lease under which this controller works.

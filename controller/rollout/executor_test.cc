@@ -108,6 +108,17 @@ TEST(ExecuteRollout, TouchesNoNodeButTheCanaryWhenThatFails) {
   EXPECT_EQ(world.ResultOf(*ended, other).reason(), Reason::ROLLOUT_HALTED);
 }
 
+TEST(ExecuteRollout, KeepsNothingThatANodeCouldWriteToATerminal) {
+  RolloutWorld world(1);
+  world.node("node-0").Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::CHECK_FAILED,
+                                                      absl::StrCat("a\x1b[2Jb", std::string(100'000, 'x'))));
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  const std::string detail = world.ResultOf(*ended, "node-0").detail();
+  EXPECT_THAT(detail, ::testing::StartsWith("a [2Jb"));
+  EXPECT_LE(detail.size(), 1024u);
+}
+
 TEST(ExecuteRollout, PutsEarlierWavesBackWhenALaterOneFails) {
   RolloutWorld world(10);
   const Rollout plan = world.Plan();

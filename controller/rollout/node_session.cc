@@ -18,6 +18,12 @@ constexpr int kTriesOnceDelivered = 8;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(500);
 constexpr absl::Duration kLongestPause = absl::Seconds(15);
 
+// What a node says is bounded and printable before it is kept or shown, as our own errors are.
+void Clean(v1::InstallResult& result) {
+  if (result.has_failure()) *result.mutable_failure() = FailureOf(StatusOf(result.failure()));
+  if (result.has_cleanup_failure()) *result.mutable_cleanup_failure() = FailureOf(StatusOf(result.cleanup_failure()));
+}
+
 bool MayPass(const absl::Status& status) {
   switch (ReasonOf(status)) {
     case Reason::NO_ROUTE:
@@ -71,7 +77,10 @@ absl::StatusOr<v1::Report> NodeSession::Send(const v1::Command& command) {
 
 absl::StatusOr<v1::InstallResult> NodeSession::SendForResult(const v1::Command& command) {
   ASSIGN_OR_RETURN(v1::Report report, Send(command));
-  if (report.has_install_result()) return std::move(*report.mutable_install_result());
+  if (report.has_install_result()) {
+    Clean(*report.mutable_install_result());
+    return std::move(*report.mutable_install_result());
+  }
   in_doubt_ = true;
   return Fail(Reason::PROTOCOL, absl::StrCat("node ", node_.name, " answered without a result"));
 }
