@@ -53,7 +53,7 @@ void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
 
 int ExitCodeOf(const v1::ApplyResponse& response, bool dry_run) {
   if (dry_run) return response.changes_pending() ? kChangesPending : kDone;
-  int code = kDone;
+  int code = AnyMissing(response.certificates()) ? kNotConverged : kDone;
   for (const auto& rollout : response.rollouts()) {
     switch (rollout.state()) {
       case v1::Rollout::COMPLETED:
@@ -91,6 +91,10 @@ int RunApply(Session& session, const ApplyOptions& options) {
     }
     status = reader->Finish();
   }
+  if (status.error_code() == grpc::StatusCode::CANCELLED) {
+    return ReportError(session.err,
+                       absl::CancelledError("stopped as asked; the next `certcast apply` goes on from here"));
+  }
   if (!status.ok()) return ReportError(session.err, FromGrpc(status));
 
   if (session.options.json()) {
@@ -102,9 +106,9 @@ int RunApply(Session& session, const ApplyOptions& options) {
     }
   }
   const int failures = ReportFailures(session.err, response.certificates());
-  const bool idle = response.rollouts().empty() && !response.changes_pending() && failures == kDone;
-  if (idle && !session.options.json()) session.out << "nothing to do\n";
   const int code = ExitCodeOf(response, options.dry_run);
+  const bool idle = response.rollouts().empty() && code == kDone && failures == kDone;
+  if (idle && !session.options.json()) session.out << "nothing to do\n";
   return code == kHalted || failures == kDone ? code : failures;
 }
 

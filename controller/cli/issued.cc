@@ -1,5 +1,7 @@
 #include "controller/cli/issued.h"
 
+#include <algorithm>
+
 #include "common/status/status.h"
 #include "controller/cli/table.h"
 
@@ -11,6 +13,8 @@ void PrintCertificates(std::ostream& out, const IssuedCertificates& certificates
     out << certificate.name() << ": ";
     if (future && certificate.issued()) {
       out << "would be obtained";
+    } else if (certificate.generation() == 0) {
+      out << "there is none yet";
     } else {
       out << "generation " << certificate.generation() << ", expires " << ShowTime(certificate.not_after())
           << ", SHA-256 " << certificate.leaf_sha256();
@@ -29,6 +33,11 @@ int ReportFailures(std::ostream& err, const IssuedCertificates& certificates) {
     code = kFailed;
   }
   return code;
+}
+
+bool AnyMissing(const IssuedCertificates& certificates) {
+  return std::any_of(certificates.begin(), certificates.end(),
+                     [](const auto& certificate) { return certificate.generation() == 0; });
 }
 
 }  // namespace certcast::controller::cli

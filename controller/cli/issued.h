@@ -14,6 +14,8 @@ using IssuedCertificates = google::protobuf::RepeatedPtrField<v1::ApplyResponse:
 void PrintCertificates(std::ostream& out, const IssuedCertificates& certificates, bool future);
 // Prints why some could not be obtained; the exit code for it, kDone when all were.
 int ReportFailures(std::ostream& err, const IssuedCertificates& certificates);
+// One was never obtained or imported, so no node can have it.
+bool AnyMissing(const IssuedCertificates& certificates);
 
 }  // namespace certcast::controller::cli
 

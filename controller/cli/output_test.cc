@@ -87,6 +87,19 @@ TEST(IssuedTest, AFailureIsReportedAndNotShownAsACertificate) {
   EXPECT_EQ(err.str(), "certcast: wildcard: the CA says no\n  hint: ask it why\n");
 }
 
+TEST(IssuedTest, ACertificateThatWasNeverImportedIsMissingAndNotShownAsGenerationZero) {
+  v1::ApplyResponse response;
+  auto& certificate = *response.add_certificates();
+  certificate.set_name("ev");
+  certificate.set_renew_reason("not imported yet: use `certcast import`");
+  std::ostringstream out;
+  PrintCertificates(out, response.certificates(), /*future=*/false);
+  EXPECT_EQ(out.str(), "ev: there is none yet (not imported yet: use `certcast import`)\n");
+  EXPECT_TRUE(AnyMissing(response.certificates()));
+  certificate.set_generation(1);
+  EXPECT_FALSE(AnyMissing(response.certificates()));
+}
+
 TEST(JsonTest, PrintsZeroFalseAndEmptyFieldsAndBareEnumNames) {
   v1::ApplyResponse response;
   response.add_rollouts()->add_nodes()->set_outcome(v1::Outcome::REVERTED);
