@@ -19,7 +19,7 @@ while [ "$#" -gt 0 ]; do
   case "$1" in
     --nodes)
       nodes=${2:-}
-      shift
+      [ "$#" -lt 2 ] || shift
       ;;
     --nodes=*) nodes=${1#*=} ;;
     --keep) keep=yes ;;
@@ -34,7 +34,7 @@ while [ "$#" -gt 0 ]; do
   esac
   shift
 done
-if ! [[ "$nodes" =~ ^[0-9]{1,2}$ ]] || [ "$nodes" -lt 2 ] || [ "$nodes" -gt 50 ]; then
+if ! [[ "$nodes" =~ ^[1-9][0-9]?$ ]] || [ "$nodes" -lt 2 ] || [ "$nodes" -gt 50 ]; then
   echo "demo: --nodes takes a number from 2 to 50" >&2
   exit 2
 fi
