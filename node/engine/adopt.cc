@@ -43,7 +43,7 @@ absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext&
   std::vector<GenerationFile> files;
   for (const Service* service : services) {
     for (const ServiceFile& file : service->files) {
-      ASSIGN_OR_RETURN(std::optional<FoundFile> found, ReadVisible(engine.files(), file.path));
+      ASSIGN_OR_RETURN(std::optional<FoundFile> found, ReadDeclared(engine, *service, file));
       GenerationFile& copy = files.emplace_back();
       copy.service = service;
       copy.file = &file;
@@ -103,6 +103,43 @@ absl::Status LinkPath(const EngineContext& engine, const GenerationFile& file) {
   return LinkTo(engine, path, engine.layout.LinkTarget(*file.service, *file.file));
 }
 
+// The link that certcast made for a file of that record.
+std::string LinkTargetOf(const EngineContext& engine, absl::string_view certificate,
+                         const GenerationRecord::Service& service, const GenerationRecord::File& file) {
+  return absl::StrCat(engine.layout.Certificate(certificate), "/", kCurrentLink, "/", service.name(), "/", file.name());
+}
+
+bool IsDeclared(const Services& services, absl::string_view path) {
+  for (const Service* service : services) {
+    for (const ServiceFile& file : service->files) {
+      if (file.path == path) return true;
+    }
+  }
+  return false;
+}
+
+absl::StatusOr<std::vector<UndeclaredLink>> FindUndeclared(const EngineContext& engine, absl::string_view certificate) {
+  std::vector<UndeclaredLink> links;
+  ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
+  if (current.empty()) return links;
+  const absl::StatusOr<GenerationRecord> record = ReadRecord(engine, certificate, current);
+  if (absl::IsNotFound(record.status())) return links;
+  if (!record.ok()) return record.status();
+  const Services services = engine.ServicesOf(certificate);
+  for (const GenerationRecord::Service& service : record->services()) {
+    for (const GenerationRecord::File& file : service.files()) {
+      if (IsDeclared(services, file.path())) continue;
+      // What can't be looked at is no link of certcast's, and no reason to keep the others from being renewed.
+      const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file.path());
+      if (!found.ok() || found->kind != VisiblePath::Kind::kLink) continue;
+      if (found->target == LinkTargetOf(engine, certificate, service, file)) {
+        links.push_back({file.path(), found->target});
+      }
+    }
+  }
+  return links;
+}
+
 absl::Status RemoveLink(const EngineContext& engine, const std::string& path, const std::string& target) {
   ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), path));
   if (found.kind != VisiblePath::Kind::kLink || found.target != target) return absl::OkStatus();
@@ -119,6 +156,7 @@ absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_
   const NodeState::Certificate known = engine.state->Certificate(certificate);
   ASSIGN_OR_RETURN(const bool as_in_force, ReadsAsInForce(engine, certificate, known.in_force()));
   Baseline baseline;
+  ASSIGN_OR_RETURN(baseline.undeclared, FindUndeclared(engine, certificate));
   baseline.generation = known.in_force();
   if (as_in_force) return baseline;
   baseline.needs_copy = true;
@@ -143,14 +181,25 @@ absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, a
   return OnDisk(record, directory);
 }
 
+absl::Status LeaveAsFiles(const EngineContext& engine, const std::vector<UndeclaredLink>& undeclared) {
+  for (const auto& [path, target] : undeclared) {
+    ASSIGN_OR_RETURN(const VisiblePath now, LookAt(engine.files(), path));
+    if (now.kind != VisiblePath::Kind::kLink || now.target != target) continue;
+    ASSIGN_OR_RETURN(const std::optional<FoundFile> found, ReadVisible(engine.files(), target));
+    if (!found.has_value()) continue;
+    ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+    ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, engine.files().OpenDirectory(parts.directory));
+    RETURN_IF_ERROR(ReplaceFile(*directory, parts.name, found->bytes.ExposeSecret(), found->attributes));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RemoveLinksOfAbsentFiles(const EngineContext& engine, absl::string_view certificate,
                                       const GenerationRecord& record) {
   for (const GenerationRecord::Service& service : record.services()) {
     for (const GenerationRecord::File& file : service.files()) {
       if (!file.absent()) continue;
-      RETURN_IF_ERROR(RemoveLink(engine, file.path(),
-                                 absl::StrCat(engine.layout.Certificate(certificate), "/", kCurrentLink, "/",
-                                              service.name(), "/", file.name())));
+      RETURN_IF_ERROR(RemoveLink(engine, file.path(), LinkTargetOf(engine, certificate, service, file)));
     }
   }
   return absl::OkStatus();

@@ -10,9 +10,13 @@
 //   3. `current` is moved to the copy;
 //   4. every path is made a link into `current`.
 // At each point a service reads what it read before, and after 1 there is nothing left to lose.
+//
+// Paths that node.yaml does not name any more for this certificate are not certcast's business, but their links lead
+// through `current` and would lead nowhere after the switch. They become files of their own, with what they read now.
 #ifndef CERTCAST_NODE_ENGINE_ADOPT_H_
 #define CERTCAST_NODE_ENGINE_ADOPT_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,10 +27,17 @@
 
 namespace certcast::node {
 
+struct UndeclaredLink {
+  std::string path;
+  std::string target;
+};
+
 struct Baseline {
   // The generation in force, or what a copy will be (without its leaf).
   GenerationOnDisk generation;
   bool needs_copy = false;
+  // Certcast's links of this certificate that are not in node.yaml any more.
+  std::vector<UndeclaredLink> undeclared;
 };
 
 // Writes nothing. `target`: the name that the new generation's directory will have.
@@ -36,6 +47,10 @@ absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_
 // Steps 1 to 4. Returns the copy with its leaf.
 absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, absl::string_view certificate,
                                                   const GenerationOnDisk& baseline);
+
+// Makes each of these links a file with the contents, owner, group and mode that a service reads there now. Before
+// `current` is moved. Durable on return. Idempotent.
+absl::Status LeaveAsFiles(const EngineContext& engine, const std::vector<UndeclaredLink>& undeclared);
 
 // The other way: removes certcast's links for files that `record` has as absent. Durable on return. Idempotent.
 absl::Status RemoveLinksOfAbsentFiles(const EngineContext& engine, absl::string_view certificate,

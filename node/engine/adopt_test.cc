@@ -161,6 +161,22 @@ TEST_F(AdoptTest, ALinkPlantedByAnotherUserIsRefused) {
   EXPECT_THAT(node.Generations(), ElementsAre());
 }
 
+TEST_F(AdoptTest, ADirectoryOfTheServicesOwnUserIsRenewedToo) {
+  node.disk.PutDirectory("/etc/nginx", {.mode = 0700, .owner = 4242, .group = 4242});
+  node.PutByHand("nginx", IssuedFor(kByHand));
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  EXPECT_THAT(node.Describe().services(0).drift(), ElementsAre());
+  EXPECT_EQ(node.Describe().services(0).installed_sha256(), LeafOf(1));
+  EXPECT_EQ(node.Install(1).outcome(), Outcome::UNCHANGED);
+  node.Bring(2);
+  EXPECT_THAT(node.Generations(), ElementsAre("0", "1", "2"));
+  node.config.services[0].files.pop_back();
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Install(3);
+  EXPECT_EQ(node.disk.GetFile("/etc/nginx/privkey.pem"), IssuedFor(2).key_pem.ExposeSecret());
+}
+
 TEST_F(AdoptTest, ARenamedServiceNeverReadsNothing) {
   ASSERT_THAT(node.Start(), IsOk());
   node.Bring(1);
@@ -172,6 +188,54 @@ TEST_F(AdoptTest, ARenamedServiceNeverReadsNothing) {
   });
   EXPECT_EQ(report.install_result().outcome(), Outcome::INSTALLED) << report.ShortDebugString();
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
+}
+
+TEST_F(AdoptTest, AServiceThatIsNotDeclaredAnyMoreKeepsItsFiles) {
+  node.AddService("haproxy");
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.config.services.pop_back();
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::Report report = node.engine().Handle(
+      node.InstallCommand(2), [&](const v1::Progress&) { EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1)); });
+  EXPECT_EQ(report.install_result().outcome(), Outcome::INSTALLED) << report.ShortDebugString();
+  EXPECT_EQ(node.Confirm(2).outcome(), Outcome::INSTALLED);
+  node.Bring(3);
+  node.Bring(4);
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(4));
+  const auto directory = node.disk.OpenDirectory("/etc/haproxy");
+  EXPECT_EQ((*directory)->Stat("privkey.pem")->kind, FileInfo::Kind::kFile);
+  EXPECT_EQ((*directory)->Stat("privkey.pem")->attributes.mode, 0600u);
+}
+
+TEST_F(AdoptTest, AServiceThatChangesItsCertificateReadsOneOrTheOther) {
+  node.AddService("haproxy");
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.config.services.back().certificate = "ev";
+  ASSERT_THAT(node.Start(), IsOk());
+  // The one that it leaves is renewed first.
+  node.Bring(2);
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1));
+  node.running["haproxy"].check_error = "broken";
+  const v1::Command command = node.InstallCommand(1, "ev", IssuedFor(kByHand));
+  EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::REVERTED);
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1));
+  node.running["haproxy"].check_error = "";
+  EXPECT_EQ(node.ResultOf(node.InstallCommand(1, "ev", IssuedFor(kByHand))).outcome(), Outcome::INSTALLED);
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(kByHand));
+}
+
+TEST_F(AdoptTest, AFileThatIsNotDeclaredAnyMoreStaysBesideARenamedService) {
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.config.services[0].name = "web";
+  node.config.services[0].files.erase(node.config.services[0].files.begin());
+  ASSERT_THAT(node.Start(), IsOk());
+  const std::optional<std::string> before = node.disk.GetFile("/etc/nginx/fullchain.pem");
+  node.Install(2);
+  EXPECT_EQ(node.disk.GetFile("/etc/nginx/fullchain.pem"), before);
 }
 
 TEST_F(AdoptTest, AFileThatMakesANameAmbiguousMovesItsNeighbourToo) {

@@ -49,7 +49,7 @@ std::string DriftOfFile(const EngineContext& engine, const Service& service, con
       break;
   }
   if (at->target != engine.layout.LinkTarget(service, declared)) return absl::StrCat("links to ", at->target, " now");
-  const absl::StatusOr<std::optional<FoundFile>> found = ReadVisible(engine.files(), declared.path);
+  const absl::StatusOr<std::optional<FoundFile>> found = ReadDeclared(engine, service, declared);
   if (!found.ok()) return std::string(found.status().message());
   if (!found->has_value()) return "links to nothing: the file behind it is gone";
   if (Sha256Hex((*found)->bytes.ExposeSecret()) != file->sha256()) return "has other contents than were installed";

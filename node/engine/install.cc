@@ -144,9 +144,12 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
     return StageGeneration(engine, certificate, t.journal.target().directory(), install->generation);
   });
 
-  // The first time, or where something was changed by hand: make sure that there is a way back.
-  if (status.ok() && baseline.needs_copy) {
+  // The first time, or where something was changed by hand: make sure that there is a way back. What is not declared
+  // any more keeps what it has.
+  if (status.ok() && (baseline.needs_copy || !baseline.undeclared.empty())) {
     status = t.Take(Journal::LINKING, "taking in what is there", [&]() -> absl::Status {
+      RETURN_IF_ERROR(LeaveAsFiles(engine, baseline.undeclared));
+      if (!baseline.needs_copy) return absl::OkStatus();
       ASSIGN_OR_RETURN(*t.journal.mutable_baseline(), AdoptWhatIsThere(engine, certificate, t.journal.baseline()));
       return absl::OkStatus();
     });

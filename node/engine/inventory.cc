@@ -52,7 +52,7 @@ v1::Inventory::Certificate DescribeCertificate(const EngineContext& engine, cons
 std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, std::vector<std::string>* lines) {
   std::string installed;
   for (const ServiceFile& file : service.files) {
-    const auto found = ReadVisible(engine.files(), file.path);
+    const auto found = ReadDeclared(engine, service, file);
     if (!found.ok() || !found->has_value()) continue;
     const std::optional<Certificate> leaf = LeafIn(file, (*found)->bytes.ExposeSecret());
     if (!leaf.has_value()) continue;

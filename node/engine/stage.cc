@@ -36,7 +36,7 @@ absl::StatusOr<FileAttributes> AttributesOf(const EngineContext& engine, const S
 absl::StatusOr<Secret> BytesOf(const EngineContext& engine, const Service& service, const ServiceFile& file,
                                const VerifiedBundle& bundle) {
   if (file.content == FileContent::kPkcs12) {
-    absl::StatusOr<std::optional<FoundFile>> found = ReadVisible(engine.files(), file.path);
+    absl::StatusOr<std::optional<FoundFile>> found = ReadDeclared(engine, service, file);
     if (found.ok() && found->has_value() && SaysTheSame(file, bundle, (*found)->bytes.ExposeSecret())) {
       return std::move((*found)->bytes);
     }

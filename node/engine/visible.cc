@@ -52,6 +52,12 @@ absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::st
   return std::make_optional(FoundFile{std::move(bytes), found->info.attributes});
 }
 
+absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engine, const Service& service,
+                                                      const ServiceFile& file) {
+  ASSIGN_OR_RETURN(const bool ours, IsOurLink(engine, service, file));
+  return ReadVisible(engine.files(), ours ? engine.layout.LinkTarget(service, file) : file.path);
+}
+
 absl::Status CheckCanLink(FileSystem& files, absl::string_view path) {
   ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
   const auto directory = files.OpenDirectory(parts.directory);

@@ -34,6 +34,11 @@ struct FoundFile {
 };
 absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::string_view path);
 
+// The same of a declared file. Where certcast's own link is there, what that must lead to is read, whoever owns the
+// directory: some services (PostgreSQL) keep their certificate in one of their own, where links are not followed.
+absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engine, const Service& service,
+                                                      const ServiceFile& file);
+
 // Whether a link can be made at `path`: the directory is there and takes one. PERMISSION_DENIED, with a hint, when not.
 // Makes a temporary link and removes it.
 absl::Status CheckCanLink(FileSystem& files, absl::string_view path);
