@@ -1,5 +1,6 @@
 #include "node/engine/engine.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -41,6 +42,20 @@ v1::Report Answer(const v1::Command& command, v1::InstallResult result) {
   report.set_command_id(command.id());
   *report.mutable_install_result() = std::move(result);
   return report;
+}
+
+// What a command names is repeated in its result, which is kept: it is bounded before.
+absl::Status CheckSubject(const v1::Command& command) {
+  constexpr size_t kMaxFingerprint = 64;
+  const std::string& certificate =
+      command.has_confirm() ? command.confirm().certificate() : command.revert().certificate();
+  if (!command.has_install() && !CheckNodeName(certificate).ok()) {
+    return Fail(Reason::MALFORMED, "the command names no certificate");
+  }
+  if (command.has_confirm() && command.confirm().leaf_sha256().size() > kMaxFingerprint) {
+    return Fail(Reason::MALFORMED, "the command's leaf_sha256 is longer than a SHA-256 in hex");
+  }
+  return absl::OkStatus();
 }
 
 // Names become path components, so they are not believed, wherever they come from.
@@ -113,7 +128,8 @@ class RealEngine : public Engine {
   // or from proving it.
   absl::Status Settle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(install_mutex_);
   bool IsOverdue() const;
-  // Sets the deadline from the journal when something waits, and removes it when nothing does.
+  // Sets the deadline from the journal when something waits, to now when something was not finished, and removes it
+  // when there is nothing.
   void NoteDeadline();
 
   const std::unique_ptr<StateLock> lock_;
@@ -122,7 +138,7 @@ class RealEngine : public Engine {
   // Held by who changes something on the disk. Never waited for but by RevertIfOverdue.
   absl::Mutex install_mutex_;
   mutable absl::Mutex deadline_mutex_ ABSL_ACQUIRED_AFTER(install_mutex_);
-  // When the wait for Confirm is over, by the monotonic clock.
+  // When the wait for Confirm is over, or what is unfinished was due, by the monotonic clock.
   std::optional<absl::Duration> deadline_ ABSL_GUARDED_BY(deadline_mutex_);
 };
 
@@ -160,6 +176,7 @@ v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_p
       return Refuse(command, Fail(Reason::MALFORMED, "the command says nothing that this certcast-node knows",
                                   "is the controller newer than the agent? Update certcast-node"));
   }
+  if (const absl::Status named = CheckSubject(command); !named.ok()) return Refuse(command, named);
   if (read_only())
     return Refuse(command, Fail(Reason::BUSY, "this certcast-node only looks; another one may be at work"));
   if (!install_mutex_.TryLock()) {
@@ -212,8 +229,12 @@ absl::Status RealEngine::CheckEpoch(const v1::Command& command) {
 
 absl::Status RealEngine::Settle() {
   const Journal journal = context_.journal->Get();
-  if (IsUnfinished(journal.step())) return Recover(context_).status();
-  if (!IsOverdue()) return absl::OkStatus();
+  if (IsUnfinished(journal.step())) {
+    const absl::Status finished = Recover(context_).status();
+    NoteDeadline();
+    return finished;
+  }
+  if (journal.step() == Journal::IDLE || !IsOverdue()) return absl::OkStatus();
   Transaction t(context_, journal, nullptr);
   const v1::InstallResult result = GoBack(t, NotConfirmed(journal));
   NoteDeadline();
@@ -302,8 +323,11 @@ bool RealEngine::IsOverdue() const {
 void RealEngine::NoteDeadline() {
   const Journal journal = context_.journal->Get();
   absl::MutexLock lock(&deadline_mutex_);
-  if (journal.step() != Journal::AWAITING_CONFIRM) {
+  if (journal.step() == Journal::IDLE) {
     deadline_.reset();
+  } else if (IsUnfinished(journal.step())) {
+    const absl::Duration now = context_.clock().Monotonic();
+    deadline_ = std::min(deadline_.value_or(now), now);
   } else if (!deadline_.has_value()) {
     deadline_ = context_.clock().Monotonic() + TimeLeftToConfirm(journal, context_.clock().Now());
   }

@@ -38,11 +38,12 @@ class Engine {
   // is kept, so that the same id gets it again.
   virtual v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) = 0;
 
-  // When something waits for Confirm: until when, by the wall clock as it is now. The front end calls RevertIfOverdue
-  // then.
+  // When something waits for Confirm: until when, by the wall clock as it is now; where the disk did not let a command
+  // be finished: since when. The front end calls RevertIfOverdue then.
   virtual std::optional<absl::Time> ConfirmBy() const = 0;
-  // Goes back where the time for Confirm is over, waiting for a command that is under way. OK also when there was
-  // nothing to do; else what kept it from going back.
+  // Goes back where the time for Confirm is over, and goes on with what was not finished, waiting for a command that is
+  // under way. OK also when there was nothing to do; else what kept it from that. Where ConfirmBy still names a time
+  // then, it may be tried again.
   virtual absl::Status RevertIfOverdue() = 0;
 
   // Runs one service's check and probes against what is in force; changes nothing. kNotFound for a service that is not

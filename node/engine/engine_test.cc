@@ -156,6 +156,27 @@ TEST_F(EngineTest, AWayBackAtTheDeadlineThatIsNotServedIsToldToWhoAsksAgain) {
   EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::REVERT_FAILED);
 }
 
+TEST_F(EngineTest, AWayBackThatTheDiskDidNotLetFinishIsTriedAgainWithoutACommand) {
+  const v1::Command command = node.InstallCommand(2);
+  node.ResultOf(command);
+  // The journal can be written, and the way back can't be taken: /etc on another disk than /var, for one.
+  node.files.FailWhere(
+      [](absl::string_view operation) { return operation.find("back to current") != absl::string_view::npos; }, EIO);
+  node.clock.Advance(absl::Seconds(60));
+  EXPECT_THAT(node.engine().RevertIfOverdue(), HasReason(Reason::REVERT_FAILED));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
+  ASSERT_TRUE(node.engine().ConfirmBy().has_value());
+  EXPECT_LE(*node.engine().ConfirmBy(), node.clock.Now());
+  EXPECT_FALSE(node.engine().RevertIfOverdue().ok());
+  node.files.Heal();
+  EXPECT_THAT(node.engine().RevertIfOverdue(), IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+  EXPECT_EQ(node.engine().ConfirmBy(), std::nullopt);
+  EXPECT_THAT(node.engine().RevertIfOverdue(), IsOk());
+  EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::NOT_CONFIRMED);
+}
+
 TEST_F(EngineTest, AnUnconfirmedOneGoesBackOnCommand) {
   const v1::Command command = node.InstallCommand(2);
   node.ResultOf(command);
@@ -291,6 +312,13 @@ TEST_F(EngineTest, CommandsThatSayNothingAreRefused) {
   EXPECT_EQ(node.Handle(command).refusal().failure().reason(), Reason::MALFORMED);
   command.mutable_describe();
   command.set_id(std::string(65, 'x'));
+  EXPECT_EQ(node.Handle(command).refusal().failure().reason(), Reason::MALFORMED);
+  // Both are repeated in results, which are kept.
+  command.set_id("x");
+  command.mutable_revert()->set_certificate(std::string(100'000, 'x'));
+  EXPECT_EQ(node.Handle(command).refusal().failure().reason(), Reason::MALFORMED);
+  command.mutable_confirm()->set_certificate("wildcard");
+  command.mutable_confirm()->set_leaf_sha256(std::string(100'000, '0'));
   EXPECT_EQ(node.Handle(command).refusal().failure().reason(), Reason::MALFORMED);
 }
 
