@@ -104,7 +104,7 @@ TEST_P(FileSystemTest, CreatesWithExactlyTheAttributesWhateverTheUmask) {
 }
 
 TEST_P(FileSystemTest, GivesFilesToOtherUsers) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root can";
+  ASSERT_EQ(geteuid(), 0u) << "only root can";
   const FileAttributes other = {.mode = 0640, .owner = 12345, .group = 54321};
   ASSERT_THAT(root().CreateFile("x", "bytes", other), IsOk());
   EXPECT_EQ(root().Stat("x")->attributes, other);
@@ -308,7 +308,7 @@ class RealFileSystemTest : public ::testing::Test {
 };
 
 TEST_F(RealFileSystemTest, RefusesAnotherUsersLinkOnTheWay) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root can plant one";
+  ASSERT_EQ(geteuid(), 0u) << "only root can plant one";
   ASSERT_EQ(symlink("/etc", (fixture_.root + "/planted").c_str()), 0);
   ASSERT_EQ(lchown((fixture_.root + "/planted").c_str(), 12345, 12345), 0);
   EXPECT_THAT(fixture_.files->OpenDirectory(fixture_.root + "/planted"),
@@ -318,7 +318,7 @@ TEST_F(RealFileSystemTest, RefusesAnotherUsersLinkOnTheWay) {
 }
 
 TEST_F(RealFileSystemTest, RefusesALinkInAnotherUsersDirectory) {
-  if (geteuid() != 0) GTEST_SKIP() << "only root can give one away";
+  ASSERT_EQ(geteuid(), 0u) << "only root can give one away";
   const std::string theirs = fixture_.root + "/theirs";
   ASSERT_EQ(mkdir(theirs.c_str(), 0777), 0);
   ASSERT_EQ(symlink("/etc", (theirs + "/link").c_str()), 0);
