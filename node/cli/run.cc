@@ -4,6 +4,7 @@
 
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -57,7 +58,7 @@ class Agent {
     if (const std::string recovered = agent->engine_->Recovered(); !recovered.empty()) Log(recovered);
     RETURN_IF_ERROR(CheckCanServe(setup));
     agent->watch_ = std::make_unique<ConfirmWatch>(*agent->engine_, Clock::Real(), [](const absl::Status& status) {
-      Log(absl::StrCat("not confirmed in time, and the way back failed: ", FailureOf(status).detail()));
+      Log(absl::StrCat("a way back, or the end of an install, failed: ", FailureOf(status).detail()));
     });
     GrpcServerOptions options;
     options.listen = setup.config.listen;
@@ -77,8 +78,8 @@ class Agent {
   std::unique_ptr<GrpcServer> server_;
 };
 
-// Until a signal that ends or renews the agent. A configuration that can't be used changes nothing.
-int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& setup) {
+// Until a signal that ends or renews the agent, then with `next`. A configuration that can't be used changes nothing.
+int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& next) {
   while (true) {
     int signal = 0;
     sigwait(&signals, &signal);
@@ -86,7 +87,7 @@ int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& 
     absl::StatusOr<Setup> changed = ReadSetup(config_path);
     absl::Status status = changed.ok() ? CheckCanServe(*changed) : changed.status();
     if (status.ok()) {
-      setup = *std::move(changed);
+      next = *std::move(changed);
       return signal;
     }
     ReportError(Annotate(std::move(status), "going on as before"));
@@ -98,22 +99,34 @@ int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& 
 int Run(const std::string& config_path) {
   const sigset_t signals = BlockSignals();
   CaptureGrpcLog(Log);
-  absl::StatusOr<Setup> setup = ReadSetup(config_path);
-  if (!setup.ok()) return ReportError(setup.status());
+  absl::StatusOr<Setup> read = ReadSetup(config_path);
+  if (!read.ok()) return ReportError(read.status());
+  Setup setup = *std::move(read);
+  // What served until the SIGHUP.
+  std::optional<Setup> before;
 
   int signal = SIGHUP;
   while (signal == SIGHUP) {
-    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(*setup);
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(setup);
+    if (!agent.ok() && before.has_value()) {
+      // Only trying shows it: an address that can't be listened on, a state that can't be read.
+      ReportError(Annotate(agent.status(), "going on as before"));
+      setup = *std::move(before);
+      agent = Agent::Start(setup);
+    }
+    before.reset();
     if (!agent.ok()) return ReportError(agent.status());
-    const IdentityFile identity = setup->identity->file;
+    const IdentityFile identity = setup.identity->file;
     // The controller says so as well; here it is found by who looks at the node.
     if (absl::Status dates = CheckIdentityDates(identity, Clock::Real().Now()); !dates.ok()) ReportError(dates);
     std::cout << "listening on " << (*agent)->address() << " as " << identity.node << ", fleet " << identity.fleet_id
               << std::endl;
-    signal = AwaitSignal(signals, config_path, *setup);
+    Setup next;
+    signal = AwaitSignal(signals, config_path, next);
     Log(signal == SIGHUP ? "taking up configuration and identity" : "ending; a command under way is finished first");
     // From now on a second SIGTERM or SIGINT ends the process at once; the journal knows what to do then.
     if (signal != SIGHUP) pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+    if (signal == SIGHUP) before = std::exchange(setup, std::move(next));
   }
   return kDone;
 }

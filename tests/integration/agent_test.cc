@@ -16,6 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "certcast/v1/identity.pb.h"
 #include "common/identity/names.h"
@@ -391,6 +392,11 @@ TEST_F(AgentTest, TakesUpAnotherConfigurationAtSighupButNotAWrongOne) {
   EXPECT_THAT(Open(first), IsOk());
   WriteFile(config_, good);
   agent.Signal(SIGHUP);
+  EXPECT_THAT(Open(agent.AwaitAddress()), IsOk());
+  // Nobody has this address (RFC 5737), which shows only when it is tried.
+  WriteFile(config_, absl::StrReplaceAll(good, {{"127.0.0.1:0", "192.0.2.1:0"}}));
+  agent.Signal(SIGHUP);
+  EXPECT_THAT(agent.AwaitLine("certcast-node: going on as before"), HasSubstr("192.0.2.1"));
   EXPECT_THAT(Open(agent.AwaitAddress()), IsOk());
   agent.Signal(SIGINT);
   EXPECT_EQ(agent.AwaitEnd(), 0);
