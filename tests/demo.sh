@@ -51,6 +51,8 @@ die() {
 }
 
 tests/setup.sh
+bazel_was_running=no
+! pgrep -f '^bazel\(' >/dev/null || bazel_was_running=yes
 echo "building certcast and certcast-node (the first time takes some minutes)"
 bazel build --noshow_progress --ui_event_filters=-info //controller:certcast //node:certcast-node
 bin=$(bazel info bazel-bin 2>/dev/null)
@@ -63,11 +65,13 @@ pids=()
 finish() {
   local code=$?
   trap - EXIT
+  set +e
   for ((node = 1; node <= nodes; node++)); do
     [ ! -s "$work/web-$node/nginx.pid" ] || pids+=("$(cat "$work/web-$node/nginx.pid")")
   done
   for pid in "${pids[@]}"; do kill -CONT "$pid" 2>/dev/null && kill "$pid" 2>/dev/null; done
   wait 2>/dev/null
+  [ "$bazel_was_running" = yes ] || bazel shutdown 2>/dev/null
   if [ "$keep" = yes ]; then
     echo "the work folder is $work"
   else

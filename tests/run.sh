@@ -36,7 +36,10 @@ fi
 
 passed=0
 failed=0
+bazel_was_running=no
+! pgrep -f '^bazel\(' >/dev/null 2>&1 || bazel_was_running=yes
 finish() {
+  [ "$bazel_was_running" = yes ] || bazel shutdown 2>/dev/null
   echo "$passed passed, $failed failed"
   [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
   exit

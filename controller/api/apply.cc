@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/api/controller.h"
 #include "controller/api/obtain.h"
@@ -24,7 +26,24 @@ struct Work {
   Obtained obtained;
   // An unfinished rollout of it was taken up by this call and did not end well; it is not tried a second time.
   bool failed = false;
+  // What kept the controller from going on with this certificate; the others are gone on with.
+  absl::Status error;
 };
+
+// Another controller is in charge: nothing more may be done here.
+bool IsFatal(const absl::Status& status) {
+  return ReasonOf(status) == Reason::STALE_EPOCH;
+}
+
+// Why a certificate that is there must not be rolled out, or OK.
+absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now) {
+  const absl::Time end = FromTimestamp(generation.not_after());
+  if (now < end) return absl::OkStatus();
+  return Fail(Reason::EXPIRED,
+              absl::StrCat("generation ", generation.generation(), " expired on ",
+                           absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone())),
+              generation.account().empty() ? "bring the next one: certcast import" : "");
+}
 
 absl::Status Stopped() {
   return absl::CancelledError("stopped as asked; `certcast apply` goes on where this run ended");
@@ -46,10 +65,14 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
   for (const CertificateConfig* certificate : selected) {
     Work item;
     item.config = certificate;
-    ASSIGN_OR_RETURN(std::vector<v1::Rollout> resumed, runner.ResumeUnfinished(*certificate));
-    for (v1::Rollout& rollout : resumed) {
-      item.failed |= rollout.state() != v1::Rollout::COMPLETED;
-      *response.add_rollouts() = std::move(rollout);
+    absl::StatusOr<std::vector<v1::Rollout>> resumed = runner.ResumeUnfinished(*certificate);
+    if (IsFatal(resumed.status())) return resumed.status();
+    item.error = resumed.status();
+    if (resumed.ok()) {
+      for (v1::Rollout& rollout : *resumed) {
+        item.failed |= rollout.state() != v1::Rollout::COMPLETED;
+        *response.add_rollouts() = std::move(rollout);
+      }
     }
     if (stop) return Stopped();
     work.push_back(std::move(item));
@@ -58,22 +81,33 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
   for (Work& item : work) {
     ASSIGN_OR_RETURN(item.obtained,
                      ObtainIfDue(config_, machine_, session, *item.config, request.force_renewal(), on_progress));
-    *response.add_certificates() = item.obtained.shown;
+    if (item.error.ok() && item.obtained.generation.has_value()) {
+      item.error = CheckUsable(*item.obtained.generation, machine_.clock->Now());
+    }
     if (stop) return Stopped();
   }
 
   ASSIGN_OR_RETURN(FleetView view, ViewFleet(config_, machine_, session, selected));
-  for (const Work& item : work) {
-    if (!item.obtained.generation.has_value()) continue;
+  for (Work& item : work) {
+    if (!item.obtained.generation.has_value() || !item.error.ok()) continue;
     // That is for a person to look at, before it is tried again. What ended well may have been of an earlier
     // generation, or without nodes that are configured now.
     if (item.failed && !item.obtained.shown.issued()) continue;
     const std::vector<FleetMember> fleet = MembersOf(config_, *item.config, view);
     if (AllSettled(fleet)) continue;
-    ASSIGN_OR_RETURN(v1::Rollout rollout, runner.Run(*item.config, *item.obtained.generation, fleet));
-    *response.add_rollouts() = std::move(rollout);
+    absl::StatusOr<v1::Rollout> rollout = runner.Run(*item.config, *item.obtained.generation, fleet);
+    if (IsFatal(rollout.status())) return rollout.status();
+    item.error = rollout.status();
+    if (rollout.ok()) *response.add_rollouts() = *std::move(rollout);
     if (stop) return Stopped();
   }
+
+  for (Work& item : work) {
+    v1::ApplyResponse::Certificate& shown = *response.add_certificates();
+    shown = std::move(item.obtained.shown);
+    if (!item.error.ok() && !shown.has_failure()) *shown.mutable_failure() = FailureOf(item.error);
+  }
+  response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
   return response;
 }
 

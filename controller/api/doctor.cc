@@ -166,6 +166,7 @@ void CheckNodes(const Config& config, const Machine& machine, Session& session, 
   for (const CertificateConfig& certificate : config.certificates) certificates.push_back(&certificate);
   absl::StatusOr<FleetView> view = ViewFleet(config, machine, session, std::move(certificates));
   if (!view.ok()) return findings.Problem("nodes", view.status());
+  // Expiring identities are said node by node below.
   std::string last;
   for (const v1::StatusResponse::Node& row : view->status.rows) {
     if (row.state() != v1::StatusResponse::Node::UNREACHABLE || row.name() == last) continue;

@@ -1,5 +1,6 @@
 // Calls that look and change nothing: status, verify, certificates, nodes.
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -79,6 +80,7 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
   for (v1::StatusResponse::Node& row : view.status.rows) *response.add_nodes() = std::move(row);
   response.set_total(response.nodes_size());
   response.set_converged(view.status.converged);
+  response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
   return response;
 }
 
@@ -86,10 +88,12 @@ absl::StatusOr<v1::VerifyResponse> Controller::Verify(const v1::VerifyRequest& r
   ASSIGN_OR_RETURN(auto selected, SelectCertificates(config_, Names(request.certificate())));
   ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
   std::vector<ExpectedEndpoint> endpoints;
+  std::set<std::string> without;
   for (const CertificateConfig* certificate : selected) {
     ASSIGN_OR_RETURN(auto generation, GenerationRecords(*session.store).Wanted(certificate->name));
     const std::string expected = generation.has_value() ? generation->leaf_sha256() : "";
     for (const NodeConfig* node : config_.NodesOf(*certificate)) {
+      if (node->verify.empty()) without.insert(node->name);
       for (ExpectedEndpoint& endpoint :
            EndpointsOf(*node, certificate->name, certificate->DefaultServerName(), expected)) {
         endpoints.push_back(std::move(endpoint));
@@ -100,6 +104,7 @@ absl::StatusOr<v1::VerifyResponse> Controller::Verify(const v1::VerifyRequest& r
   for (v1::VerifyResponse::Endpoint& endpoint : VerifyEndpoints(endpoints, *machine_.prober, *machine_.clock, {})) {
     *response.add_endpoints() = std::move(endpoint);
   }
+  for (const std::string& node : without) response.add_nodes_without_endpoint(node);
   return response;
 }
 

@@ -50,7 +50,39 @@ absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const C
 
 namespace {
 
-// Keeps what nodes answered. That it can't be kept does not make the answer wrong, but whoever asked should know.
+// As long before its end as `doctor` warns of it.
+constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
+
+void WarnOfIdentities(FleetView& view) {
+  for (const SeenNode& seen : view.status.seen) {
+    if (!seen.inventory.has_identity_not_after()) continue;
+    const absl::Time end = FromTimestamp(seen.inventory.identity_not_after());
+    if (end - seen.at >= kIdentityLeft) continue;
+    view.warnings.push_back(absl::StrCat("the identity of node ", seen.name, " expires on ",
+                                         absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone()),
+                                         ": sign it again with `certcast nodes sign ", seen.name, "`"));
+  }
+}
+
+void MarkExpired(FleetView& view, absl::Time now) {
+  std::map<std::string, absl::Time> ends;
+  for (size_t i = 0; i < view.certificates.size(); ++i) {
+    if (!view.generations[i].has_value()) continue;
+    const absl::Time end = FromTimestamp(view.generations[i]->not_after());
+    if (end <= now) ends[view.certificates[i]->name] = end;
+  }
+  for (v1::StatusResponse::Node& row : view.status.rows) {
+    const auto end = ends.find(row.certificate());
+    if (end == ends.end() || row.state() != v1::StatusResponse::Node::CONVERGED) continue;
+    row.set_state(v1::StatusResponse::Node::FAILED);
+    row.set_reason(Reason::EXPIRED);
+    row.set_detail(absl::StrCat("what it serves expired on ",
+                                absl::FormatTime("%Y-%m-%d %H:%M UTC", end->second, absl::UTCTimeZone())));
+    --view.status.converged;
+  }
+}
+
+// Keeps what nodes answered.
 absl::Status SaveSeen(Session& session, const std::vector<SeenNode>& seen) {
   std::map<std::string, const SeenNode*> by_name;
   std::vector<std::string> names;
@@ -108,7 +140,12 @@ absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine
     if (record.has_last_seen()) options.last_seen[record.name()] = FromTimestamp(record.last_seen());
   }
   view.status = AskFleet(wanted, *transport, *machine.clock, options);
-  RETURN_IF_ERROR(SaveSeen(session, view.status.seen));
+  MarkExpired(view, machine.clock->Now());
+  WarnOfIdentities(view);
+  // The answer is right all the same, and needed most when something is wrong with the controller.
+  if (absl::Status saved = SaveSeen(session, view.status.seen); !saved.ok()) {
+    view.warnings.push_back(absl::StrCat("when nodes were seen could not be saved: ", saved.message()));
+  }
   return view;
 }
 

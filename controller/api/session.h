@@ -46,9 +46,12 @@ struct FleetView {
   // The latest rollout's head and nodes of each.
   std::vector<std::optional<state::v1::Rollout>> rollouts;
   FleetStatus status;
+  // For people: identities that are about to expire, and what was seen but could not be saved.
+  std::vector<std::string> warnings;
 };
 
-// Asks every node of these certificates, and saves when and with what they were seen. A node is asked once.
+// Asks every node of these certificates, and saves when and with what they were seen. A node is asked once. A node that
+// serves a wanted generation which has expired is FAILED (EXPIRED).
 absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine, Session& session,
                                     std::vector<const CertificateConfig*> certificates);
 

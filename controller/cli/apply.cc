@@ -105,6 +105,7 @@ int RunApply(Session& session, const ApplyOptions& options) {
       options.dry_run ? PrintPlan(session.out, rollout) : PrintRollout(session.out, rollout);
     }
   }
+  PrintWarnings(session.err, response.warnings());
   const int failures = ReportFailures(session.err, response.certificates());
   const int code = ExitCodeOf(response, options.dry_run);
   const bool idle = response.rollouts().empty() && code == kDone && failures == kDone;

@@ -18,8 +18,9 @@ int RunDoctor(Session& session) {
     session.out << ToJson(response);
   } else {
     for (const auto& check : response.checks()) {
-      session.out << Check::Result_Name(check.result()) << "  " << check.name() << ": " << check.detail() << "\n";
-      if (!check.hint().empty()) session.out << "    hint: " << check.hint() << "\n";
+      session.out << Check::Result_Name(check.result()) << "  " << check.name() << ": " << Printable(check.detail())
+                  << "\n";
+      if (!check.hint().empty()) session.out << "    hint: " << Printable(check.hint()) << "\n";
     }
     session.out << problems << " problems\n";
   }

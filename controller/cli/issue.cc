@@ -18,11 +18,11 @@ int RunIssue(Session& session, const IssueOptions& options) {
   request.set_certificate(options.certificate);
   request.set_force_renewal(options.force_renewal);
 
+  // An interrupt ends the process at once: the order is kept, and the next run goes on with it.
   grpc::ClientContext context;
   v1::IssueResponse response;
   grpc::Status status;
   {
-    Interrupt::Handler handler(session.interrupt, [&] { context.TryCancel(); });
     ProgressView view(session.err, session.terminal, session.columns);
     auto reader = session.controller.Issue(&context, request);
     for (v1::IssueEvent event; reader->Read(&event);) {

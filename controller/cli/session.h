@@ -11,6 +11,7 @@
 #include "certcast/v1/api.grpc.pb.h"
 #include "controller/cli/interrupt.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/repeated_field.h"
 
 namespace certcast::controller::cli {
 
@@ -52,6 +53,9 @@ absl::Status FromGrpc(const grpc::Status& status);
 
 // Prints `certcast: ...`, the failing command's stderr and the hint; returns the exit code for it.
 int ReportError(std::ostream& err, const absl::Status& status);
+
+// A line each: `warning: ...`.
+void PrintWarnings(std::ostream& err, const google::protobuf::RepeatedPtrField<std::string>& warnings);
 
 // One JSON document: the protobuf JSON mapping, with zero, false and empty fields.
 std::string ToJson(const google::protobuf::Message& message);

@@ -59,6 +59,7 @@ int ShowStatus(Session& session, const v1::StatusRequest& request, bool clear) {
     PrintStatus(session.out, response);
   }
   session.out << std::flush;
+  PrintWarnings(session.err, response.warnings());
   return response.converged() == response.total() ? kDone : kNotConverged;
 }
 

@@ -6,7 +6,6 @@
 #include "absl/time/time.h"
 
 namespace certcast::controller::cli {
-namespace {
 
 std::string Printable(std::string text) {
   for (char& c : text) {
@@ -14,8 +13,6 @@ std::string Printable(std::string text) {
   }
   return text;
 }
-
-}  // namespace
 
 void Table::Print(std::ostream& out) const {
   std::vector<size_t> widths;

@@ -23,6 +23,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// `text` with control characters as `?`: it may come from a node, a server or a CA.
+std::string Printable(std::string text);
 // The first 16 hex digits, `-` for none: enough to compare by eye; `-o json` has all.
 std::string ShortFingerprint(absl::string_view sha256);
 // RFC 3339 in UTC to the second, `-` for none.

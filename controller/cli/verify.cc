@@ -1,6 +1,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_join.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
 
@@ -31,7 +32,13 @@ int RunVerify(Session& session, const std::string& certificate) {
     }
     table.Print(session.out);
   }
-  return good == response.endpoints_size() ? kDone : kNotConverged;
+  if (!response.nodes_without_endpoint().empty()) {
+    session.err << "warning: " << response.nodes_without_endpoint_size()
+                << " nodes declare no endpoint, and were not looked at: "
+                << absl::StrJoin(response.nodes_without_endpoint(), " ") << "\n";
+  }
+  // Nothing is called done that was not seen.
+  return good == response.endpoints_size() && good > 0 ? kDone : kNotConverged;
 }
 
 }  // namespace
@@ -44,7 +51,7 @@ void AddVerify(CLI::App& app, Verb& chosen) {
       "Needs no agent: connects to each `verify:` address of each node as a stranger would, and compares the "
       "certificate\n"
       "that is served with the wanted generation.\n\n"
-      "Exit codes: 0 when every endpoint serves it, 3 when not.");
+      "Exit codes: 0 when every endpoint serves it, 3 when not, or when no node declares one.");
   verb->callback([&chosen, certificate] {
     chosen = [certificate](Session& session) { return RunVerify(session, *certificate); };
   });

@@ -76,11 +76,13 @@ std::optional<std::string> WhatChanged(const CertificateConfig& certificate, con
   return std::nullopt;
 }
 
-RenewalDecision DecideImported(const Generation* latest, bool force) {
+RenewalDecision DecideImported(const Generation* latest, absl::Time now, bool force) {
   RenewalDecision decision{.due = false, .renew_at = absl::InfiniteFuture()};
   decision.reason = latest == nullptr ? "not imported yet: use `certcast import`"
                     : force           ? "imported by hand: it can't be ordered; use `certcast import` with a new one"
-                            : absl::StrCat("imported by hand; it expires on ", Day(FromTimestamp(latest->not_after())));
+                                      : absl::StrCat("imported by hand; it ",
+                                           now >= FromTimestamp(latest->not_after()) ? "expired on " : "expires on ",
+                                                     Day(FromTimestamp(latest->not_after())));
   return decision;
 }
 
@@ -88,7 +90,7 @@ RenewalDecision DecideImported(const Generation* latest, bool force) {
 
 RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Generation* latest, absl::Time now,
                               bool force) {
-  if (certificate.imported()) return DecideImported(latest, force);
+  if (certificate.imported()) return DecideImported(latest, now, force);
   if (latest == nullptr) return {.due = true, .renew_at = absl::InfinitePast(), .reason = "never issued"};
   const DueDate due = DueDateOf(certificate.renewal, *latest);
   RenewalDecision decision{.due = true, .renew_at = due.at};
