@@ -7,36 +7,18 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/scripted_stream.h"
 #include "tests/testing/status_matchers.h"
 
 namespace certcast {
 namespace {
 
+using ::certcast::testing::EndlessStream;
 using ::certcast::testing::HasCode;
 using ::certcast::testing::HasReason;
 using ::certcast::testing::IsOkAndHolds;
+using ::certcast::testing::ScriptedStream;
 using ::testing::HasSubstr;
-
-// Answers with these pieces, then ends.
-class ScriptedStream final : public Stream {
- public:
-  explicit ScriptedStream(std::deque<std::string> pieces) : pieces_(std::move(pieces)) {}
-  absl::Status Write(absl::string_view bytes) override {
-    absl::StrAppend(&written_, bytes);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<std::string> Read() override {
-    if (pieces_.empty()) return std::string();
-    std::string piece = std::move(pieces_.front());
-    pieces_.pop_front();
-    return piece;
-  }
-  const std::string& written() const { return written_; }
-
- private:
-  std::deque<std::string> pieces_;
-  std::string written_;
-};
 
 absl::StatusOr<int> StatusOf(std::deque<std::string> pieces) {
   ScriptedStream stream(std::move(pieces));
@@ -79,24 +61,6 @@ TEST(HttpGetTest, SaysThatTheConnectionWasClosed) {
   EXPECT_THAT(StatusOf({}), HasReason(Reason::LINK_LOST));
   EXPECT_THAT(StatusOf({"HTTP/1.1 100 Continue\r\n\r\n"}), HasReason(Reason::LINK_LOST));
 }
-
-// Says `first`, then `more` until nobody reads any longer.
-class EndlessStream final : public Stream {
- public:
-  EndlessStream(std::string first, std::string more) : next_(std::move(first)), more_(std::move(more)) {}
-  absl::Status Write(absl::string_view) override { return absl::OkStatus(); }
-  absl::StatusOr<std::string> Read() override {
-    read_ += next_.size();
-    // Let a reader that never stops fail the test rather than fill the memory.
-    return read_ > (1 << 20) ? std::string() : std::exchange(next_, more_);
-  }
-  size_t read() const { return read_; }
-
- private:
-  std::string next_;
-  const std::string more_;
-  size_t read_ = 0;
-};
 
 TEST(HttpGetTest, ReadsNoMoreThanItMust) {
   EndlessStream line("HTTP/1.1", std::string(1000, ' '));

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/probe/start_tls.h"
 #include "common/probe/tls_error.h"
 #include "common/status/status.h"
 #include "common/x509/digest.h"
@@ -152,6 +153,8 @@ class TlsStreamOverTcp final : public TlsStream {
       : tcp_(std::move(tcp)), options_(options) {}
 
   absl::Status Handshake(const HostPort& to, absl::string_view server_name) {
+    RETURN_IF_ERROR(StartTls(*tcp_, options_.starttls, server_name.empty() ? absl::string_view(to.host) : server_name,
+                             tcp_->peer()));
     ERR_clear_error();
     ASSIGN_OR_RETURN(context_, MakeContext(options_, verification_));
     ssl_.reset(SSL_new(context_.get()));

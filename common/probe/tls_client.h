@@ -13,6 +13,7 @@
 #include "common/probe/address.h"
 #include "common/probe/deadline.h"
 #include "common/probe/resolver.h"
+#include "common/probe/start_tls_protocol.h"
 #include "common/probe/stream.h"
 #include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
@@ -34,6 +35,9 @@ struct TlsOptions {
   absl::Duration listen = absl::ZeroDuration();
   // Null: Resolver::Local().
   Resolver* resolver = nullptr;
+  // Asked for in the server's own protocol before the handshake, within the same time (start_tls.h, whose errors it
+  // has).
+  StartTlsProtocol starttls = StartTlsProtocol::kNone;
 };
 
 struct TlsPeer {

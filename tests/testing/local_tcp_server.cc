@@ -24,15 +24,24 @@ void Require(bool condition, const char* what) {
 
 }  // namespace
 
-LocalSocket::LocalSocket() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+LocalSocket::LocalSocket(bool is_v6, int port)
+    : is_v6_(is_v6), fd_(socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   Require(fd_ >= 0, "socket");
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  Require(bind(fd_, reinterpret_cast<sockaddr*>(&address), size) == 0, "bind");
-  Require(getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size) == 0, "getsockname");
-  port_ = ntohs(address.sin_port);
+  const int on = 1;
+  if (is_v6) Require(setsockopt(fd_, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0, "setsockopt");
+  sockaddr_in v4 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  v4.sin_port = htons(static_cast<uint16_t>(port));
+  sockaddr_in6 v6 = {};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_addr = in6addr_loopback;
+  v6.sin6_port = htons(static_cast<uint16_t>(port));
+  sockaddr* const address = is_v6 ? reinterpret_cast<sockaddr*>(&v6) : reinterpret_cast<sockaddr*>(&v4);
+  socklen_t size = is_v6 ? sizeof v6 : sizeof v4;
+  Require(bind(fd_, address, size) == 0, "bind");
+  Require(getsockname(fd_, address, &size) == 0, "getsockname");
+  port_ = ntohs(is_v6 ? v6.sin6_port : v4.sin_port);
   Require(pipe2(stop_, O_CLOEXEC) == 0, "pipe");
 }
 
@@ -66,7 +75,7 @@ void LocalSocket::Stop() const {
 }
 
 std::string LocalSocket::address() const {
-  return absl::StrCat("127.0.0.1:", port_);
+  return absl::StrCat(is_v6_ ? "[::1]:" : "127.0.0.1:", port_);
 }
 
 TalkingServer::TalkingServer(absl::string_view bytes) : bytes_(bytes) {

@@ -10,10 +10,11 @@
 
 namespace certcast::testing {
 
-// A socket bound to a free port of 127.0.0.1. Ends the test program when it can't be had.
+// A socket bound to a port of 127.0.0.1, or of ::1: a free one where `port` is 0. Ends the test program when it can't
+// be had.
 class LocalSocket {
  public:
-  LocalSocket();
+  explicit LocalSocket(bool is_v6 = false, int port = 0);
   ~LocalSocket();
   LocalSocket(const LocalSocket&) = delete;
   LocalSocket& operator=(const LocalSocket&) = delete;
@@ -25,10 +26,11 @@ class LocalSocket {
   void Stop() const;
 
   int port() const { return port_; }
-  // "127.0.0.1:PORT".
+  // "127.0.0.1:PORT" or "[::1]:PORT".
   std::string address() const;
 
  private:
+  const bool is_v6_;
   int fd_;
   int stop_[2];
   int port_;

@@ -8,6 +8,9 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+
+#include "absl/strings/match.h"
 
 namespace certcast::testing {
 namespace {
@@ -29,7 +32,8 @@ SslPtr<X509> NextCertificate(BIO* pem) {
 
 }  // namespace
 
-LocalTlsServer::LocalTlsServer(absl::string_view fullchain_pem, absl::string_view key_pem) {
+LocalTlsServer::LocalTlsServer(absl::string_view fullchain_pem, absl::string_view key_pem, bool is_v6, int port)
+    : socket_(is_v6, port) {
   Serve(fullchain_pem, key_pem);
   socket_.Listen();
   thread_ = std::thread([this] { Run(); });
@@ -76,6 +80,11 @@ void LocalTlsServer::DemandClientCertificate(absl::string_view root_pem) {
 void LocalTlsServer::LimitVersion(int version) {
   const absl::MutexLock lock(&mutex_);
   max_version_ = version;
+}
+
+void LocalTlsServer::TalkFirst(std::vector<Exchange> exchanges) {
+  const absl::MutexLock lock(&mutex_);
+  talk_first_ = std::move(exchanges);
 }
 
 void LocalTlsServer::Answer(absl::string_view bytes) {
@@ -128,9 +137,26 @@ SslPtr<SSL> LocalTlsServer::NewConnection(int connection) {
   return ssl;
 }
 
+// A byte at a time, so that nothing of the handshake is taken.
+bool LocalTlsServer::TalkInTheClear(int connection) {
+  std::vector<Exchange> exchanges;
+  {
+    const absl::MutexLock lock(&mutex_);
+    exchanges = talk_first_;
+  }
+  for (const Exchange& exchange : exchanges) {
+    if (send(connection, exchange.says.data(), exchange.says.size(), MSG_NOSIGNAL) < 0) return false;
+    std::string heard;
+    for (char byte; !absl::EndsWith(heard, exchange.awaits); heard += byte) {
+      if (recv(connection, &byte, 1, 0) != 1) return false;
+    }
+  }
+  return true;
+}
+
 void LocalTlsServer::Talk(int connection) {
   const SslPtr<SSL> ssl = NewConnection(connection);
-  if (SSL_accept(ssl.get()) == 1) Finish(ssl.get());
+  if (TalkInTheClear(connection) && SSL_accept(ssl.get()) == 1) Finish(ssl.get());
   // Closing with something unread would be a reset, which can overtake the alert.
   shutdown(connection, SHUT_WR);
   char dropped[4096];

@@ -1,4 +1,4 @@
-// A real TLS server (OpenSSL) on 127.0.0.1, whose certificate a test can swap at any time.
+// A real TLS server (OpenSSL) on the loopback, whose certificate a test can swap at any time.
 //
 //   LocalTlsServer server(leaf.fullchain_pem, leaf.key_pem.ExposeSecret());
 //   ... probe server.address() ...
@@ -20,11 +20,20 @@
 
 namespace certcast::testing {
 
+// What a server says, and then waits for: it reads until what came ends with `awaits`. Empty: it does not wait.
+struct Exchange {
+  std::string says;
+  std::string awaits;
+};
+
 // One connection at a time, each with the settings of the moment it was accepted. Ends the test program when a PEM is
 // not what it should be. Thread-safe.
 class LocalTlsServer {
  public:
-  LocalTlsServer(absl::string_view fullchain_pem, absl::string_view key_pem);
+  LocalTlsServer(absl::string_view fullchain_pem, absl::string_view key_pem)
+      : LocalTlsServer(fullchain_pem, key_pem, false) {}
+  // On ::1 where `is_v6`; `port` 0: a free one.
+  LocalTlsServer(absl::string_view fullchain_pem, absl::string_view key_pem, bool is_v6, int port = 0);
   ~LocalTlsServer();
   LocalTlsServer(const LocalTlsServer&) = delete;
   LocalTlsServer& operator=(const LocalTlsServer&) = delete;
@@ -40,6 +49,8 @@ class LocalTlsServer {
   void DemandClientCertificate(absl::string_view root_pem);
   // TLS1_2_VERSION, TLS1_3_VERSION: no later one is spoken.
   void LimitVersion(int version);
+  // In the clear, before the handshake; a client that ends the connection in it gets no handshake.
+  void TalkFirst(std::vector<Exchange> exchanges);
   // Sent once a client has said something; then the connection is closed. At first an HTTP 200 without content.
   void Answer(absl::string_view bytes);
 
@@ -55,6 +66,7 @@ class LocalTlsServer {
   static int ChooseByName(SSL* ssl, int* alert, void* server);
   void Run();
   void Talk(int connection);
+  bool TalkInTheClear(int connection);
   SslPtr<SSL> NewConnection(int connection);
   void Finish(SSL* ssl);
 
@@ -64,6 +76,7 @@ class LocalTlsServer {
   std::map<std::string, ContextPtr> by_name_ ABSL_GUARDED_BY(mutex_);
   std::string client_root_pem_ ABSL_GUARDED_BY(mutex_);
   int max_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Exchange> talk_first_ ABSL_GUARDED_BY(mutex_);
   std::string answer_ ABSL_GUARDED_BY(mutex_) = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
   std::vector<std::string> server_names_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> requests_ ABSL_GUARDED_BY(mutex_);
