@@ -8,7 +8,9 @@ namespace {
 
 struct Describer {
   std::string operator()(const TlsProbe& probe) const {
-    return absl::StrCat("tls ", probe.address, probe.server_name.empty() ? "" : " ", probe.server_name);
+    const absl::string_view starttls = NameOf(probe.starttls);
+    return absl::StrCat("tls ", probe.address, probe.server_name.empty() ? "" : " ", probe.server_name,
+                        starttls.empty() ? "" : " starttls ", starttls, probe.expects_chain ? " chain" : "");
   }
   std::string operator()(const HttpProbe& probe) const {
     return absl::StrCat("http ", probe.url, probe.host.empty() ? "" : " ", probe.host);

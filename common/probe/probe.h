@@ -10,27 +10,48 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/probe/body_pattern.h"
+#include "common/probe/start_tls_protocol.h"
+#include "common/secret/reference.h"
 
 namespace certcast {
 
 class ProcessRunner;
 class Resolver;
 
+// Shown to servers that ask for one. Both or neither.
+struct ClientCertificate {
+  // PEM, leaf first; an absolute path. Both files are read at every look.
+  std::string certificate_file;
+  SecretReference key;
+
+  bool empty() const { return certificate_file.empty(); }
+};
+
 // A TLS handshake; passes when the leaf that is served has the expected fingerprint. Trust in the chain is not the
-// question here, identity of the leaf is.
+// question here, identity of the leaf is. A host name is asked at every address that it has: those that accept a
+// connection must all serve the same.
 struct TlsProbe {
   // host:port or [v6]:port.
   std::string address;
   // SNI (RFC 6066 section 3).
   std::string server_name;
+  // Before the handshake.
+  StartTlsProtocol starttls = StartTlsProtocol::kNone;
+  // The whole chain must be as expected, certificate by certificate.
+  bool expects_chain = false;
+  ClientCertificate client = {};
 };
 
-// GET; passes when the status is the expected one. https: the certificate must have the expected fingerprint as well.
+// GET; passes when the status is the expected one, and the first 64 KiB of the body are. https: the certificate must
+// have the expected fingerprint as well.
 struct HttpProbe {
   std::string url;
   // Host header and SNI; empty: the URL's.
   std::string host;
   int status = 200;
+  BodyPattern body = {};
+  ClientCertificate client = {};
 };
 
 // Passes when the connection is accepted.
@@ -47,8 +68,11 @@ struct ProbeSpec {
   std::variant<TlsProbe, HttpProbe, TcpProbe, CommandProbe> what;
   // From the first try until it is given up: it is tried again until it passes or this is over.
   absl::Duration timeout = absl::Seconds(10);
+  // Looks, each on a fresh connection, that must pass one after the other: workers of a service that is being reloaded
+  // serve the old certificate and the new one by turns.
+  int consecutive = 3;
 
-  // For messages: `tls 127.0.0.1:443 www.example.com`.
+  // For messages: `tls 127.0.0.1:25 mail.example.com starttls smtp`.
   std::string Describe() const;
 };
 
@@ -56,10 +80,12 @@ struct ProbeSpec {
 struct Observation {
   // Leaf's SHA-256 when there was a handshake.
   std::string served_sha256;
+  // Of every certificate as it was served, the leaf's first; up to one that is not well-formed.
+  std::vector<std::string> chain_sha256 = {};
   // All but the fingerprint is as expected.
   bool ok = false;
   // What was not, or what kept it from being seen: refused, timed out, alert...
-  std::string detail;
+  std::string detail = {};
 };
 
 // Thread-safe.

@@ -57,6 +57,24 @@ std::vector<SocketAddress> FindIn(absl::string_view hosts, const HostPort& host)
 
 }  // namespace
 
+HostPort ToNumeric(const SocketAddress& address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  HostPort numeric;
+  if (address.storage.ss_family == AF_INET) {
+    sockaddr_in v4;
+    memcpy(&v4, &address.storage, sizeof v4);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    numeric.port = ntohs(v4.sin_port);
+  } else {
+    sockaddr_in6 v6;
+    memcpy(&v6, &address.storage, sizeof v6);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    numeric.port = ntohs(v6.sin6_port);
+  }
+  numeric.host = text;
+  return numeric;
+}
+
 absl::StatusOr<std::vector<SocketAddress>> HostsResolver::Resolve(const HostPort& host, absl::Duration) {
   if (const auto address = Numeric(host.host, host.port)) return std::vector<SocketAddress>{*address};
   const absl::StatusOr<std::string> hosts = ReadWholeFile(files_, "/etc/hosts", kMaxHosts);

@@ -24,6 +24,9 @@ struct SocketAddress {
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
+// As digits, with its port.
+HostPort ToNumeric(const SocketAddress& address);
+
 // Thread-safe.
 class Resolver {
  public:
