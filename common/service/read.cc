@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,16 +40,22 @@ void ReadCommands(const yaml::Map& map, Service& service) {
   if (const yaml::Value reload = map.Find("reload")) service.reload = ReadReload(reload, service.files);
 }
 
-void ReadProbes(const yaml::Map& map, Service& service) {
+void ReadProbeList(const yaml::Map& map, Service& service) {
   constexpr absl::string_view kHint =
       R"(add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)";
   const yaml::Value probes = map.Require("probes", kHint);
   if (!probes) return;
   bool sees_certificate = !probes.is_list();
   for (const yaml::Value& probe : probes.Items("a list of probes", 0, kMaxProbes)) {
-    service.probes.push_back(ReadProbe(probe));
-    // One that is wrong and has its own error counts as a tls probe.
-    sees_certificate = sees_certificate || SeesCertificate(service.probes.back());
+    for (ProbeSpec& spec : ReadProbes(probe)) {
+      // One that is wrong and has its own error counts as a tls probe.
+      sees_certificate = sees_certificate || SeesCertificate(spec);
+      service.probes.push_back(std::move(spec));
+    }
+  }
+  if (service.probes.size() > kMaxProbes) {
+    probes.Fail(absl::StrCat("found ", service.probes.size(), " pairs of address and server name, expected at most ",
+                             kMaxProbes));
   }
   if (!sees_certificate) {
     probes.Fail("found no tls probe and no http probe of an https URL, expected at least one", kHint);
@@ -66,7 +73,7 @@ Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::Firs
     service.files.push_back(ReadServiceFile(file, service.certificate, paths));
   }
   ReadCommands(map, service);
-  ReadProbes(map, service);
+  ReadProbeList(map, service);
   return service;
 }
 

@@ -1,14 +1,17 @@
-// One probe of a service, from YAML.
+// One item of a service's probes, from YAML.
 #ifndef CERTCAST_COMMON_SERVICE_READ_PROBE_H_
 #define CERTCAST_COMMON_SERVICE_READ_PROBE_H_
+
+#include <vector>
 
 #include "common/probe/probe.h"
 #include "common/yaml/value.h"
 
 namespace certcast {
 
-// `{tls: {...}}`, `{http: {...}}`, `{tcp: {...}}` or `{command: {...}}`. After an error of these: a TlsProbe.
-ProbeSpec ReadProbe(const yaml::Value& value);
+// `{tls: {...}}`, `{http: {...}}`, `{tcp: {...}}` or `{command: {...}}`. One `tls` with several addresses or server
+// names is a probe for each pair. At least one; after an error of these: a TlsProbe.
+std::vector<ProbeSpec> ReadProbes(const yaml::Value& value);
 
 // Whether it sees the fingerprint that is served: tls, and http on an https URL.
 bool SeesCertificate(const ProbeSpec& probe);

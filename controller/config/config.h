@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/probe/start_tls_protocol.h"
 #include "common/secret/reference.h"
 #include "common/x509/private_key.h"
 
@@ -119,7 +120,8 @@ struct VerifyEndpoint {
   // host:port.
   std::string address;
   // Empty: the certificate's DefaultServerName().
-  std::string server_name;
+  std::string server_name = {};
+  StartTlsProtocol starttls = StartTlsProtocol::kNone;
 };
 
 struct NodeConfig {

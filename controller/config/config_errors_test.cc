@@ -410,7 +410,7 @@ c.yaml:23:12: at nodes[1].name: found the node name "web-01" a second time; the 
         Mistake{"VerifyIsOneText", "[\"10.0.0.1:443\"]", "\"10.0.0.1:443\"",
                 R"(c.yaml:22:102: at nodes[0].verify: found "10.0.0.1:443", expected a list of host:port)"},
         Mistake{"VerifyHasUnknownKey", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", sni: a.example.com}",
-                R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, server_name)"},
+                R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, addresses, server_name, server_names, starttls)"},
         Mistake{
             "VerifyOfAWildcard", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", server_name: \"*.example.com\"}",
             R"(c.yaml:22:142: at nodes[0].verify[0].server_name: found "*.example.com", expected a host name to ask for; a wildcard is not a host: write one that it covers, such as www.example.com)"},

@@ -1,6 +1,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/service/read_endpoint.h"
 #include "common/status/status.h"
 #include "common/yaml/grammar.h"
 #include "controller/config/sections.h"
@@ -42,13 +43,19 @@ std::map<std::string, std::string> ReadLabels(const yaml::Value& value) {
   return labels;
 }
 
-VerifyEndpoint ReadEndpoint(const yaml::Value& value) {
-  if (value.is_text()) return {.address = value.HostPort()};
-  const yaml::Map map = value.ReadMap("host:port, or a map with address and server_name", {"address", "server_name"});
-  VerifyEndpoint endpoint;
-  endpoint.address = map.Require("address").HostPort();
-  endpoint.server_name = map.Find("server_name").HostName();
-  return endpoint;
+void ReadVerify(const yaml::Value& value, NodeConfig& node) {
+  if (value.is_text()) {
+    node.verify.push_back({.address = value.HostPort()});
+    return;
+  }
+  const yaml::Map map = value.ReadMap("host:port, or a map with address and server_name", EndpointKeys());
+  Endpoints endpoints = ReadEndpoints(map, /*requires_name=*/false);
+  if (endpoints.server_names.empty()) endpoints.server_names.emplace_back();
+  for (const std::string& address : endpoints.addresses) {
+    for (const std::string& server_name : endpoints.server_names) {
+      node.verify.push_back({.address = address, .server_name = server_name, .starttls = endpoints.starttls});
+    }
+  }
 }
 
 }  // namespace
@@ -60,7 +67,7 @@ NodeConfig ReadNode(const yaml::Value& value) {
   node.address = ReadAddress(map.Require("address"));
   node.labels = ReadLabels(map.Find("labels"));
   for (const yaml::Value& item : map.Find("verify").Items("a list of host:port", 1, kMaxEndpoints)) {
-    node.verify.push_back(ReadEndpoint(item));
+    ReadVerify(item, node);
   }
   return node;
 }

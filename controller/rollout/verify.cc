@@ -1,6 +1,7 @@
 #include "controller/rollout/verify.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "controller/rollout/worker_threads.h"
@@ -9,7 +10,9 @@ namespace certcast::controller {
 namespace {
 
 v1::VerifyResponse::Endpoint LookOnce(const ExpectedEndpoint& expected, Prober& prober, absl::Duration timeout) {
-  const Observation seen = prober.Look({.what = TlsProbe{expected.address, expected.server_name}}, timeout);
+  TlsProbe probe = {.address = expected.address, .server_name = expected.server_name};
+  probe.starttls = expected.starttls;
+  const Observation seen = prober.Look({.what = std::move(probe)}, timeout);
   v1::VerifyResponse::Endpoint endpoint;
   endpoint.set_node(expected.node);
   endpoint.set_certificate(expected.certificate);
@@ -17,9 +20,9 @@ v1::VerifyResponse::Endpoint LookOnce(const ExpectedEndpoint& expected, Prober& 
   endpoint.set_server_name(expected.server_name);
   endpoint.set_expected_sha256(expected.leaf_sha256);
   endpoint.set_served_sha256(seen.served_sha256);
-  endpoint.set_ok(!expected.leaf_sha256.empty() && seen.served_sha256 == expected.leaf_sha256);
+  endpoint.set_ok(seen.ok && !expected.leaf_sha256.empty() && seen.served_sha256 == expected.leaf_sha256);
   if (endpoint.ok()) return endpoint;
-  if (seen.served_sha256.empty()) {
+  if (!seen.ok || seen.served_sha256.empty()) {
     endpoint.set_detail(seen.detail.empty() ? "no TLS handshake" : seen.detail);
   } else if (expected.leaf_sha256.empty()) {
     endpoint.set_detail("there is no generation to compare it with");
@@ -50,7 +53,8 @@ std::vector<ExpectedEndpoint> EndpointsOf(const NodeConfig& node, absl::string_v
          .certificate = std::string(certificate),
          .address = endpoint.address,
          .server_name = endpoint.server_name.empty() ? std::string(default_server_name) : endpoint.server_name,
-         .leaf_sha256 = std::string(leaf_sha256)});
+         .leaf_sha256 = std::string(leaf_sha256),
+         .starttls = endpoint.starttls});
   }
   return endpoints;
 }

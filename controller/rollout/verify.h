@@ -21,6 +21,7 @@ struct ExpectedEndpoint {
   std::string address;
   std::string server_name;
   std::string leaf_sha256;
+  StartTlsProtocol starttls = StartTlsProtocol::kNone;
 };
 
 // The node's `verify` endpoints for one certificate; plain addresses are asked for `default_server_name`.

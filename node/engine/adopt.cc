@@ -55,7 +55,7 @@ absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext&
   return files;
 }
 
-// From the first file of each service that holds a certificate.
+// From the first file of each service that holds a certificate, and the first that holds a chain.
 void FillInLeaves(const std::vector<GenerationFile>& files, GenerationRecord& record) {
   for (GenerationRecord::Service& service : *record.mutable_services()) {
     for (const GenerationFile& file : files) {
@@ -65,6 +65,12 @@ void FillInLeaves(const std::vector<GenerationFile>& files, GenerationRecord& re
       service.set_leaf_sha256(leaf->sha256());
       *service.mutable_not_after() =
           google::protobuf::util::TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(leaf->not_after()));
+    }
+    for (const GenerationFile& file : files) {
+      if (file.service->name != service.name() || !file.bytes.has_value() || !service.chain_sha256().empty()) continue;
+      for (const Certificate& certificate : ChainIn(file.file->content, file.bytes->ExposeSecret())) {
+        service.add_chain_sha256(certificate.sha256());
+      }
     }
   }
 }

@@ -117,6 +117,14 @@ std::optional<Certificate> LeafIn(const ServiceFile& file, absl::string_view byt
   return first.ok() ? std::make_optional(first->front()) : std::nullopt;
 }
 
+std::vector<Certificate> ChainIn(FileContent content, absl::string_view bytes) {
+  if (content != FileContent::kFullchain && content != FileContent::kCombined) return {};
+  const size_t begin = bytes.find(kBegin);
+  const size_t end = bytes.rfind(kEnd);
+  if (begin == absl::string_view::npos || end == absl::string_view::npos || end < begin) return {};
+  return ParseChainPem(bytes.substr(begin, end + kEnd.size() - begin)).value_or(std::vector<Certificate>());
+}
+
 absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name) {
   ASSIGN_OR_RETURN(std::string bytes, directory.ReadFile(name, kMaxFileBytes));
   Secret secret(bytes);

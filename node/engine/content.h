@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +26,9 @@ bool SaysTheSame(const ServiceFile& file, const VerifiedBundle& bundle, absl::st
 
 // The leaf in a file: its first certificate. None in what holds none, is not one, is empty, or does not open.
 std::optional<Certificate> LeafIn(const ServiceFile& file, absl::string_view bytes);
+
+// All certificates of a file that holds leaf and intermediates. Empty for other contents, and for what does not parse.
+std::vector<Certificate> ChainIn(FileContent content, absl::string_view bytes);
 
 // As Directory::ReadFile, for what may hold a key: nothing of it stays in memory that is given back.
 absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name);

@@ -162,6 +162,13 @@ std::string LeafOf(const Record& record, const Service& service) {
   return OnDisk(record, "").leaf_sha256();
 }
 
+std::vector<std::string> ChainOf(const Record& record, const Service& service) {
+  for (const Record::Service& entry : record.services()) {
+    if (entry.name() == service.name) return {entry.chain_sha256().begin(), entry.chain_sha256().end()};
+  }
+  return {};
+}
+
 bool HasFilesOf(const Record& record, const Service& service) {
   for (const Record::Service& entry : record.services()) {
     if (entry.name() != service.name || entry.files().empty()) continue;

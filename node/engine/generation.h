@@ -62,6 +62,9 @@ GenerationOnDisk OnDisk(const GenerationRecord& record, absl::string_view direct
 // that the record does not know (renamed since) has that of the others.
 std::string LeafOf(const GenerationRecord& record, const Service& service);
 
+// SHA-256 of every certificate that it then serves, the leaf's first; empty: not known.
+std::vector<std::string> ChainOf(const GenerationRecord& record, const Service& service);
+
 // False where all of the service's files were absent: going back to this generation leaves it without any.
 bool HasFilesOf(const GenerationRecord& record, const Service& service);
 

@@ -28,7 +28,7 @@ constexpr absl::Duration kGlance = absl::Seconds(2);
 std::vector<Expectation> ExpectationsOf(const std::vector<const Service*>& services, const GenerationRecord& record) {
   std::vector<Expectation> expectations;
   for (const Service* service : services) {
-    if (HasFilesOf(record, *service)) expectations.push_back({service, LeafOf(record, *service)});
+    if (HasFilesOf(record, *service)) expectations.push_back(ExpectationOf(record, *service));
   }
   return expectations;
 }

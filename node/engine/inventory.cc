@@ -121,7 +121,8 @@ std::vector<Expectation> ExpectedNow(const EngineContext& engine, absl::string_v
     const absl::StatusOr<GenerationRecord> record = in_force.directory().empty()
                                                         ? absl::NotFoundError("")
                                                         : ReadRecord(engine, service.certificate, in_force.directory());
-    expectations.push_back({&service, record.ok() ? LeafOf(*record, service) : in_force.leaf_sha256()});
+    expectations.push_back(record.ok() ? ExpectationOf(*record, service)
+                                       : Expectation{&service, in_force.leaf_sha256()});
   }
   return expectations;
 }

@@ -13,13 +13,38 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
 constexpr absl::Duration kLongestPause = absl::Seconds(1);
-// For what is only looked at once.
+constexpr absl::Duration kPauseInARow = absl::Milliseconds(50);
+// For what is only looked at once, and for the end of a row after the deadline.
 constexpr absl::Duration kGlance = absl::Seconds(2);
 
 bool SeesLeaf(const ProbeSpec& spec) {
   if (std::holds_alternative<TlsProbe>(spec.what)) return true;
   const auto* http = std::get_if<HttpProbe>(&spec.what);
   return http != nullptr && absl::StartsWithIgnoreCase(http->url, "https://");
+}
+
+// What is not as expected in a chain whose leaf is right; empty: nothing.
+std::string WrongChain(const std::vector<std::string>& served, const std::vector<std::string>& expected) {
+  if (served == expected) return "";
+  const std::string lengths =
+      absl::StrCat("serves the right leaf in a chain of ", served.size(), ", not ", expected.size(), ": ");
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (i >= served.size()) return absl::StrCat(lengths, "the one at place ", i + 1, ", ", expected[i], ", is missing");
+    if (served[i] != expected[i]) {
+      return absl::StrCat(lengths, "at place ", i + 1, " is ", served[i], ", not ", expected[i]);
+    }
+  }
+  return absl::StrCat(lengths, served[expected.size()], " does not belong there");
+}
+
+// Empty when the certificate is as it should be.
+std::string WrongCertificate(const Expectation& expectation, const ProbeSpec& spec, const Observation& seen) {
+  const std::string& expected = expectation.leaf_sha256;
+  if (!SeesLeaf(spec) || expected.empty()) return "";
+  if (seen.served_sha256 != expected) return absl::StrCat("serves ", seen.served_sha256, ", not ", expected);
+  const auto* tls = std::get_if<TlsProbe>(&spec.what);
+  if (tls == nullptr || !tls->expects_chain || expectation.chain_sha256.empty()) return "";
+  return WrongChain(seen.chain_sha256, expectation.chain_sha256);
 }
 
 v1::ProbeResult Look(const EngineContext& engine, const Expectation& expectation, const ProbeSpec& spec,
@@ -33,39 +58,110 @@ v1::ProbeResult Look(const EngineContext& engine, const Expectation& expectation
     result.set_server_name(tls->server_name);
   }
   result.set_served_sha256(seen.served_sha256);
-  result.set_detail(seen.detail);
-  const std::string& expected = expectation.leaf_sha256;
-  const bool wrong_leaf = SeesLeaf(spec) && !expected.empty() && seen.served_sha256 != expected;
-  result.set_ok(seen.ok && !wrong_leaf);
-  if (seen.ok && wrong_leaf) result.set_detail(absl::StrCat("serves ", seen.served_sha256, ", not ", expected));
+  result.set_detail(seen.ok ? WrongCertificate(expectation, spec, seen) : seen.detail);
+  result.set_ok(seen.ok && result.detail().empty());
   return result;
 }
 
-v1::ProbeResult TryUntilItPasses(const EngineContext& engine, const Expectation& expectation, const ProbeSpec& spec) {
+// What the looks through one probe have shown so far.
+class Tally {
+ public:
+  explicit Tally(int in_a_row) : needed_(in_a_row) {}
+
+  void Add(bool ok) {
+    ++looks_;
+    if (ok) {
+      ++passed_;
+      ++row_;
+      came_back_ = came_back_ || broken_;
+      return;
+    }
+    if (row_ > 0) {
+      broken_ = true;
+      needed_ = std::max(needed_, std::min(2 * needed_, kLongestRow));
+    }
+    row_ = 0;
+  }
+
+  bool has_passed() const { return row_ >= needed_; }
+  bool has_failed_once() const { return passed_ < looks_; }
+  // Passed, failed, passed.
+  bool flaps() const { return came_back_; }
+  // What to say beside why the last look failed; empty: nothing.
+  std::string Describe() const {
+    if (passed_ == 0) return "";
+    const std::string counts = absl::StrCat(passed_, " of ", looks_, " looks passed");
+    return came_back_ ? absl::StrCat("it flaps: ", counts, ", but never ", needed_, " in a row")
+                      : absl::StrCat("it passed at first: ", counts);
+  }
+
+ private:
+  static constexpr int kLongestRow = 32;
+
+  int needed_;
+  int looks_ = 0;
+  int passed_ = 0;
+  // Passed without a failure since.
+  int row_ = 0;
+  bool broken_ = false;
+  bool came_back_ = false;
+};
+
+struct Trial {
+  v1::ProbeResult result;
+  Reason::Code reason = Reason::PROBE_FAILED;
+};
+
+Trial TryUntilItPasses(const EngineContext& engine, const Expectation& expectation, const ProbeSpec& spec) {
   const absl::Duration deadline = engine.clock().Monotonic() + spec.timeout;
+  Tally tally(spec.consecutive);
   absl::Duration pause = kFirstPause;
   absl::Duration left = spec.timeout;
   while (true) {
-    v1::ProbeResult result = Look(engine, expectation, spec, left);
+    Trial trial = {.result = Look(engine, expectation, spec, left)};
+    tally.Add(trial.result.ok());
+    if (tally.has_passed()) return trial;
     left = deadline - engine.clock().Monotonic();
+    if (trial.result.ok()) {
+      // Where nothing has failed yet there is nothing to wait for; else give the old workers time to be seen.
+      if (tally.has_failed_once()) engine.clock().Sleep(kPauseInARow);
+      left = std::max(deadline - engine.clock().Monotonic(), kGlance);
+      continue;
+    }
     // The last try needs some time of its own.
-    if (result.ok() || left <= kFirstPause) return result;
+    if (left <= kFirstPause) {
+      if (tally.flaps()) trial.reason = Reason::PROBE_INCONCLUSIVE;
+      const std::string story = tally.Describe();
+      if (!story.empty()) trial.result.set_detail(absl::StrCat(story, "; last: ", trial.result.detail()));
+      return trial;
+    }
     engine.clock().Sleep(std::min(pause, left - kFirstPause));
     left = std::max(deadline - engine.clock().Monotonic(), kFirstPause);
     pause = std::min(pause * 2, kLongestPause);
   }
 }
 
-absl::Status Failed(const ProbeSpec& spec, const v1::ProbeResult& result) {
-  return Fail(Reason::PROBE_FAILED,
-              absl::StrCat("service ", result.service(), ", probe ", result.probe(), ": ", result.detail(),
-                           " (tried for ", absl::FormatDuration(spec.timeout), ")"),
-              result.served_sha256().empty()
-                  ? "does the service run, and listen there?"
-                  : "does the service read the paths that node.yaml names, and does nothing else listen there?");
+absl::string_view HintFor(const Trial& trial) {
+  if (trial.reason == Reason::PROBE_INCONCLUSIVE) {
+    return "do all of its workers and all servers behind this address reload, and does nothing else listen there?";
+  }
+  return trial.result.served_sha256().empty()
+             ? "does the service run, and listen there?"
+             : "does the service read the paths that node.yaml names, and does nothing else listen there?";
+}
+
+absl::Status Failed(const ProbeSpec& spec, const Trial& trial) {
+  return Fail(trial.reason,
+              absl::StrCat("service ", trial.result.service(), ", probe ", trial.result.probe(), ": ",
+                           trial.result.detail(), " (tried for ", absl::FormatDuration(spec.timeout), ")"),
+              HintFor(trial));
 }
 
 }  // namespace
+
+Expectation ExpectationOf(const GenerationRecord& record, const Service& service) {
+  return {.service = &service, .leaf_sha256 = LeafOf(record, service), .chain_sha256 = ChainOf(record, service)};
+}
 
 std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::vector<Expectation>& expectations,
                                       absl::Duration patience) {
@@ -83,9 +179,13 @@ absl::Status ProbeServices(const EngineContext& engine, const std::vector<Expect
   absl::Status status;
   for (const Expectation& expectation : expectations) {
     for (const ProbeSpec& spec : expectation.service->probes) {
-      results->push_back(status.ok() ? TryUntilItPasses(engine, expectation, spec)
-                                     : Look(engine, expectation, spec, std::min(kGlance, spec.timeout)));
-      if (status.ok() && !results->back().ok()) status = Failed(spec, results->back());
+      if (!status.ok()) {
+        results->push_back(Look(engine, expectation, spec, std::min(kGlance, spec.timeout)));
+        continue;
+      }
+      const Trial trial = TryUntilItPasses(engine, expectation, spec);
+      if (!trial.result.ok()) status = Failed(spec, trial);
+      results->push_back(trial.result);
     }
   }
   return status;

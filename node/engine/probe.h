@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
 #include "node/engine/context.h"
+#include "node/engine/generation.h"
 
 namespace certcast::node {
 
@@ -16,15 +17,25 @@ struct Expectation {
   const Service* service = nullptr;
   // What tls and https probes must see; empty: whatever they see is right.
   std::string leaf_sha256;
+  // The same for probes that expect the whole chain; empty: not known, so that they look at the leaf alone.
+  std::vector<std::string> chain_sha256 = {};
 };
+
+// What a service must serve once it has loaded this generation.
+Expectation ExpectationOf(const GenerationRecord& record, const Service& service);
 
 // One look through every probe, each no longer than `patience` or its own timeout. What a probe sees goes to
 // served_sha256.
 std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::vector<Expectation>& expectations,
                                       absl::Duration patience);
 
-// Tries each probe until it passes or its timeout is over. `results` gets one for each, in order, whatever comes of it.
-// PROBE_FAILED names the first that did not pass; those after it are looked at once.
+// Tries each probe until it has passed as many times in a row as it must, or its timeout is over; a row that has begun
+// then is looked at to its end. A look that fails after one that passed makes the row that is asked for twice as long,
+// up to 32: where workers answer by turns, a short row is seen by luck.
+//
+// `results` gets one for each, in order, whatever comes of it. The status names the first that did not pass; those
+// after it are looked at once. PROBE_FAILED; PROBE_INCONCLUSIVE for one that failed after it had passed, and then
+// passed again: what is served can't be told.
 absl::Status ProbeServices(const EngineContext& engine, const std::vector<Expectation>& expectations,
                            std::vector<v1::ProbeResult>* results);
 

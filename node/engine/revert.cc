@@ -105,7 +105,7 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
       continue;
     }
     back.failed = KeepFirst(std::move(back.failed), std::move(reloaded));
-    expectations.push_back({service, LeafOf(record, *service)});
+    expectations.push_back(ExpectationOf(record, *service));
   }
   std::vector<v1::ProbeResult> results;
   back.failed = KeepFirst(std::move(back.failed), ProbeServices(t.engine, expectations, &results));

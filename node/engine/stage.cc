@@ -63,6 +63,7 @@ absl::StatusOr<StagedGeneration> PlanGeneration(const EngineContext& engine,
   const Certificate& leaf = bundle.chain.front();
   for (GenerationRecord::Service& service : *generation.record.mutable_services()) {
     service.set_leaf_sha256(leaf.sha256());
+    for (const Certificate& certificate : bundle.chain) service.add_chain_sha256(certificate.sha256());
     *service.mutable_not_after() =
         google::protobuf::util::TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(leaf.not_after()));
   }
