@@ -192,6 +192,55 @@ TEST(ReadServices, ReadsEveryKindOfProbe) {
   EXPECT_EQ(service.probes[4].timeout, absl::Seconds(10));
 }
 
+TEST(ReadServices, OneTlsProbeMayHaveSeveralAddressesAndNames) {
+  const Service service = ReadOne(absl::StrCat(kHead, kFiles, R"(
+  probes:
+    - tls: {addresses: ["127.0.0.1:25", "[::1]:25"], server_names: [a.test, b.test], starttls: smtp, expect: chain,
+            consecutive: 7, timeout: 3s, client: {certificate: client.pem, key: {file: client.key}}}
+)"));
+  std::vector<std::string> probes;
+  for (const ProbeSpec& spec : service.probes) {
+    probes.push_back(spec.Describe());
+    EXPECT_EQ(spec.consecutive, 7);
+    EXPECT_EQ(spec.timeout, absl::Seconds(3));
+    EXPECT_EQ(std::get<TlsProbe>(spec.what).client.certificate_file, "/etc/certcast/client.pem");
+    EXPECT_EQ(std::get<TlsProbe>(spec.what).client.key.name, "/etc/certcast/client.key");
+  }
+  EXPECT_THAT(probes,
+              ElementsAre("tls 127.0.0.1:25 a.test starttls smtp chain", "tls 127.0.0.1:25 b.test starttls smtp chain",
+                          "tls [::1]:25 a.test starttls smtp chain", "tls [::1]:25 b.test starttls smtp chain"));
+}
+
+TEST(ReadServices, KnowsEveryStartTlsProtocol) {
+  for (const absl::string_view name : {"smtp", "lmtp", "imap", "pop3", "ftp", "ldap", "postgres", "mysql", "xmpp"}) {
+    const Service service = ReadOne(
+        absl::StrCat(kHead, kFiles,
+                     "\n  probes: [{tls: {address: \"a:1\", server_name: b, expect: leaf, starttls: ", name, "}}]\n"));
+    EXPECT_EQ(NameOf(std::get<TlsProbe>(service.probes[0].what).starttls), name);
+    EXPECT_FALSE(std::get<TlsProbe>(service.probes[0].what).expects_chain);
+  }
+}
+
+TEST(ReadServices, AnswersMayHaveToHoldSomething) {
+  const Service service = ReadOne(absl::StrCat(kHead, kFiles, R"(
+  probes:
+    - http: {url: "https://a/", body: ok}
+    - http: {url: "https://a/", body: {contains: "a b"}, consecutive: 1, client: {certificate: /c, key: {env: KEY}}}
+    - http: {url: "https://a/", body: {matches: '^\d+$'}}
+)"));
+  ASSERT_THAT(service.probes, SizeIs(3));
+  const auto http = [&](size_t i) { return std::get<HttpProbe>(service.probes[i].what); };
+  EXPECT_EQ(http(0).body.kind, BodyPattern::Kind::kContains);
+  EXPECT_EQ(http(0).body.text, "ok");
+  EXPECT_EQ(service.probes[0].consecutive, 3);
+  EXPECT_TRUE(http(0).client.empty());
+  EXPECT_EQ(http(1).body.text, "a b");
+  EXPECT_EQ(service.probes[1].consecutive, 1);
+  EXPECT_EQ(http(1).client.key.kind, SecretReference::Kind::kEnvironment);
+  EXPECT_EQ(http(2).body.kind, BodyPattern::Kind::kMatches);
+  EXPECT_EQ(http(2).body.text, "^\\d+$");
+}
+
 struct Mistake {
   const char* name;
   std::string text;
@@ -449,6 +498,34 @@ INSTANTIATE_TEST_SUITE_P(
             "TlsWithoutPort", WithProbes("[{tls: {address: a, server_name: b}}]"),
             R"(/etc/certcast/n.yaml:4:28: at [0].probes[0].tls.address: "a" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},
         Mistake{
+            "OneAddressAndSeveral", WithProbes("[{tls: {address: \"a:1\", addresses: [\"b:1\"], server_name: a}}]"),
+            "/etc/certcast/n.yaml:4:46: at [0].probes[0].tls.addresses: found address and addresses, expected one of "
+            "them"},
+        Mistake{"NoAddresses", WithProbes("[{tls: {addresses: [], server_name: a}}]"),
+                "/etc/certcast/n.yaml:4:30: at [0].probes[0].tls.addresses: found an empty list, expected a list of at "
+                "least one address"},
+        Mistake{
+            "AddressTwice", WithProbes("[{tls: {addresses: [\"a:1\", \"a:1\"], server_name: a}}]"),
+            R"(/etc/certcast/n.yaml:4:38: at [0].probes[0].tls.addresses[1]: found the address "a:1" a second time; the first is at line 4, column 31)"},
+        Mistake{
+            "UnknownStartTls", WithProbes("[{tls: {address: \"a:1\", server_name: a, starttls: stmp}}]"),
+            R"(/etc/certcast/n.yaml:4:61: at [0].probes[0].tls.starttls: found "stmp", expected one of smtp, lmtp, imap, pop3, ftp, ldap, mysql, postgres, xmpp; did you mean smtp?)"},
+        Mistake{"UnknownExpectation", WithProbes("[{tls: {address: \"a:1\", server_name: a, expect: all}}]"),
+                R"(/etc/certcast/n.yaml:4:59: at [0].probes[0].tls.expect: found "all", expected one of leaf, chain)"},
+        Mistake{
+            "NoneInARow", WithProbes("[{tls: {address: \"a:1\", server_name: a, consecutive: 0}}]"),
+            R"(/etc/certcast/n.yaml:4:64: at [0].probes[0].tls.consecutive: found "0", expected a whole number from 1 to 100)"},
+        Mistake{"ClientWithoutKey",
+                WithProbes("[{tls: {address: \"a:1\", server_name: a, client: {certificate: /c}}}]"),
+                R"(/etc/certcast/n.yaml:4:59: at [0].probes[0].tls.client: missing key "key")"},
+        Mistake{
+            "BodyIsNoExpression", WithProbes("[{http: {url: \"https://a/\", body: {matches: \"a(\"}}}]"),
+            R"(/etc/certcast/n.yaml:4:55: at [0].probes[0].http.body.matches: found "a(", expected a regular expression: missing ): a(; the syntax is RE2's; for a plain text write body: {contains: TEXT})"},
+        Mistake{
+            "BodyOfNeither", WithProbes("[{http: {url: \"https://a/\", body: {}}}]"),
+            "/etc/certcast/n.yaml:4:45: at [0].probes[0].http.body: found none of contains, matches, expected exactly "
+            "one"},
+        Mistake{
             "HttpScheme", WithProbes(absl::StrCat("[", kTls, ", {http: {url: \"ftp://a/\"}}]")),
             R"(/etc/certcast/n.yaml:4:90: at [0].probes[1].http.url: found "ftp://a/", expected a URL that begins with https:// or http://)"},
         Mistake{
@@ -464,6 +541,19 @@ INSTANTIATE_TEST_SUITE_P(
             "CommandText", WithProbes(absl::StrCat("[", kTls, ", {command: mailq}]")),
             R"(/etc/certcast/n.yaml:4:87: at [0].probes[1].command: found "mailq", expected a list of words such as [nginx, -s, reload]; for a shell line write {sh: "..."})"}),
     NameOf);
+
+TEST(ReadServices, BoundsTheNumberOfHandshakes) {
+  std::string addresses;
+  for (int i = 1; i <= 33; ++i) absl::StrAppend(&addresses, i == 1 ? "" : ", ", "\"a:", i, "\"");
+  const std::string one = absl::StrCat("{tls: {addresses: [", addresses, "], server_name: a}}");
+  const std::string two = absl::StrCat("{tls: {addresses: [", addresses, "], server_names: [a, b]}}");
+  EXPECT_EQ(Read(WithProbes(absl::StrCat("[", one, "]"))).errors, "");
+  EXPECT_THAT(Read(WithProbes(absl::StrCat("[", two, "]"))).errors,
+              testing::HasSubstr("found 33 addresses with 2 server names each, which are 66 handshakes, expected at "
+                                 "most 64"));
+  EXPECT_THAT(Read(WithProbes(absl::StrCat("[", one, ", ", one, "]"))).errors,
+              testing::HasSubstr("found 66 pairs of address and server name, expected at most 64"));
+}
 
 TEST(ReadServices, BoundsTheLengthOfWords) {
   const std::string word(4096, 'x');

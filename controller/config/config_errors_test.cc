@@ -409,8 +409,12 @@ c.yaml:23:12: at nodes[1].name: found the node name "web-01" a second time; the 
                 "c.yaml:23:79: at nodes[1].labels.rack: found a map, expected a text"},
         Mistake{"VerifyIsOneText", "[\"10.0.0.1:443\"]", "\"10.0.0.1:443\"",
                 R"(c.yaml:22:102: at nodes[0].verify: found "10.0.0.1:443", expected a list of host:port)"},
-        Mistake{"VerifyHasUnknownKey", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", sni: a.example.com}",
-                R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, addresses, server_name, server_names, starttls)"},
+        Mistake{
+            "VerifyHasUnknownKey", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", sni: a.example.com}",
+            R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, addresses, server_name, server_names, starttls)"},
+        Mistake{
+            "VerifyWithUnknownStartTls", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", starttls: https}",
+            R"(c.yaml:22:139: at nodes[0].verify[0].starttls: found "https", expected one of smtp, lmtp, imap, pop3, ftp, ldap, mysql, postgres, xmpp)"},
         Mistake{
             "VerifyOfAWildcard", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", server_name: \"*.example.com\"}",
             R"(c.yaml:22:142: at nodes[0].verify[0].server_name: found "*.example.com", expected a host name to ask for; a wildcard is not a host: write one that it covers, such as www.example.com)"},

@@ -92,6 +92,23 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_EQ(config->nodes[1].address, "[2001:db8::2]:7444");
 }
 
+TEST(ReadConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
+  const std::string plain = R"(["10.0.0.1:443", {address: "10.0.0.1:8443", server_name: api.example.com}])";
+  std::ifstream file("docs/examples/certcast.yaml");
+  std::string text((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_NE(text.find(plain), std::string::npos);
+  text.replace(text.find(plain), plain.size(),
+               R"([{addresses: ["10.0.0.1:25", "[::1]:25"], server_names: [a.test, b.test], starttls: smtp}])");
+  const auto config = ParseConfig(text, "/etc/certcast/c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const std::vector<VerifyEndpoint>& verify = config->nodes[0].verify;
+  ASSERT_THAT(verify, SizeIs(4));
+  EXPECT_EQ(verify[1].address, "10.0.0.1:25");
+  EXPECT_EQ(verify[1].server_name, "b.test");
+  EXPECT_EQ(verify[2].address, "[::1]:25");
+  EXPECT_EQ(verify[2].starttls, StartTlsProtocol::kSmtp);
+}
+
 TEST(ReadConfig, ReadsTheExamplesCertificates) {
   const auto config = ReadConfig(kExample);
   ASSERT_TRUE(config.ok()) << config.status();

@@ -57,6 +57,27 @@ TEST(VerifyEndpoints, TellsRightFromWrongFromSilent) {
   EXPECT_EQ(seen[2].detail(), "connection refused");
 }
 
+TEST(VerifyEndpoints, AsksForTlsInTheServersOwnProtocol) {
+  NodeConfig node;
+  node.verify = {{"10.0.0.1:25", "", StartTlsProtocol::kSmtp}};
+  FakeClock clock;
+  FakeProber prober;
+  prober.On("tls 10.0.0.1:25 mail.example.com starttls smtp", {FakeProber::Serves(kNew)});
+  EXPECT_TRUE(VerifyEndpoints(EndpointsOf(node, "wildcard", "mail.example.com", kNew), prober, clock, {})[0].ok());
+}
+
+TEST(VerifyEndpoints, RightLeafAtOneAddressOfSeveralIsNotEnough) {
+  FakeClock clock;
+  FakeProber prober;
+  Observation mixed = FakeProber::Serves(kNew);
+  mixed.ok = false;
+  mixed.detail = "several addresses, which do not serve the same";
+  prober.On("tls web:443 www.example.com", {mixed});
+  const auto seen = VerifyEndpoints({At("web:443")}, prober, clock, {});
+  EXPECT_FALSE(seen[0].ok());
+  EXPECT_EQ(seen[0].detail(), mixed.detail);
+}
+
 TEST(VerifyEndpoints, LooksOnceWithoutPatience) {
   FakeClock clock;
   FakeProber prober;

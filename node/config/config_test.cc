@@ -43,7 +43,7 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_THAT(nginx.check.argv, ElementsAre("nginx", "-t"));
   EXPECT_EQ(nginx.files[0].group, "www-data");
   EXPECT_EQ(nginx.files[1].mode, 0600u);
-  EXPECT_THAT(nginx.probes, SizeIs(2));
+  EXPECT_THAT(nginx.probes, SizeIs(7));
   EXPECT_EQ(config->services[1].reload.timeout, absl::Seconds(20));
 }
 

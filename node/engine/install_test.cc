@@ -1,7 +1,10 @@
 // What becomes of an install, from whatever step it fails.
 #include "node/engine/install.h"
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -12,6 +15,7 @@
 namespace certcast::node {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -203,6 +207,112 @@ TEST_F(InstallTest, AServiceThatTakesItsTimeIsWaitedFor) {
                  {testing::FakeProber::Serves(LeafOf(1)), testing::FakeProber::Serves(LeafOf(1)),
                   testing::FakeProber::Fails("connection reset"), testing::FakeProber::Serves(LeafOf(2))});
   EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(InstallTest, AProbeMustPassOnSeveralConnectionsInARow) {
+  HaveGenerationOne();
+  node.config.services[0].probes[0].consecutive = 5;
+  ASSERT_THAT(node.Start(), IsOk());
+  const std::string probe = node.config.services[0].probes[0].Describe();
+  const auto looks = [&] {
+    const std::vector<std::string> all = node.prober.looks();
+    return std::count(all.begin(), all.end(), probe);
+  };
+  const auto before = looks();
+  const absl::Duration slept = node.clock.slept();
+  ASSERT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+  // One before the switch.
+  EXPECT_EQ(looks() - before, 1 + 5);
+  EXPECT_EQ(node.clock.slept(), slept) << "nothing failed, so there was nothing to wait for";
+}
+
+TEST_F(InstallTest, WorkersThatServeOldAndNewByTurnsForAWhileAreWaitedFor) {
+  HaveGenerationOne();
+  std::vector<Observation> seen = {testing::FakeProber::Serves(LeafOf(1))};
+  for (const uint64_t leaf : {2, 1, 2, 2, 1, 1}) seen.push_back(testing::FakeProber::Serves(LeafOf(leaf)));
+  seen.push_back(testing::FakeProber::Serves(LeafOf(2)));
+  node.prober.On(node.config.services[0].probes[0].Describe(), seen);
+  EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(InstallTest, AProbeThatFlapsIsInconclusiveAndPutBack) {
+  HaveGenerationOne();
+  auto look = std::make_shared<int>(0);
+  node.prober.On(node.config.services[0].probes[0].Describe(), [&, look](const ProbeSpec&) {
+    // Two of three by turns, as long as there is a new one.
+    if (node.running["nginx"].served == LeafOf(1)) return testing::FakeProber::Serves(LeafOf(1));
+    return testing::FakeProber::Serves(LeafOf(++*look % 3 == 0 ? 1 : 2));
+  });
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.failure().reason(), Reason::PROBE_INCONCLUSIVE);
+  EXPECT_EQ(result.failure().step(), "probe");
+  EXPECT_THAT(result.failure().detail(),
+              AllOf(HasSubstr("it flaps: "), HasSubstr(" looks passed, but never 32 in a row; last: serves "),
+                    HasSubstr(LeafOf(1))));
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+}
+
+TEST_F(InstallTest, AProbeThatPassesAtFirstAndThenFailsForGoodHasFailed) {
+  HaveGenerationOne();
+  auto look = std::make_shared<int>(0);
+  node.prober.On(node.config.services[0].probes[0].Describe(), [&, look](const ProbeSpec&) {
+    if (node.running["nginx"].served == LeafOf(1) || ++*look <= 2) {
+      return testing::FakeProber::Serves(node.running["nginx"].served);
+    }
+    return testing::FakeProber::Fails("connection refused");
+  });
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.failure().reason(), Reason::PROBE_FAILED);
+  EXPECT_THAT(result.failure().detail(),
+              AllOf(HasSubstr("it passed at first: 2 of "), HasSubstr("connection refused")));
+}
+
+TEST_F(InstallTest, ARowThatBeginsLateIsLookedAtToItsEnd) {
+  HaveGenerationOne();
+  const absl::Duration start = node.clock.Monotonic();
+  node.prober.On(node.config.services[0].probes[0].Describe(), [&, start](const ProbeSpec&) {
+    return testing::FakeProber::Serves(LeafOf(node.clock.Monotonic() - start < absl::Milliseconds(9900) ? 1 : 2));
+  });
+  EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(InstallTest, AChainWithoutItsIntermediateIsSeenWhereTheChainIsExpected) {
+  HaveGenerationOne();
+  ProbeSpec& probe = node.config.services[0].probes[0];
+  std::get<TlsProbe>(probe.what).expects_chain = true;
+  bool leaf_alone = true;
+  node.prober.On(probe.Describe(), [&](const ProbeSpec&) {
+    Observation seen = testing::FakeProber::Serves(node.running["nginx"].served);
+    const bool is_new = seen.served_sha256 == LeafOf(2);
+    for (const Certificate& certificate : *ParseChainPem(IssuedFor(is_new ? 2 : 1).fullchain_pem)) {
+      seen.chain_sha256.push_back(certificate.sha256());
+    }
+    if (is_new && leaf_alone) seen.chain_sha256.resize(1);
+    return seen;
+  });
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.failure().reason(), Reason::PROBE_FAILED);
+  EXPECT_THAT(
+      result.failure().detail(),
+      AllOf(HasSubstr("serves the right leaf in a chain of 1, not 2: the one at place 2, "), HasSubstr("is missing")));
+  leaf_alone = false;
+  EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(InstallTest, EveryListenerIsAskedForItself) {
+  HaveGenerationOne();
+  ProbeSpec second = node.config.services[0].probes[0];
+  std::get<TlsProbe>(second.what).address = "[::1]:443";
+  node.config.services[0].probes.push_back(second);
+  node.prober.On(second.Describe(), {testing::FakeProber::Serves(LeafOf(1))});
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_THAT(result.failure().detail(), AllOf(HasSubstr("[::1]:443"), HasSubstr(LeafOf(1))));
 }
 
 TEST_F(InstallTest, AWayBackThatIsNotServedIsReportedWithBothFailures) {
