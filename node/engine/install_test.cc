@@ -286,9 +286,8 @@ TEST_F(InstallTest, AChainWithoutItsIntermediateIsSeenWhereTheChainIsExpected) {
   node.prober.On(probe.Describe(), [&](const ProbeSpec&) {
     Observation seen = testing::FakeProber::Serves(node.running["nginx"].served);
     const bool is_new = seen.served_sha256 == LeafOf(2);
-    for (const Certificate& certificate : *ParseChainPem(IssuedFor(is_new ? 2 : 1).fullchain_pem)) {
-      seen.chain_sha256.push_back(certificate.sha256());
-    }
+    const std::vector<Certificate> chain = *ParseChainPem(IssuedFor(is_new ? 2 : 1).fullchain_pem);
+    for (const Certificate& certificate : chain) seen.chain_sha256.push_back(certificate.sha256());
     if (is_new && leaf_alone) seen.chain_sha256.resize(1);
     return seen;
   });

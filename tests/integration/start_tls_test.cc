@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -85,7 +87,7 @@ class RealServerTest : public ::testing::Test {
 };
 
 constexpr absl::string_view kDovecot = R"(
-base_dir = $0/run
+base_dir = $6
 state_dir = $0/state
 log_path = $0/log
 protocols = imap pop3 lmtp
@@ -96,6 +98,14 @@ ssl_key = <$0/key.pem
 default_internal_user = $1
 default_login_user = $1
 default_internal_group = $1
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = static
+  args = home=/nonexistent
+}
 service imap-login {
   chroot =
   inet_listener imap {
@@ -127,6 +137,17 @@ service anvil {
 
 class DovecotTest : public RealServerTest {
  protected:
+  DovecotTest() {
+    // Sockets have short names: the test's own directory may be too far down.
+    char name[] = "/tmp/certcast.XXXXXX";
+    EXPECT_NE(mkdtemp(name), nullptr);
+    run_ = name;
+  }
+  ~DovecotTest() override {
+    server_.reset();
+    std::filesystem::remove_all(run_);
+  }
+
   void Start(bool with_tls) {
     for (int* port : {&imap_, &pop3_, &lmtp_}) {
       const auto free = FreePort("127.0.0.1");
@@ -137,9 +158,10 @@ class DovecotTest : public RealServerTest {
     ASSERT_TRUE(user.ok() && user->ok());
     const std::string name = geteuid() == 0 ? "dovecot" : user->output.substr(0, user->output.find('\n'));
     ASSERT_THAT(WriteFile(home() + "/dovecot.conf",
-                          absl::Substitute(kDovecot, home(), name, imap_, pop3_, lmtp_, with_tls ? "yes" : "no")),
+                          absl::Substitute(kDovecot, home(), name, imap_, pop3_, lmtp_, with_tls ? "yes" : "no", run_)),
                 IsOk());
     ChangeOwner("dovecot", home());
+    ChangeOwner("dovecot", run_);
     auto started = Program::Start({.argv = AsUser("dovecot", {"dovecot", "-F", "-c", home() + "/dovecot.conf"}),
                                    .output = home() + "/out",
                                    .error = home() + "/out",
@@ -155,6 +177,7 @@ class DovecotTest : public RealServerTest {
   int imap_ = 0;
   int pop3_ = 0;
   int lmtp_ = 0;
+  std::string run_;
   std::unique_ptr<Program> server_;
 };
 
