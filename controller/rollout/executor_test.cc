@@ -223,6 +223,19 @@ TEST(ExecuteRollout, IsNotRevertedWhenANodeDoesNotGoBack) {
   EXPECT_THAT(world.ResultOf(*ended, canary).detail(), HasSubstr("disk is gone"));
 }
 
+TEST(ExecuteRollout, DoesNotCallItRevertedWhereTheGenerationIsStillInForce) {
+  RolloutWorld world(3);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  // It answers as if it had gone back, and changes nothing.
+  world.node(canary).Inject(kRevert, Fault::Result(v1::Outcome::REVERTED, Reason::ROLLOUT_HALTED));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::HALTED);
+  EXPECT_EQ(world.ResultOf(*ended, canary).reason(), Reason::REVERT_FAILED);
+}
+
 TEST(ExecuteRollout, DoesNotTakeANodesWordForTheWayBack) {
   RolloutWorld world(3);
   const Rollout plan = world.Plan();
