@@ -16,8 +16,8 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxHead = 16 * 1024;
-constexpr size_t kMaxBody = 64 * 1024;
+constexpr size_t kMaxHead = size_t{16} * 1024;
+constexpr size_t kMaxBody = size_t{64} * 1024;
 constexpr size_t kShown = 64;
 
 absl::Status NotHttp(absl::string_view got) {

@@ -72,7 +72,7 @@ struct ProbeSpec {
   // serve the old certificate and the new one by turns.
   int consecutive = 3;
 
-  // For messages: `tls 127.0.0.1:25 mail.example.com starttls smtp`.
+  // For messages, and what tells the probes of a service apart: `tls 127.0.0.1:25 mail.example.com starttls smtp`.
   std::string Describe() const;
 };
 

@@ -49,7 +49,7 @@ struct Client {
 };
 
 absl::StatusOr<Client> ReadClient(const ClientCertificate& from) {
-  constexpr size_t kMaxChainBytes = 64 * 1024;
+  constexpr size_t kMaxChainBytes = size_t{64} * 1024;
   Client client;
   if (from.empty()) return client;
   const auto read = [&]() -> absl::Status {

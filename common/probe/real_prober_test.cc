@@ -307,6 +307,12 @@ TEST(ProbeSpecTest, DescribesItselfAsInTheConfiguration) {
   mail.starttls = StartTlsProtocol::kSmtp;
   mail.expects_chain = true;
   EXPECT_EQ(ProbeSpec{.what = mail}.Describe(), "tls [::1]:25 mail.test starttls smtp chain");
+  mail = {.address = "a:1", .server_name = "b", .client = {.certificate_file = "/c.pem", .key = {}}};
+  EXPECT_EQ(ProbeSpec{.what = mail}.Describe(), "tls a:1 b client /c.pem");
+  HttpProbe http = {.url = "http://a/", .host = "", .status = 404, .body = {BodyPattern::Kind::kContains, "x y"}};
+  EXPECT_EQ(ProbeSpec{.what = http}.Describe(), "http http://a/ status 404 body contains x y");
+  http.body.kind = BodyPattern::Kind::kMatches;
+  EXPECT_EQ(ProbeSpec{.what = http}.Describe(), "http http://a/ status 404 body matches x y");
   EXPECT_EQ((ProbeSpec{.what = HttpProbe{"http://a/", "b"}}).Describe(), "http http://a/ b");
   EXPECT_EQ((ProbeSpec{.what = TcpProbe{"a:1"}}).Describe(), "tcp a:1");
   EXPECT_EQ((ProbeSpec{.what = CommandProbe{{"a", "b c"}}}).Describe(), "command a b c");

@@ -16,7 +16,7 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxHosts = 4 * 1024 * 1024;
+constexpr size_t kMaxHosts = size_t{4} * 1024 * 1024;
 
 std::optional<SocketAddress> Numeric(absl::string_view text, uint16_t port) {
   const std::string host(text);

@@ -14,7 +14,7 @@
 namespace certcast {
 namespace {
 
-constexpr size_t kMaxRead = 64 * 1024;
+constexpr size_t kMaxRead = size_t{64} * 1024;
 constexpr size_t kShown = 120;
 
 std::string Shown(absl::string_view text) {

@@ -17,7 +17,7 @@ uint8_t At(absl::string_view bytes, size_t i) {
 
 // --- LDAP: BER (X.690), as RFC 4511 section 5.1 limits it.
 
-constexpr size_t kMaxLdapMessage = 16 * 1024;
+constexpr size_t kMaxLdapMessage = size_t{16} * 1024;
 
 // One element at the start of `bytes`, which loses it. False when there is none with this tag.
 bool TakeElement(absl::string_view& bytes, uint8_t tag, absl::string_view& contents) {
@@ -80,7 +80,7 @@ bool ParseExtendedResponse(absl::string_view message, LdapResult& result) {
 
 // Of the MySQL protocol, which is little-endian: three bytes of length, one of sequence, then the payload.
 absl::StatusOr<std::string> ReadMysqlPacket(StartTlsDialogue& dialogue) {
-  constexpr size_t kMaxGreeting = 16 * 1024;
+  constexpr size_t kMaxGreeting = size_t{16} * 1024;
   ASSIGN_OR_RETURN(const std::string head, dialogue.Bytes(4));
   const size_t length = At(head, 0) | static_cast<size_t>(At(head, 1)) << 8 | static_cast<size_t>(At(head, 2)) << 16;
   if (length == 0 || length > kMaxGreeting || head[3] != 0) return dialogue.NotTheProtocol(head);
