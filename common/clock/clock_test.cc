@@ -18,7 +18,7 @@ TEST(RealClockTest, SleepsAtLeastAsLongAsAsked) {
   EXPECT_GE(clock.Monotonic() - start, absl::Milliseconds(5));
 }
 
-TEST(RealClockTest, DoesNotSleepForNegativeDurations) {
+TEST(RealClockTest, ReturnsAtOnceFromANegativeDuration) {
   Clock& clock = Clock::Real();
   const absl::Duration start = clock.Monotonic();
   clock.Sleep(-absl::InfiniteDuration());
@@ -61,11 +61,11 @@ TEST(FakeClockTest, WallClockMayJumpAlone) {
 
 TEST(FakeClockTest, SleepsOfThreadsAddUp) {
   FakeClock clock(absl::FromUnixSeconds(0));
-  const auto sleep = [&] {
+  const auto spend = [&] {
     for (int i = 0; i < 1000; ++i) clock.Sleep(absl::Seconds(1));
   };
-  std::thread other(sleep);
-  sleep();
+  std::thread other(spend);
+  spend();
   other.join();
   EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(2000));
 }

@@ -436,6 +436,33 @@ TEST_F(ControllerTest, VerifySeesWhatAStrangerIsServed) {
   EXPECT_EQ(response->endpoints(1).served_sha256(), std::string(64, 'a'));
 }
 
+TEST_F(ControllerTest, AnExpiredCertificateIsNotFineThoughEveryNodeServesIt) {
+  Configure(1);
+  ASSERT_THAT(Import(ca_.Issue({.dns_names = {"www.example.com"}, .not_after = clock_.Now() + absl::Hours(24)})),
+              IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(Status().converged(), 1);
+  clock_.Advance(absl::Hours(25));
+  const v1::StatusResponse status = Status();
+  EXPECT_EQ(status.converged(), 0);
+  EXPECT_EQ(status.nodes(0).state(), NodeState::FAILED);
+  EXPECT_EQ(status.nodes(0).reason(), Reason::EXPIRED);
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->certificates(0).failure().reason(), Reason::EXPIRED);
+  EXPECT_EQ(response->rollouts_size(), 0);
+}
+
+TEST_F(ControllerTest, StatusIsAnsweredAlsoWhenItCantBeSaved) {
+  Configure(1);
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  store_.FailCommitsAfter(0, Fail(Reason::NO_SPACE, "the disk is full"));
+  const v1::StatusResponse status = Status();
+  EXPECT_EQ(status.converged(), 1);
+  EXPECT_THAT(status.warnings(), ::testing::ElementsAre(HasSubstr("the disk is full")));
+}
+
 TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {
   Configure(1);
   absl::StatusOr<PrivateKey> key = PrivateKey::Generate(KeyType::kEcdsaP256);

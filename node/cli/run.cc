@@ -111,7 +111,7 @@ int Run(const std::string& config_path) {
     if (!agent.ok() && before.has_value()) {
       // Only trying shows it: an address that can't be listened on, a state that can't be read.
       ReportError(Annotate(agent.status(), "going on as before"));
-      setup = *std::move(before);
+      setup = *std::exchange(before, std::nullopt);
       agent = Agent::Start(setup);
     }
     before.reset();
