@@ -152,6 +152,18 @@ TEST(ReadServices, ReadsEveryKindOfReload) {
   EXPECT_EQ(haproxy.timeout, absl::Seconds(3));
 }
 
+TEST(ReadServices, AFileIsALinkUnlessItSaysCopy) {
+  const Service service = ReadOne(absl::StrCat(kHead, R"(
+  files:
+    - {path: /a, content: cert}
+    - {path: /b, content: private_key, install: link}
+    - {path: /c, content: combined, install: copy})",
+                                               kProbes));
+  std::vector<FileInstall> installs;
+  for (const ServiceFile& file : service.files) installs.push_back(file.install);
+  EXPECT_THAT(installs, ElementsAre(FileInstall::kLink, FileInstall::kLink, FileInstall::kCopy));
+}
+
 TEST(ReadServices, ReadsHowAPkcs12FileIsWritten) {
   const Service service = ReadOne(absl::StrCat(kHead, R"(
   files:
@@ -297,13 +309,15 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"PresetOfNothingAlike", With("preset: iis"),
                 R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy)"},
         Mistake{
-            "InstallOfALaterVersion", WithFiles("[{path: /a, content: cert, install: copy}]"),
-            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "install"; known here: path, content, owner, group, mode, password, encryption, alias)"}),
+            "UnknownKeyOfAFile", WithFiles("[{path: /a, content: cert, format: pem}]"),
+            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "format"; known here: path, content, install, owner, group, mode, password, encryption, alias)"}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
     Files, ServiceErrors,
     testing::Values(
+        Mistake{"InstallAsAHardLink", WithFiles("[{path: /a, content: cert, install: hardlink}]"),
+                R"(/etc/certcast/n.yaml:3:46: at [0].files[0].install: found "hardlink", expected one of link, copy)"},
         Mistake{"None", WithFiles("[]"),
                 "/etc/certcast/n.yaml:3:10: at [0].files: found an empty list, expected a list of at least one file"},
         Mistake{"AText", WithFiles("/a"),

@@ -42,14 +42,21 @@ struct Pkcs12Format {
   std::string alias;
 };
 
+// How a file comes to its path.
+enum class FileInstall {
+  kLink,  // `link`: the path is a link into the node's state, and changes together with all others
+  kCopy,  // `copy`: a regular file, for software that refuses links; replaced one by one, right after the links
+};
+
 struct ServiceFile {
-  // Absolute. Made a link into the node's state.
+  // Absolute.
   std::string path;
   FileContent content = FileContent::kFullchain;
   // Names or numbers; empty: root, and the owner's as in /etc/passwd is not looked up: group root.
   std::string owner;
   std::string group;
   mode_t mode = 0600;
+  FileInstall install = FileInstall::kLink;
   // Of kPkcs12.
   Pkcs12Format pkcs12;
 

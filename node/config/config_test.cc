@@ -44,6 +44,7 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_EQ(nginx.files[0].group, "www-data");
   EXPECT_EQ(nginx.files[1].mode, 0600u);
   EXPECT_THAT(nginx.probes, SizeIs(7));
+  EXPECT_EQ(config->services[1].files[0].install, FileInstall::kCopy);
   EXPECT_EQ(config->services[1].reload.timeout, absl::Seconds(20));
 }
 

@@ -1,4 +1,5 @@
-// `current`: one link that says which generation every service of a certificate reads.
+// `current`: one link that says which generation every service of a certificate reads (by links; for copies of it see
+// copies.h).
 #ifndef CERTCAST_NODE_ENGINE_ACTIVATE_H_
 #define CERTCAST_NODE_ENGINE_ACTIVATE_H_
 

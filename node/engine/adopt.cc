@@ -21,7 +21,20 @@ namespace {
 
 using Services = std::vector<const Service*>;
 
-// Whether every path is certcast's link and reads as the record of the generation in force says.
+// Whether the record has each file as what it is declared to be, a link or a copy.
+bool AreInstalledAsDeclared(const Service& service, const GenerationRecord& record) {
+  for (const GenerationRecord::Service& entry : record.services()) {
+    if (entry.name() != service.name) continue;
+    for (const GenerationRecord::File& file : entry.files()) {
+      for (const ServiceFile& declared : service.files) {
+        if (declared.path == file.path() && file.copied() != (declared.install == FileInstall::kCopy)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+// Whether every path is certcast's link, or copy, and reads as the record of the generation in force says.
 absl::StatusOr<bool> ReadsAsInForce(const EngineContext& engine, absl::string_view certificate,
                                     const GenerationOnDisk& in_force) {
   ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
@@ -31,9 +44,11 @@ absl::StatusOr<bool> ReadsAsInForce(const EngineContext& engine, absl::string_vi
   if (!record.ok()) return record.status();
   for (const Service* service : engine.ServicesOf(certificate)) {
     for (const ServiceFile& file : service->files) {
+      if (file.install == FileInstall::kCopy) continue;
       ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, file));
       if (!linked) return false;
     }
+    if (!AreInstalledAsDeclared(*service, *record)) return false;
     if (!FindDrift(engine, *service, *record).empty()) return false;
   }
   return true;
@@ -96,16 +111,27 @@ absl::Status LeadStaleLinksIntoCopy(const EngineContext& engine, absl::string_vi
   return absl::OkStatus();
 }
 
+// In place of a link, what it led to. A file stays; where nothing is, the switch makes the copy.
+absl::Status UnlinkPath(const EngineContext& engine, const GenerationFile& file) {
+  ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), file.file->path));
+  if (found.kind != VisiblePath::Kind::kLink || !file.bytes.has_value()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(file.file->path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, engine.files().OpenDirectory(parts.directory));
+  return ReplaceFile(*directory, parts.name, file.bytes->ExposeSecret(), file.attributes);
+}
+
 // Step 4, for one path. What is there is replaced only as long as it is still what was copied.
-absl::Status LinkPath(const EngineContext& engine, const GenerationFile& file) {
+absl::Status PutPathInPlace(const EngineContext& engine, const GenerationFile& file) {
   const std::string& path = file.file->path;
+  const bool is_copy = file.file->install == FileInstall::kCopy;
   ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *file.service, *file.file));
-  if (linked) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::optional<FoundFile> now, ReadVisible(engine.files(), path));
+  if (linked && !is_copy) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<FoundFile> now, ReadDeclared(engine, *file.service, *file.file));
   if (now.has_value() != file.bytes.has_value() || (now.has_value() && !now->bytes.Equals(*file.bytes))) {
     return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " was changed by something else while it was taken over"),
                 "stop whatever else writes certificates there (a cron job, certbot, Ansible), then try again");
   }
+  if (is_copy) return UnlinkPath(engine, file);
   return LinkTo(engine, path, engine.layout.LinkTarget(*file.service, *file.file));
 }
 
@@ -183,7 +209,7 @@ absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, a
   RETURN_IF_ERROR(WriteGeneration(engine, certificate, directory, record, files));
   RETURN_IF_ERROR(LeadStaleLinksIntoCopy(engine, certificate, directory, files));
   RETURN_IF_ERROR(SwitchBack(engine, certificate, directory));
-  for (const GenerationFile& file : files) RETURN_IF_ERROR(LinkPath(engine, file));
+  for (const GenerationFile& file : files) RETURN_IF_ERROR(PutPathInPlace(engine, file));
   return OnDisk(record, directory);
 }
 

@@ -8,7 +8,8 @@
 //   straight
 //      into the copy;
 //   3. `current` is moved to the copy;
-//   4. every path is made a link into `current`.
+//   4. every path is made a link into `current`, or where it is a link and declared `install: copy`, a regular file
+//   with what was read there.
 // At each point a service reads what it read before, and after 1 there is nothing left to lose.
 //
 // Paths that node.yaml does not name any more for this certificate are not certcast's business, but their links lead

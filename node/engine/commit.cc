@@ -6,6 +6,7 @@
 #include "common/status/status.h"
 #include "node/engine/activate.h"
 #include "node/engine/adopt.h"
+#include "node/engine/copies.h"
 #include "node/engine/generation.h"
 #include "node/engine/prune.h"
 
@@ -38,6 +39,8 @@ absl::Status TidyUp(Transaction& t) {
     ASSIGN_OR_RETURN(const GenerationRecord record, ReadRecord(t.engine, certificate, t.journal.target().directory()));
     RETURN_IF_ERROR(RemoveLinksOfAbsentFiles(t.engine, certificate, record));
   }
+  RETURN_IF_ERROR(
+      RemovePreparedCopies(t.engine, certificate, t.journal.target().directory(), t.journal.baseline().directory()));
   RETURN_IF_ERROR(RemoveWayBack(t.engine, certificate));
   return Prune(t.engine, certificate);
 }

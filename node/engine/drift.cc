@@ -38,17 +38,27 @@ std::string DriftOfFile(const EngineContext& engine, const Service& service, con
   if (file == nullptr) return "not installed yet";
   const absl::StatusOr<VisiblePath> at = LookAt(engine.files(), declared.path);
   if (!at.ok()) return std::string(at.status().message());
-  // Taken in as absent; its link goes when nothing else was installed since.
-  if (file->absent()) return at->kind == VisiblePath::Kind::kFile ? "there is a file now, and was none" : "";
+  const bool is_copy = declared.install == FileInstall::kCopy;
+  if (file->absent()) {
+    // Taken in as absent; its link goes when nothing else was installed since.
+    const bool as_it_was = is_copy ? at->kind == VisiblePath::Kind::kAbsent : at->kind != VisiblePath::Kind::kFile;
+    return as_it_was ? ""
+                     : absl::StrCat("there is a ", at->kind == VisiblePath::Kind::kFile ? "file" : "link",
+                                    " now, and was none");
+  }
   switch (at->kind) {
     case VisiblePath::Kind::kAbsent:
       return "is gone";
     case VisiblePath::Kind::kFile:
-      return "is a file of its own now, not certcast's link";
+      if (!is_copy) return "is a file of its own now, not certcast's link";
+      break;
     case VisiblePath::Kind::kLink:
+      if (is_copy) return absl::StrCat("is a link to ", at->target, ", not a copy (install: copy)");
+      if (at->target != engine.layout.LinkTarget(service, declared)) {
+        return absl::StrCat("links to ", at->target, " now");
+      }
       break;
   }
-  if (at->target != engine.layout.LinkTarget(service, declared)) return absl::StrCat("links to ", at->target, " now");
   const absl::StatusOr<std::optional<FoundFile>> found = ReadDeclared(engine, service, declared);
   if (!found.ok()) return std::string(found.status().message());
   if (!found->has_value()) return "links to nothing: the file behind it is gone";

@@ -11,8 +11,8 @@
 namespace certcast::node {
 
 // A line for each file of the service that does not read as `record` says, through the path that the service uses:
-// gone, not a link to certcast's (any more), other contents, owner, group or mode. Empty: all is as it was installed.
-// What can't be read is a line too.
+// gone, not a link to certcast's (any more), or not a copy where it should be one, other contents, owner, group or
+// mode. Empty: all is as it was installed. What can't be read is a line too.
 std::vector<std::string> FindDrift(const EngineContext& engine, const Service& service, const GenerationRecord& record);
 
 }  // namespace certcast::node

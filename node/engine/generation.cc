@@ -64,6 +64,7 @@ Record RecordOf(uint64_t generation, const std::vector<const Service*>& services
       in_record.set_path(file.file->path);
       in_record.set_name(FileNameOf(*service, *file.file));
       in_record.set_absent(!file.bytes.has_value());
+      in_record.set_copied(file.file->install == FileInstall::kCopy);
       if (!file.bytes.has_value()) continue;
       in_record.set_sha256(Sha256Hex(file.bytes->ExposeSecret()));
       in_record.set_mode(file.attributes.mode);

@@ -11,6 +11,7 @@
 #include "node/engine/activate.h"
 #include "node/engine/adopt.h"
 #include "node/engine/check.h"
+#include "node/engine/copies.h"
 #include "node/engine/probe.h"
 #include "node/engine/reload.h"
 #include "node/engine/revert.h"
@@ -167,11 +168,15 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
   std::vector<const Service*> with_files;
   for (const Expectation& expectation : ExpectationsOf(t.services(), to)) with_files.push_back(expectation.service);
 
-  // One rename, and every service of the certificate reads the target.
+  // One rename, and every service of the certificate reads the target; and one more for each copy.
   *t.journal.mutable_target()->mutable_in_force_since() =
       TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(engine.clock().Now()));
-  RETURN_IF_ERROR(t.Take(Journal::ACTIVATING, t.journal.target().directory(), [&] {
-    return SwitchForward(engine, certificate, t.journal.baseline().directory(), t.journal.target().directory());
+  RETURN_IF_ERROR(t.Take(Journal::ACTIVATING, t.journal.target().directory(), [&]() -> absl::Status {
+    const std::string& baseline = t.journal.baseline().directory();
+    const std::string& target = t.journal.target().directory();
+    ASSIGN_OR_RETURN(Copies copies, PrepareCopies(engine, certificate, target, to, baseline));
+    RETURN_IF_ERROR(SwitchForward(engine, certificate, baseline, target));
+    return copies.Place();
   }));
 
   // Running processes still have the old one.

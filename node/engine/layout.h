@@ -8,7 +8,7 @@
 //   <state>/certificates/<certificate>/generations/<directory>/<service>/<file>
 //
 // The paths that services read are links to <state>/certificates/<certificate>/current/<service>/<file>, so one rename
-// of `current` moves all of them.
+// of `current` moves all of them. Files of `install: copy` hold what is there: see copies.h.
 #ifndef CERTCAST_NODE_ENGINE_LAYOUT_H_
 #define CERTCAST_NODE_ENGINE_LAYOUT_H_
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
@@ -136,6 +137,30 @@ TEST_F(RealInstallTest, TakesInWhatIsThereAndInstallsTwice) {
   EXPECT_EQ(next.outcome(), Outcome::INSTALLED) << next.ShortDebugString();
   EXPECT_EQ(next.probes(0).served_before_sha256(), first.certificate.sha256());
   EXPECT_EQ(next.probes(0).served_sha256(), second.certificate.sha256());
+}
+
+TEST_F(RealInstallTest, CopiesAreRegularFilesAndComeAndGoAsASet) {
+  for (ServiceFile& file : config.services[0].files) file.install = FileInstall::kCopy;
+  const auto engine = Start();
+  ASSERT_THAT(engine, IsOk());
+  ASSERT_EQ(Install(**engine, first, 1).outcome(), Outcome::INSTALLED);
+  ASSERT_EQ(Confirm(**engine, first, 1).outcome(), Outcome::INSTALLED);
+  struct stat key;
+  ASSERT_EQ(lstat((tls + "/privkey.pem").c_str(), &key), 0);
+  EXPECT_TRUE(S_ISREG(key.st_mode));
+  EXPECT_EQ(key.st_mode & 07777, 0600u);
+  EXPECT_EQ(key.st_nlink, 1u);
+  EXPECT_EQ(Read(served), Read(tls + "/fullchain.pem"));
+
+  // The reload does nothing, so the old ones come back.
+  Write(daemon, "#!/bin/sh\nexit 0\n", 0755);
+  const v1::InstallResult result = Install(**engine, second, 2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(Read(tls + "/fullchain.pem"), first.fullchain_pem);
+  EXPECT_EQ(Read(tls + "/privkey.pem"), first.key_pem.ExposeSecret());
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(tls)) names.push_back(entry.path().filename());
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("fullchain.pem", "privkey.pem"));
 }
 
 TEST_F(RealInstallTest, AFailingCheckIsQuotedAndPutBack) {

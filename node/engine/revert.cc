@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "node/engine/activate.h"
 #include "node/engine/adopt.h"
+#include "node/engine/copies.h"
 #include "node/engine/generation.h"
 #include "node/engine/probe.h"
 #include "node/engine/prune.h"
@@ -36,12 +37,29 @@ WayBack Stuck(absl::Status why, bool switched) {
   return {.switched = switched, .failed = std::move(why), .unfinished = true};
 }
 
+// The copies of the baseline, planned before anything is moved.
+absl::StatusOr<Copies> PlanCopiesBack(Transaction& t, const GenerationRecord& baseline) {
+  return PlanCopies(t.engine, t.journal.certificate(), t.journal.baseline().directory(), baseline,
+                    t.journal.target().directory());
+}
+
+// Where the way back was cut off after `current` was moved, before all copies were, and the journal could not say so.
+absl::Status FinishCopiesBack(Transaction& t) {
+  if (t.journal.step() != Journal::ACTIVATING) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const GenerationRecord record,
+                   ReadRecord(t.engine, t.journal.certificate(), t.journal.baseline().directory()));
+  ASSIGN_OR_RETURN(Copies copies, PlanCopiesBack(t, record));
+  return copies.Place();
+}
+
 // Nothing reads the target. What was being taken in either is complete, and then stays, or nothing leads there.
 WayBack LeaveUnswitched(Transaction& t, const std::string& current) {
   const EngineContext& engine = t.engine;
   const std::string& certificate = t.journal.certificate();
   const GenerationOnDisk& baseline = t.journal.baseline();
   WayBack back;
+  absl::Status finished = FinishCopiesBack(t);
+  if (!finished.ok()) return Stuck(std::move(finished), /*switched=*/false);
   if (baseline.directory().empty() ||
       baseline.directory() == engine.state->Certificate(certificate).in_force().directory()) {
     return back;
@@ -71,8 +89,21 @@ absl::StatusOr<GenerationRecord> ReadWhatToGoBackTo(Transaction& t) {
   return record;
 }
 
+// Recovery may find the switch half done.
+absl::Status FinishCopiesForward(Transaction& t) {
+  const std::string& certificate = t.journal.certificate();
+  const std::string& target = t.journal.target().directory();
+  ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(t.engine, certificate));
+  if (current != target) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const GenerationRecord record, ReadRecord(t.engine, certificate, target));
+  ASSIGN_OR_RETURN(Copies copies, PlanCopies(t.engine, certificate, target, record, ""));
+  return copies.Place();
+}
+
 // There is nothing good to go back to, so the new files stay.
 WayBack KeepNew(Transaction& t, absl::Status why) {
+  absl::Status finished = FinishCopiesForward(t);
+  if (!finished.ok()) return Stuck(std::move(finished), /*switched=*/true);
   WayBack back;
   back.switched = true;
   back.failed =
@@ -117,12 +148,19 @@ WayBack SwitchBackAndProve(Transaction& t) {
   const GenerationOnDisk& baseline = t.journal.baseline();
   const absl::StatusOr<GenerationRecord> record = ReadWhatToGoBackTo(t);
   if (!record.ok()) return KeepNew(t, record.status());
+  absl::StatusOr<Copies> copies = PlanCopiesBack(t, *record);
+  if (!copies.ok()) return Stuck(copies.status(), /*switched=*/true);
 
   WayBack back;
   back.switched = true;
   // Recovery from the step that is in the journal does the same, so this one may fail.
   back.noted = t.Save(Journal::REVERTING);
   absl::Status moved = SwitchBack(t.engine, certificate, baseline.directory());
+  // Also where the rename was done and only its fsync failed: what goes back goes back as a set.
+  const absl::StatusOr<std::string> current = CurrentDirectory(t.engine, certificate);
+  if (moved.ok() || (current.ok() && *current == baseline.directory())) {
+    moved = KeepFirst(std::move(moved), copies->Place());
+  }
   if (moved.ok()) moved = RemoveLinksOfAbsentFiles(t.engine, certificate, *record);
   if (!moved.ok()) return Stuck(std::move(moved), /*switched=*/true);
   back.in_force = OnDisk(*record, baseline.directory());
@@ -191,6 +229,7 @@ absl::Status RemoveLeftovers(Transaction& t) {
   const std::string& certificate = t.journal.certificate();
   const std::string& target = t.journal.target().directory();
   const NodeState::Certificate known = t.engine.state->Certificate(certificate);
+  RETURN_IF_ERROR(RemovePreparedCopies(t.engine, certificate, target, t.journal.baseline().directory()));
   if (!target.empty() && known.in_force().directory() != target && known.previous().directory() != target) {
     RETURN_IF_ERROR(RemoveWayBack(t.engine, certificate));
     RETURN_IF_ERROR(RemoveGeneration(t.engine, certificate, target));

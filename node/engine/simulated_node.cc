@@ -107,6 +107,13 @@ void SimulatedNode::AddService(const std::string& name, const std::string& certi
   config.services.push_back(std::move(service));
 }
 
+void SimulatedNode::DeclareFiles(FileInstall install) {
+  for (Service& service : config.services) {
+    service.files[0].install = install;
+    if (service.name == "nginx") service.files[1].install = install;
+  }
+}
+
 void SimulatedNode::PutByHand(const std::string& service, const testing::IssuedCertificate& issued) {
   disk.PutFile(FullchainPath(service), issued.fullchain_pem, {.mode = 0640, .owner = 7, .group = 8});
   disk.PutFile(KeyPath(service), issued.key_pem.ExposeSecret(), {.mode = 0400, .owner = 7, .group = 8});

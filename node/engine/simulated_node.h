@@ -52,6 +52,8 @@ class SimulatedNode {
 
   // `/etc/<name>/fullchain.pem` and `privkey.pem`, a check, a reload and a tls probe. Before Start.
   void AddService(const std::string& name, const std::string& certificate = "wildcard");
+  // Declares the files of all services anew: nginx's both and of others' the first. From the next Start on.
+  void DeclareFiles(FileInstall install);
   // Files from the days of scp, which the service serves.
   void PutByHand(const std::string& service, const testing::IssuedCertificate& issued);
 

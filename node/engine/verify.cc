@@ -77,9 +77,10 @@ absl::Status CheckPaths(const EngineContext& engine, const std::vector<const Ser
   for (const Service* service : services) {
     for (const ServiceFile& file : service->files) {
       RETURN_IF_ERROR(CheckFileName(FileNameOf(*service, file)));
+      // A link that is there stays as it is.
       ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, file));
-      if (!linked)
-        RETURN_IF_ERROR(Annotate(CheckCanLink(engine.files(), file.path), absl::StrCat("service ", service->name)));
+      if (linked && file.install == FileInstall::kLink) continue;
+      RETURN_IF_ERROR(Annotate(CheckCanReplace(engine.files(), file.path), absl::StrCat("service ", service->name)));
     }
   }
   return absl::OkStatus();

@@ -58,7 +58,7 @@ absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engin
   return ReadVisible(engine.files(), ours ? engine.layout.LinkTarget(service, file) : file.path);
 }
 
-absl::Status CheckCanLink(FileSystem& files, absl::string_view path) {
+absl::Status CheckCanReplace(FileSystem& files, absl::string_view path) {
   ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
   const auto directory = files.OpenDirectory(parts.directory);
   if (absl::IsNotFound(directory.status())) {
@@ -71,7 +71,7 @@ absl::Status CheckCanLink(FileSystem& files, absl::string_view path) {
   if (tried.ok()) tried = (*directory)->Remove(kTrialLink);
   if (tried.ok()) return tried;
   return WithHint(
-      Annotate(std::move(tried), absl::StrCat(path, " can't be made a link")),
+      Annotate(std::move(tried), absl::StrCat(path, " can't be put in place")),
       absl::StrCat("certcast-node must be able to write to ", parts.directory,
                    ": check its owner and mode, its mount options, and ReadWritePaths= of the systemd unit"));
 }

@@ -23,7 +23,7 @@ struct VisiblePath {
 // What is at `path` itself. A directory, device or socket is an error.
 absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path);
 
-// Whether it is the link that certcast makes for it.
+// Whether it is the link that certcast makes for it (of a file of `install: link`).
 absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file);
 
 // What a service gets that opens `path`: links are followed, by the rule of FileSystem::OpenDirectory. None: nothing is
@@ -39,9 +39,9 @@ absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::st
 absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engine, const Service& service,
                                                       const ServiceFile& file);
 
-// Whether a link can be made at `path`: the directory is there and takes one. PERMISSION_DENIED, with a hint, when not.
-// Makes a temporary link and removes it.
-absl::Status CheckCanLink(FileSystem& files, absl::string_view path);
+// Whether `path` can be replaced: the directory is there and takes a new name. PERMISSION_DENIED, with a hint, when
+// not. Makes a temporary link and removes it.
+absl::Status CheckCanReplace(FileSystem& files, absl::string_view path);
 
 }  // namespace certcast::node
 
