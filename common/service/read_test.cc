@@ -218,9 +218,10 @@ TEST(ReadServices, OneTlsProbeMayHaveSeveralAddressesAndNames) {
     EXPECT_EQ(std::get<TlsProbe>(spec.what).client.certificate_file, "/etc/certcast/client.pem");
     EXPECT_EQ(std::get<TlsProbe>(spec.what).client.key.name, "/etc/certcast/client.key");
   }
-  EXPECT_THAT(probes,
-              ElementsAre("tls 127.0.0.1:25 a.test starttls smtp chain", "tls 127.0.0.1:25 b.test starttls smtp chain",
-                          "tls [::1]:25 a.test starttls smtp chain", "tls [::1]:25 b.test starttls smtp chain"));
+  EXPECT_THAT(probes, ElementsAre("tls 127.0.0.1:25 a.test starttls smtp chain client /etc/certcast/client.pem",
+                                  "tls 127.0.0.1:25 b.test starttls smtp chain client /etc/certcast/client.pem",
+                                  "tls [::1]:25 a.test starttls smtp chain client /etc/certcast/client.pem",
+                                  "tls [::1]:25 b.test starttls smtp chain client /etc/certcast/client.pem"));
 }
 
 TEST(ReadServices, KnowsEveryStartTlsProtocol) {
