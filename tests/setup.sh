@@ -9,8 +9,8 @@ packages=(
   libsqlite3-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # The tests.
   libbenchmark-dev libgmock-dev libgtest-dev
-  binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git nginx-light openssl pebble postgresql-15
-  procps
+  binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git haproxy nginx-light openjdk-17-jre-headless
+  openssl pebble postgresql-15 procps
   # tests/check.sh.
   clang-format clang-tidy
 )

@@ -279,6 +279,24 @@ TEST_F(ControllerTest, ADryRunSaysTheWavesThatApplyTakesAndTouchesNothing) {
   EXPECT_FALSE(plan->changes_pending());
 }
 
+TEST_F(ControllerTest, ADryRunNamesServicesThatWouldBeRestarted) {
+  Configure(2);
+  for (const char* node : {"web-1", "web-2"}) transport_.Node(node).Preinstall("wildcard", 1, "0123");
+  transport_.Node("web-2").SetDisruptive();
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Import(Make()), IsOk());
+  v1::ApplyRequest dry;
+  dry.set_dry_run(true);
+  const absl::StatusOr<v1::ApplyResponse> plan = Apply(dry);
+  ASSERT_THAT(plan, IsOk());
+  ASSERT_EQ(plan->rollouts_size(), 1);
+  for (const v1::Rollout::Node& node : plan->rollouts(0).nodes()) {
+    const std::vector<std::string> restarts(node.restarts().begin(), node.restarts().end());
+    EXPECT_EQ(restarts,
+              node.name() == "web-2" ? std::vector<std::string>{"service-wildcard"} : std::vector<std::string>());
+  }
+}
+
 TEST_F(ControllerTest, ARolloutThatWasStoppedIsTakenUpByTheNextApply) {
   Configure(3);
   ASSERT_THAT(Import(Make()), IsOk());

@@ -42,6 +42,18 @@ absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const 
   return MakeBundle(input, session.keyring->manifest_key());
 }
 
+// Which services of a planned rollout's nodes lose connections, as far as the nodes have answered.
+void NameRestarts(const FleetView& view, const std::string& certificate, v1::Rollout& rollout) {
+  for (v1::Rollout::Node& node : *rollout.mutable_nodes()) {
+    for (const SeenNode& seen : view.status.seen) {
+      if (seen.name != node.name()) continue;
+      for (const v1::Inventory::Service& service : seen.inventory.services()) {
+        if (service.certificate() == certificate && service.disruptive()) node.add_restarts(service.name());
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
@@ -145,8 +157,10 @@ absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine&
     if (obtained.shown.issued() || left) response.set_changes_pending(true);
     if (subject.generation == 0 || AllSettled(fleet)) continue;
     response.set_changes_pending(true);
-    *response.add_rollouts() = ShowRollout(MakeRollout(
-        subject, fleet, certificate->rollout, SeedOf(certificate->name, subject.generation), machine.clock->Now()));
+    v1::Rollout& rollout = *response.add_rollouts();
+    rollout = ShowRollout(MakeRollout(subject, fleet, certificate->rollout,
+                                      SeedOf(certificate->name, subject.generation), machine.clock->Now()));
+    NameRestarts(view, certificate->name, rollout);
   }
   return response;
 }

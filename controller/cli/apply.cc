@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/cli/issued.h"
 #include "controller/cli/progress.h"
@@ -48,6 +49,11 @@ void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
       if (node.wave() == wave.index()) out << " " << node.name();
     }
     out << "\n";
+  }
+  for (const auto& node : rollout.nodes()) {
+    if (node.restarts().empty()) continue;
+    out << "  " << node.name() << ": would restart " << absl::StrJoin(node.restarts(), ", ")
+        << ", which loses connections\n";
   }
 }
 

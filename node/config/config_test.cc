@@ -37,7 +37,7 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_EQ(config->listen, "0.0.0.0:7444");
   EXPECT_THAT(config->allow_names, ElementsAre("*.example.com", "example.com"));
   EXPECT_EQ(config->keep, 2);
-  ASSERT_THAT(config->services, SizeIs(2));
+  ASSERT_THAT(config->services, SizeIs(5));
   const Service& nginx = config->services[0];
   EXPECT_EQ(nginx.preset, "nginx");
   EXPECT_THAT(nginx.check.argv, ElementsAre("nginx", "-t"));

@@ -273,7 +273,7 @@ TEST_P(KeystoreTest, OpensslAndKeytoolOpenWhatIsInstalled) {
   EXPECT_EQ(KeytoolSees(p12), ChainOf(issued));
 }
 
-// The line of docs/operations.md.
+// As in docs/operations.md.
 TEST_P(KeystoreTest, KeytoolMakesAJavaKeystoreWithTheReload) {
   const std::string line =
       absl::StrCat("umask 077; rm -f ", jks, ".new; keytool -importkeystore -noprompt -srckeystore ", p12,

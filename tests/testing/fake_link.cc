@@ -133,6 +133,11 @@ void FakeNode::SetServedToController(absl::string_view certificate, absl::string
   served_to_controller_[std::string(certificate)] = std::string(leaf_sha256);
 }
 
+void FakeNode::SetDisruptive() {
+  absl::MutexLock lock(&mutex_);
+  is_disruptive_ = true;
+}
+
 void FakeNode::SetDrift(absl::string_view certificate, std::vector<std::string> drift) {
   absl::MutexLock lock(&mutex_);
   drift_[std::string(certificate)] = std::move(drift);
@@ -332,6 +337,7 @@ v1::Inventory FakeNode::Describe(bool with_probes, absl::string_view certificate
     service.set_name("service-" + name);
     service.set_certificate(name);
     service.set_installed_sha256(installed.leaf_sha256);
+    service.set_disruptive(is_disruptive_);
     if (auto it = drift_.find(name); it != drift_.end()) {
       for (const std::string& line : it->second) service.add_drift(line);
     }

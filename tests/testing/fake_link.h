@@ -102,6 +102,8 @@ class FakeNode {
   void SetServed(absl::string_view certificate, absl::string_view leaf_sha256);
   // What only the controller's own handshake sees, as behind a load balancer; empty: what is served.
   void SetServedToController(absl::string_view certificate, absl::string_view leaf_sha256);
+  // Its services are restarted where others are reloaded.
+  void SetDisruptive();
   // Lines of drift that Describe and Probe report for the certificate's service.
   void SetDrift(absl::string_view certificate, std::vector<std::string> drift);
 
@@ -149,6 +151,7 @@ class FakeNode {
   std::map<std::string, std::string, std::less<>> served_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::string, std::less<>> served_to_controller_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<std::string>, std::less<>> drift_ ABSL_GUARDED_BY(mutex_);
+  bool is_disruptive_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<CommandKind, std::deque<PendingFault>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, absl::Duration> delays_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, int> seen_ ABSL_GUARDED_BY(mutex_);
