@@ -281,7 +281,7 @@ TEST_F(ControllerTest, ADryRunSaysTheWavesThatApplyTakesAndTouchesNothing) {
 
 TEST_F(ControllerTest, ADryRunNamesServicesThatWouldBeRestarted) {
   Configure(2);
-  for (const char* node : {"web-1", "web-2"}) transport_.Node(node).Preinstall("wildcard", 1, "0123");
+  for (const char* node : {"web-1", "web-2"}) transport_.Node(node).Preinstall("ev", 1, "0123");
   transport_.Node("web-2").SetDisruptive();
   ASSERT_THAT(Import(Make()), IsOk());
   ASSERT_THAT(Import(Make()), IsOk());
@@ -292,8 +292,7 @@ TEST_F(ControllerTest, ADryRunNamesServicesThatWouldBeRestarted) {
   ASSERT_EQ(plan->rollouts_size(), 1);
   for (const v1::Rollout::Node& node : plan->rollouts(0).nodes()) {
     const std::vector<std::string> restarts(node.restarts().begin(), node.restarts().end());
-    EXPECT_EQ(restarts,
-              node.name() == "web-2" ? std::vector<std::string>{"service-wildcard"} : std::vector<std::string>());
+    EXPECT_EQ(restarts, node.name() == "web-2" ? std::vector<std::string>{"service-ev"} : std::vector<std::string>());
   }
 }
 

@@ -46,6 +46,9 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_THAT(nginx.probes, SizeIs(7));
   EXPECT_EQ(config->services[1].files[0].install, FileInstall::kCopy);
   EXPECT_EQ(config->services[1].reload.timeout, absl::Seconds(20));
+  EXPECT_TRUE(std::holds_alternative<HaproxyReload>(config->services[2].reload.how));
+  EXPECT_TRUE(std::holds_alternative<SignalReload>(config->services[3].reload.how));
+  EXPECT_TRUE(config->services[4].reload.is_disruptive());
 }
 
 TEST(ParseConfig, FillsInDefaults) {

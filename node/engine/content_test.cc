@@ -12,6 +12,7 @@
 namespace certcast::node {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using ::testing::Not;
@@ -90,7 +91,11 @@ TEST_F(ContentTest, AnotherAliasIsWrittenWithTheNextInstall) {
 TEST_F(ContentTest, AnotherPasswordIsWrittenWithTheNextInstall) {
   ASSERT_THAT(node.Start(), IsOk());
   node.Bring(1);
+  EXPECT_EQ(node.Describe().services(0).drift_size(), 0);
   setenv(kVariable, "battery staple", 1);
+  ASSERT_EQ(node.Describe().services(0).drift_size(), 1);
+  EXPECT_EQ(node.Describe().services(0).drift(0),
+            "/etc/nginx/wildcard.p12: does not open with the password that node.yaml names");
   EXPECT_EQ(InstallAgain().outcome(), Outcome::INSTALLED);
   EXPECT_THAT(OpenPkcs12(*node.disk.GetFile(kPkcs12), Secret("battery staple")), IsOk());
 }
@@ -100,8 +105,8 @@ TEST_F(ContentTest, AChangedPkcs12FileIsDrift) {
   node.Bring(1);
   node.disk.PutFile("/var/lib/certcast-node/certificates/wildcard/generations/1/nginx/wildcard.p12", "nonsense",
                     {.mode = 0600});
-  ASSERT_EQ(node.Describe().services(0).drift_size(), 1);
-  EXPECT_THAT(node.Describe().services(0).drift(0), HasSubstr("has other contents than were installed"));
+  EXPECT_THAT(node.Describe().services(0).drift(),
+              ElementsAre(HasSubstr("does not open"), HasSubstr("has other contents than were installed")));
   EXPECT_EQ(node.Install(1).outcome(), Outcome::INSTALLED);
   EXPECT_EQ(Opened()->leaf.sha256(), LeafOf(1));
 }

@@ -48,13 +48,16 @@ v1::Inventory::Certificate DescribeCertificate(const EngineContext& engine, cons
   return certificate;
 }
 
-// The leaf in the first file that holds one; a line for each other file that holds another.
+// The leaf in the first file that holds one; a line for each other file that holds another, or can't be opened.
 std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, std::vector<std::string>* lines) {
   std::string installed;
   for (const ServiceFile& file : service.files) {
     const auto found = ReadDeclared(engine, service, file);
     if (!found.ok() || !found->has_value()) continue;
     const std::optional<Certificate> leaf = LeafIn(file, (*found)->bytes.ExposeSecret());
+    if (!leaf.has_value() && file.content == FileContent::kPkcs12) {
+      lines->push_back(absl::StrCat(file.path, ": does not open with the password that node.yaml names"));
+    }
     if (!leaf.has_value()) continue;
     if (installed.empty()) installed = leaf->sha256();
     if (leaf->sha256() != installed) {

@@ -275,12 +275,16 @@ TEST_P(KeystoreTest, OpensslAndKeytoolOpenWhatIsInstalled) {
 
 // As in docs/operations.md.
 TEST_P(KeystoreTest, KeytoolMakesAJavaKeystoreWithTheReload) {
-  const std::string line =
-      absl::StrCat("umask 077; rm -f ", jks, ".new; keytool -importkeystore -noprompt -srckeystore ", p12,
-                   " -srcstoretype PKCS12 -srcstorepass:file ", password, " -destkeystore ", jks,
-                   ".new -deststoretype JKS -deststorepass:file ", password, " && mv ", jks, ".new ", jks,
-                   " && nginx -c ", nginx->config_path(), " -s reload");
-  service.reload.how = CommandReload{.argv = {"/bin/sh", "-c", line}};
+  const std::string script = root.path() + "/app-keystore";
+  ASSERT_THAT(testing::WriteFile(script,
+                                 absl::StrCat("#!/bin/sh\nset -eu\numask 077\nrm -f ", jks,
+                                              ".new\nkeytool -importkeystore -noprompt -srckeystore ", p12,
+                                              " -srcstoretype PKCS12 -srcstorepass:file ", password, " -destkeystore ",
+                                              jks, ".new -deststoretype JKS -deststorepass:file ", password, "\nmv ",
+                                              jks, ".new ", jks, "\nnginx -c ", nginx->config_path(), " -s reload\n"),
+                                 0700),
+              IsOk());
+  service.reload.how = CommandReload{.argv = {script}, .disruptive = true};
   StartEngine();
   const v1::InstallResult installed = Install(issued, 1);
   ASSERT_EQ(installed.outcome(), Outcome::INSTALLED) << installed.ShortDebugString();
