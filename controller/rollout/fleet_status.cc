@@ -145,7 +145,9 @@ void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, Row&
     return ExplainAbsence(row, wanted, has.generation() == 0 ? "has none yet" : "");
   }
   if (!has.confirmed()) {
-    return Explain(row, Row::PENDING, Reason::NOT_CONFIRMED, "waits for Confirm, else goes back");
+    return has.has_confirm_by() ? Explain(row, Row::PENDING, Reason::NOT_CONFIRMED, "waits for Confirm, else goes back")
+                                : Explain(row, Row::DRIFTED, Reason::NOT_CONFIRMED,
+                                          "was not confirmed, and stays since there was nothing good to go back to");
   }
   if (has.leaf_sha256() != wanted.leaf_sha256) {
     return Explain(row, Row::DRIFTED, Reason::FINGERPRINT_MISMATCH,

@@ -131,8 +131,9 @@ absl::Status NodeRun::AskWhatItHas() {
   if (!inventory.ok()) return FinishWithoutResult(inventory.status());
   const v1::Inventory::Certificate* has = FindCertificate(*inventory, context_.subject.certificate);
   const bool in_force = has != nullptr && has->generation() == context_.subject.generation;
-  // With a step after INSTALLING it is this rollout's doing. Confirming it a second time changes nothing.
-  if (in_force && (!has->confirmed() || node_.step() != Step::INSTALLING)) {
+  // With a step after INSTALLING it is this rollout's doing. Confirming it a second time changes nothing. One that is
+  // not confirmed and waits for nothing has failed there, and stays for want of a way back.
+  if (in_force && (has->has_confirm_by() || node_.step() != Step::INSTALLING)) {
     node_.set_changed(true);
     return Verify("");
   }

@@ -128,6 +128,22 @@ TEST_F(AdoptTest, EachServiceGoesBackToItsOwn) {
   EXPECT_EQ(node.running["haproxy"].served, LeafOf(kByHand + 1));
 }
 
+TEST_F(AdoptTest, AnExpiredServiceIsNoReasonToKeepAnotherFromItsOwn) {
+  testing::CertificateSpec spec;
+  spec.dns_names = {"*.example.com"};
+  spec.not_after = node.clock.Now() - absl::Hours(1);
+  const testing::IssuedCertificate expired = testing::TestCa::SelfSigned(spec);
+  node.AddService("haproxy");
+  node.PutByHand("nginx", IssuedFor(kByHand));
+  node.PutByHand("haproxy", expired);
+  ASSERT_THAT(node.Start(), IsOk());
+  node.running["nginx"].ignores_reload = true;
+  const v1::InstallResult result = node.Install(1);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(kByHand));
+  EXPECT_EQ(node.FilesOf("haproxy"), expired.certificate.sha256());
+}
+
 TEST_F(AdoptTest, ALinkReplacedByAnAdministratorComesBack) {
   ASSERT_THAT(node.Start(), IsOk());
   node.Bring(1);

@@ -13,16 +13,25 @@
 namespace certcast::node {
 namespace {
 
+// Whether the generation in force was installed once more, from its own files: what was before it is what it was. Also
+// where this was recorded already.
+bool IsSameAgain(const Journal& journal, const NodeState::Certificate& known) {
+  const std::string& in_force = known.in_force().directory();
+  return in_force == journal.target().directory() || (in_force == journal.baseline().directory() &&
+                                                      journal.baseline().generation() == journal.target().generation());
+}
+
 absl::Status Record(Transaction& t, absl::string_view command_id) {
   const Journal& journal = t.journal;
   return t.engine.state->Update([&](NodeState& state) {
     NodeState::Certificate& certificate = MutableCertificate(state, journal.certificate());
-    *certificate.mutable_in_force() = journal.target();
     if (journal.commanded()) {
       certificate.clear_previous();
-    } else {
+    } else if (!IsSameAgain(journal, certificate)) {
       *certificate.mutable_previous() = journal.baseline();
     }
+    *certificate.mutable_in_force() = journal.target();
+    certificate.clear_unconfirmed();
     t.result.set_generation_in_force(journal.target().generation());
     t.result.set_installed_sha256(journal.target().leaf_sha256());
     // The Install is not waiting any more.

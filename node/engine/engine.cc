@@ -276,9 +276,20 @@ v1::Report RealEngine::HandleConfirm(const v1::Command& command, const OnProgres
   t.result.set_certificate(confirm.certificate());
   t.result.set_generation(confirm.generation());
   t.NoteInForce();
-  const state::v1::GenerationOnDisk in_force = context_.state->Certificate(confirm.certificate()).in_force();
-  if (!awaits && is_meant(in_force)) {
+  const NodeState::Certificate known = context_.state->Certificate(confirm.certificate());
+  const state::v1::GenerationOnDisk& in_force = known.in_force();
+  if (!awaits && is_meant(in_force) && !known.unconfirmed()) {
     t.result.set_outcome(v1::Outcome::INSTALLED);
+    return Answer(command, t.result);
+  }
+  if (!awaits && is_meant(in_force)) {
+    t.result.set_outcome(v1::Outcome::FAILED);
+    *t.result.mutable_failure() =
+        FailureOf(WithStep(Fail(Reason::STALE_COMMAND,
+                                absl::StrCat("generation ", confirm.generation(), " of ", confirm.certificate(),
+                                             " stays in force unconfirmed, since there was nothing good to go back to"),
+                                "it is proven anew by another install: run certcast apply"),
+                           "confirm"));
     return Answer(command, t.result);
   }
   const uint64_t now = awaits ? journal.target().generation() : in_force.generation();

@@ -236,6 +236,54 @@ TEST_F(EngineTest, ARevertThatIsNotServedLeavesWhatWasInForce) {
   EXPECT_EQ(node.running["nginx"].served, LeafOf(2));
 }
 
+TEST_F(EngineTest, ARevertLeavesAGenerationThatWasInstalledTwice) {
+  node.Bring(2);
+  // Its files are as they should be, and it serves something else: it is installed once more.
+  node.running["nginx"].served = LeafOf(1);
+  node.Bring(2);
+  EXPECT_EQ(node.Describe().certificates(0).previous_generation(), 1);
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.generation_in_force(), 1);
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+}
+
+TEST_F(EngineTest, ARevertThatWouldNotLeaveTheGenerationIsRefused) {
+  node.Bring(2);
+  node.PutByHand("nginx", IssuedFor(7));
+  node.Bring(2);
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::FAILED);
+  EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED);
+  EXPECT_EQ(result.generation_in_force(), 2);
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
+}
+
+TEST_F(EngineTest, ARevertDoesNotTouchAServiceThatWasNeverInstalled) {
+  node.Bring(2);
+  node.AddService("haproxy");
+  node.PutByHand("haproxy", IssuedFor(7));
+  node.Kill();
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(7));
+  EXPECT_EQ(node.ChecksOf("haproxy"), 0);
+  EXPECT_EQ(node.ReloadsOf("haproxy"), 0);
+}
+
+TEST_F(EngineTest, ARevertProvesAServiceThatWasRenamedSince) {
+  node.Bring(2);
+  node.config.services[0].name = "web";
+  node.running["nginx"].ignores_reload = true;
+  node.Kill();
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::FAILED);
+  EXPECT_THAT(result.failure().detail(), HasSubstr("service web"));
+}
+
 TEST_F(EngineTest, ARevertToWhatWasDamagedIsRefused) {
   node.Bring(2);
   node.disk.PutFile("/var/lib/certcast-node/certificates/wildcard/generations/1/nginx/privkey.pem", "rot");

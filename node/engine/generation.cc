@@ -10,6 +10,7 @@
 #include "common/x509/digest.h"
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/content.h"
+#include "node/engine/visible.h"
 
 namespace certcast::node {
 namespace {
@@ -170,26 +171,29 @@ std::vector<std::string> ChainOf(const Record& record, const Service& service) {
   return {};
 }
 
-bool HasFilesOf(const Record& record, const Service& service) {
+Concern ConcernOf(const EngineContext& engine, const Record& record, const Service& service) {
   for (const Record::Service& entry : record.services()) {
     if (entry.name() != service.name || entry.files().empty()) continue;
-    return !std::all_of(entry.files().begin(), entry.files().end(),
-                        [](const Record::File& file) { return file.absent(); });
+    const bool absent =
+        std::all_of(entry.files().begin(), entry.files().end(), [](const Record::File& file) { return file.absent(); });
+    return absent ? Concern::kLeftWithout : Concern::kServesIt;
   }
-  return true;
+  return LeadsIntoCertificate(engine, service) ? Concern::kServesIt : Concern::kNone;
 }
 
 absl::Status CheckNotExpired(const Record& record, absl::Time now) {
+  absl::Status expired;
   for (const Record::Service& service : record.services()) {
     if (service.leaf_sha256().empty()) continue;
     const absl::Time end =
         absl::FromUnixSeconds(google::protobuf::util::TimeUtil::TimestampToSeconds(service.not_after()));
-    if (now < end) continue;
-    return Fail(Reason::EXPIRED,
-                absl::StrCat("the certificate of generation ", record.generation(), " for service ", service.name(),
-                             " expired at ", absl::FormatTime(absl::RFC3339_sec, end, absl::UTCTimeZone())));
+    if (now < end) return absl::OkStatus();
+    if (!expired.ok()) continue;
+    expired = Fail(Reason::EXPIRED,
+                   absl::StrCat("the certificate of generation ", record.generation(), " for service ", service.name(),
+                                " expired at ", absl::FormatTime(absl::RFC3339_sec, end, absl::UTCTimeZone())));
   }
-  return absl::OkStatus();
+  return expired;
 }
 
 }  // namespace certcast::node

@@ -65,10 +65,20 @@ std::string LeafOf(const GenerationRecord& record, const Service& service);
 // SHA-256 of every certificate that it then serves, the leaf's first; empty: not known.
 std::vector<std::string> ChainOf(const GenerationRecord& record, const Service& service);
 
-// False where all of the service's files were absent: going back to this generation leaves it without any.
-bool HasFilesOf(const GenerationRecord& record, const Service& service);
+// What a switch to a generation means to a service of its certificate.
+enum class Concern {
+  // It reads its files from there, and must serve its leaf.
+  kServesIt,
+  // All of its files were absent: it is left without any.
+  kLeftWithout,
+  // The record does not know it, and none of its paths leads into the certificate: it was added since and reads files
+  // of its own, so nothing changes for it. One whose paths do lead there (renamed since) serves it.
+  kNone,
+};
+Concern ConcernOf(const EngineContext& engine, const GenerationRecord& record, const Service& service);
 
-// EXPIRED when the leaf of any service is past its notAfter.
+// EXPIRED when there are leaves, and all of them are past their notAfter. One that has expired is no reason to keep
+// the others from what they served before: its service served it before too.
 absl::Status CheckNotExpired(const GenerationRecord& record, absl::Time now);
 
 }  // namespace certcast::node

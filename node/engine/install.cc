@@ -26,10 +26,12 @@ using google::protobuf::util::TimeUtil;
 // For a look at what is served before anything is done.
 constexpr absl::Duration kGlance = absl::Seconds(2);
 
-std::vector<Expectation> ExpectationsOf(const std::vector<const Service*>& services, const GenerationRecord& record) {
+std::vector<Expectation> ExpectationsOf(const EngineContext& engine, const std::vector<const Service*>& services,
+                                        const GenerationRecord& record) {
   std::vector<Expectation> expectations;
   for (const Service* service : services) {
-    if (HasFilesOf(record, *service)) expectations.push_back(ExpectationOf(record, *service));
+    if (ConcernOf(engine, record, *service) != Concern::kServesIt) continue;
+    expectations.push_back(ExpectationOf(record, *service));
   }
   return expectations;
 }
@@ -59,7 +61,7 @@ void NoteSubject(Transaction& t, const v1::Install& command) {
 // Whether every probe sees it already.
 bool IsServed(Transaction& t, const VerifiedInstall& install) {
   std::vector<v1::ProbeResult> results =
-      LookOnce(t.engine, ExpectationsOf(install.services, install.generation.record), kGlance);
+      LookOnce(t.engine, ExpectationsOf(t.engine, install.services, install.generation.record), kGlance);
   bool all = true;
   for (v1::ProbeResult& result : results) {
     result.set_served_before_sha256(result.served_sha256());
@@ -87,7 +89,8 @@ absl::Status Begin(Transaction& t, const std::string& command_id, const v1::Inst
   journal.set_digest(install.bundle.digest);
   *journal.mutable_started_at() = TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(engine.clock().Now()));
   *journal.mutable_confirm_timeout() = command.confirm_timeout();
-  for (v1::ProbeResult& seen : LookOnce(engine, ExpectationsOf(install.services, install.generation.record), kGlance)) {
+  for (v1::ProbeResult& seen :
+       LookOnce(engine, ExpectationsOf(t.engine, install.services, install.generation.record), kGlance)) {
     seen.set_served_before_sha256(seen.served_sha256());
     seen.clear_served_sha256();
     seen.set_ok(false);
@@ -166,7 +169,8 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
   const EngineContext& engine = t.engine;
   const std::string& certificate = t.journal.certificate();
   std::vector<const Service*> with_files;
-  for (const Expectation& expectation : ExpectationsOf(t.services(), to)) with_files.push_back(expectation.service);
+  for (const Expectation& expectation : ExpectationsOf(engine, t.services(), to))
+    with_files.push_back(expectation.service);
 
   // One rename, and every service of the certificate reads the target; and one more for each copy.
   *t.journal.mutable_target()->mutable_in_force_since() =
@@ -184,19 +188,21 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
 
   // From the first reload on, going back takes one too.
   for (const Service* service : t.services()) {
+    const Concern concern = ConcernOf(engine, to, *service);
+    if (concern == Concern::kNone) continue;
     AddOnce(*t.journal.mutable_reloaded(), service->name);
     RETURN_IF_ERROR(t.Take(Journal::RELOADING, service->name, [&]() -> absl::Status {
       t.NoteReload(*service);
       absl::Status reloaded = ReloadService(engine, *service);
       // One that has no files any more may well refuse.
-      return HasFilesOf(to, *service) ? reloaded : absl::OkStatus();
+      return concern == Concern::kServesIt ? reloaded : absl::OkStatus();
     }));
   }
 
   // Only what is seen on the wire counts.
   return t.Take(Journal::PROBING, "", [&] {
     std::vector<v1::ProbeResult> results;
-    absl::Status served = ProbeServices(engine, ExpectationsOf(t.services(), to), &results);
+    absl::Status served = ProbeServices(engine, ExpectationsOf(engine, t.services(), to), &results);
     t.NoteProbes(std::move(results));
     return served;
   });

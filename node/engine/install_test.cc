@@ -350,6 +350,36 @@ TEST_F(InstallTest, AnExpiredOneIsNotGoneBackTo) {
   EXPECT_EQ(node.Install(1).outcome(), Outcome::INSTALLED);
 }
 
+TEST_F(InstallTest, WhatStaysForWantOfAWayBackIsUnconfirmedUntilAnInstallIs) {
+  HaveGenerationOne();
+  node.Install(2);
+  node.disk.PutFile("/var/lib/certcast-node/certificates/wildcard/generations/1/nginx/privkey.pem", "rot");
+  node.clock.Advance(absl::Seconds(61));
+  EXPECT_FALSE(node.engine().RevertIfOverdue().ok());
+  node.Kill();
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.Describe().certificates(0).generation(), 2);
+  EXPECT_FALSE(node.Describe().certificates(0).confirmed());
+  EXPECT_FALSE(node.Describe().certificates(0).has_confirm_by());
+  // Nothing waits for a Confirm any more.
+  EXPECT_EQ(node.Confirm(2).failure().reason(), Reason::STALE_COMMAND);
+  EXPECT_FALSE(node.Describe().certificates(0).confirmed());
+  // It is served, and installed again all the same, so that it can be confirmed.
+  node.Bring(2);
+  EXPECT_TRUE(node.Describe().certificates(0).confirmed());
+}
+
+TEST_F(InstallTest, AnInstallThatGoesBackToAnUnconfirmedOneLeavesItSo) {
+  HaveGenerationOne();
+  node.Install(2);
+  node.disk.PutFile("/var/lib/certcast-node/certificates/wildcard/generations/1/nginx/privkey.pem", "rot");
+  EXPECT_EQ(node.Revert(2).failure().reason(), Reason::REVERT_FAILED);
+  node.running["nginx"].check_error = "broken";
+  EXPECT_EQ(node.Install(3).outcome(), Outcome::REVERTED);
+  EXPECT_EQ(node.Describe().certificates(0).generation(), 2);
+  EXPECT_FALSE(node.Describe().certificates(0).confirmed());
+}
+
 TEST_F(InstallTest, TheSameGenerationMayBeTriedAgainAfterItWasPutBack) {
   HaveGenerationOne();
   node.running["nginx"].check_error = "broken";

@@ -40,7 +40,7 @@ v1::Inventory::Certificate DescribeCertificate(const EngineContext& engine, cons
   certificate.set_generation(in_force.generation());
   certificate.set_leaf_sha256(in_force.leaf_sha256());
   if (in_force.has_not_after()) *certificate.mutable_not_after() = in_force.not_after();
-  certificate.set_confirmed(!awaits && in_force.generation() > 0);
+  certificate.set_confirmed(!awaits && !known.unconfirmed() && in_force.generation() > 0);
   if (awaits) *certificate.mutable_confirm_by() = journal.confirm_by();
   certificate.set_highest_generation(known.highest_generation());
   certificate.set_previous_generation((awaits ? journal.baseline() : known.previous()).generation());

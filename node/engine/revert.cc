@@ -22,7 +22,7 @@ namespace {
 struct WayBack {
   // In force now; no directory: as the state says.
   GenerationOnDisk in_force;
-  // Set only when that changes too: the new generation had to stay.
+  // Set only where the new generation had to stay, unconfirmed: then that changes too.
   std::optional<GenerationOnDisk> previous;
   bool switched = false;
   // Why it is not as it was: REVERT_FAILED.
@@ -128,9 +128,11 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
                          "reload it by hand"));
       continue;
     }
+    const Concern concern = ConcernOf(t.engine, record, *service);
+    if (concern == Concern::kNone) continue;
     absl::Status reloaded = ReloadService(t.engine, *service);
     t.NoteReload(*service);
-    if (!HasFilesOf(record, *service)) {
+    if (concern == Concern::kLeftWithout) {
       // It had no certificate before, so it may well refuse to load its configuration now.
       back.noted = KeepFirst(std::move(back.noted), std::move(reloaded));
       continue;
@@ -211,6 +213,7 @@ void FillInResult(Transaction& t, const WayBack& back) {
 absl::Status Record(Transaction& t, const WayBack& back) {
   return t.engine.state->Update([&](NodeState& state) {
     NodeState::Certificate& certificate = MutableCertificate(state, t.journal.certificate());
+    if (back.previous.has_value()) certificate.set_unconfirmed(true);
     if (!back.in_force.directory().empty() && certificate.in_force().directory() != back.in_force.directory()) {
       const auto since = certificate.in_force().in_force_since();
       *certificate.mutable_in_force() = back.in_force;

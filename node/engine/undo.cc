@@ -20,6 +20,13 @@ absl::StatusOr<GenerationRecord> FindWayBack(const EngineContext& engine, const 
                              " to go back to"),
                 "issue a new generation, or import the certificate that you want as one");
   }
+  if (known.previous().generation() == known.in_force().generation()) {
+    return Fail(Reason::REVERT_FAILED,
+                absl::StrCat("before generation ", known.in_force().generation(), " of ", known.name(),
+                             " there was the same one with files that were changed by hand: going there would not "
+                             "leave it"),
+                "issue a new generation, or import the certificate that you want as one");
+  }
   const std::string& directory = known.previous().directory();
   absl::StatusOr<GenerationRecord> record = ReadRecord(engine, known.name(), directory);
   absl::Status usable = record.status();

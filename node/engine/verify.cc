@@ -60,11 +60,12 @@ absl::Status CheckGenerationRule(const NodeState::Certificate& known, const Veri
   return absl::OkStatus();
 }
 
-// Whether what services read is, file by file, what would be staged.
+// Whether what services read is, file by file, what would be staged, and was confirmed: what was not is proven anew.
 absl::StatusOr<bool> IsInPlace(const EngineContext& engine, const NodeState::Certificate& known,
                                const VerifiedInstall& install) {
   const GenerationOnDisk& in_force = known.in_force();
   if (in_force.directory().empty() || in_force.generation() != install.bundle.manifest.generation()) return false;
+  if (known.unconfirmed()) return false;
   ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, known.name()));
   if (current != in_force.directory()) return false;
   for (const Service* service : install.services) {

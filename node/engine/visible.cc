@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/file/atomic.h"
 #include "common/status/status.h"
@@ -37,6 +38,15 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path) {
   }
   return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " is neither a file nor a link"),
               "a service's path must be a file: remove what is there, or name another path in node.yaml");
+}
+
+bool LeadsIntoCertificate(const EngineContext& engine, const Service& service) {
+  const std::string inside = absl::StrCat(engine.layout.Certificate(service.certificate), "/");
+  for (const ServiceFile& file : service.files) {
+    const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file.path);
+    if (found.ok() && found->kind == VisiblePath::Kind::kLink && absl::StartsWith(found->target, inside)) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file) {

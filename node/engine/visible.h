@@ -26,6 +26,9 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path);
 // Whether it is the link that certcast makes for it (of a file of `install: link`).
 absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file);
 
+// Whether any of the service's paths is a link into the directory of its certificate, under whatever name.
+bool LeadsIntoCertificate(const EngineContext& engine, const Service& service);
+
 // What a service gets that opens `path`: links are followed, by the rule of FileSystem::OpenDirectory. None: nothing is
 // there, or a link that leads nowhere.
 struct FoundFile {
