@@ -299,7 +299,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(/etc/certcast/n.yaml:3:3: at [0]: unknown key "reloads"; did you mean reload?)"},
         Mistake{
             "BadName", absl::StrCat("- name: Web Server\n  certificate: w", kFiles, kProbes),
-            R"(/etc/certcast/n.yaml:1:9: at [0].name: found "Web Server", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"(/etc/certcast/n.yaml:1:9: at [0].name: found "Web Server", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "TwoOfOneName",
             absl::StrCat(kHead, kFiles, kProbes, kHead, "\n  files: [{path: /b, content: cert}]", kProbes),

@@ -40,7 +40,10 @@ bool IsDigits(absl::string_view text) {
   return !text.empty() && AllOf(text, IsDigit);
 }
 bool IsNameCharacter(char c) {
-  return IsDigit(c) || (c >= 'a' && c <= 'z') || c == '.' || c == '-';
+  return IsDigit(c) || (c >= 'a' && c <= 'z') || c == '-';
+}
+bool IsNameLabel(absl::string_view label) {
+  return !label.empty() && label.front() != '-' && label.back() != '-' && AllOf(label, IsNameCharacter);
 }
 
 // `underscores`: also `_`, which addresses inside a network may have and names in certificates may not.
@@ -136,12 +139,9 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
 }  // namespace
 
 absl::Status CheckName(absl::string_view text) {
-  if (!text.empty() && text.size() <= kMaxName && AllOf(text, IsNameCharacter) && text.front() != '.' &&
-      text.front() != '-') {
-    return absl::OkStatus();
-  }
-  return Mismatch(text,
-                  "a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit");
+  const std::vector<absl::string_view> labels = absl::StrSplit(text, '.');
+  if (text.size() <= kMaxName && std::all_of(labels.begin(), labels.end(), IsNameLabel)) return absl::OkStatus();
+  return Mismatch(text, "a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters");
 }
 
 absl::Status CheckHostName(absl::string_view text) {

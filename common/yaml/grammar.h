@@ -17,7 +17,8 @@
 
 namespace certcast {
 
-// `[a-z0-9][a-z0-9.-]{0,62}`: what nodes, services, certificates and accounts are called. Safe as one path component.
+// `[a-z0-9][a-z0-9.-]{0,62}` in which each dot-separated label begins and ends with a letter or digit, the grammar of
+// CheckNodeName: what nodes, services, certificates and accounts are called. Safe as one path component.
 absl::Status CheckName(absl::string_view text);
 
 // A host name to be asked for (SNI, RFC 6066 section 3): LDH labels, no address, no wildcard. One label is enough.

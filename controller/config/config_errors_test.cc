@@ -171,7 +171,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(c.yaml:4:5: at accounts[0]: missing key "name")"},
         Mistake{
             "NameWithSpace", "name: digicert", "name: Digi Cert",
-            R"(c.yaml:4:11: at accounts[0].name: found "Digi Cert", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"(c.yaml:4:11: at accounts[0].name: found "Digi Cert", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "NotHttps", "https://acme.example/directory", "http://acme.example/directory",
             R"(c.yaml:5:16: at accounts[0].directory: found "http://acme.example/directory?action=renew", expected an https:// URL; ACME runs over HTTPS alone (RFC 8555 section 6.1))"},
@@ -374,7 +374,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Mistake{
             "NameWithSpace", "name: web-01", "name: web 01",
-            R"(c.yaml:22:12: at nodes[0].name: found "web 01", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"(c.yaml:22:12: at nodes[0].name: found "web 01", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "SameName", "name: web-02", "name: web-01",
             R"(c.yaml:20:13: at certificates[1].nodes[0]: found "web-02", expected the name of a node under `nodes`; did you mean web-01?

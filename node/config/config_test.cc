@@ -105,7 +105,7 @@ n.yaml:1:1: missing key "allow_names"; the names that this node accepts certific
 n.yaml:1:1: missing key "services")"},
         Mistake{
             "NameWithSpace", "name: web-01", "name: web 01",
-            R"(n.yaml:1:7: at name: found "web 01", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"(n.yaml:1:7: at name: found "web 01", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "ListenWithoutPort", "0.0.0.0:7444", "0.0.0.0",
             R"(n.yaml:3:9: at listen: "0.0.0.0" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},

@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
             R"($:11:23: at certificates[0].challenge.type: found "http-01", expected dns-01 for the wildcard "*.demo.test"; one server's answer is no proof for all names below a domain (CA/Browser Forum Baseline Requirements 3.2.2.4.19, 3.2.2.4.20))"},
         Mistake{
             "SpaceInANodeName", "name: web-2", "name: web 2",
-            R"($:18:12: at nodes[1].name: found "web 2", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"($:18:12: at nodes[1].name: found "web 2", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "TwoNodesOfOneName", "name: web-2", "name: web-1",
             R"($:18:12: at nodes[1].name: found the node name "web-1" a second time; the first is at line 17, column 12)"},
@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
                 R"($:4:15: at allow_names[0]: "demo..test" is not a DNS name for a certificate: has an empty label)"},
         Mistake{
             "SpaceInTheName", "name: web-1", "name: web 1",
-            R"($:1:7: at name: found "web 1", expected a name: lower-case letters, digits, `.` and `-`, at most 63, beginning with a letter or digit)"},
+            R"($:1:7: at name: found "web 1", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "UnknownContent", "content: fullchain", "content: fullchains",
             R"($:8:59: at services[0].files[0].content: found "fullchains", expected one of cert, chain, fullchain, private_key, combined, der; did you mean fullchain?)"},
