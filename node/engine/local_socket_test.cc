@@ -23,7 +23,6 @@ namespace {
 
 using testing::HasReason;
 using ::testing::HasSubstr;
-using testing::IsOk;
 using ::testing::Not;
 
 // Takes one connection and does with it as it is told.
