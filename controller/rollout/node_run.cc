@@ -186,9 +186,9 @@ absl::Status NodeRun::GoBack(CommandRole role, Reason::Code because) {
   }
   KeepServed(*result);
   if (result->generation_in_force() == context_.subject.generation) {
-    return FinishNotReverted(MakeFailure(Reason::REVERT_FAILED, "revert",
-                                         absl::StrCat("the node says that it went back, and still has generation ",
-                                                      context_.subject.generation)));
+    return FinishNotReverted(MakeFailure(
+        Reason::REVERT_FAILED, "revert",
+        absl::StrCat("the node says that it went back, and still has generation ", context_.subject.generation)));
   }
   // Not where the look from here has failed just now: that it still fails says nothing about the way back.
   if (because == Reason::ROLLOUT_HALTED && !result->installed_sha256().empty()) {

@@ -22,6 +22,7 @@ namespace certcast {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::AnyOf;
 using testing::DescribeCommand;
 using ::testing::ElementsAre;
 using testing::FakeEngine;
@@ -148,9 +149,10 @@ TEST_F(LinkTest, TheNodeRefusesAMessageThatIsTooLarge) {
 TEST_F(LinkTest, TheNodeRefusesMetadataThatIsTooLarge) {
   FakeEngine engine;
   const auto agent = Serve(engine);
-  EXPECT_EQ(
+  // Headers that are far too large cost the peer its connection: it may see that before the refusal.
+  EXPECT_THAT(
       UnboundedClient(RightController(), address_).Send(DescribeCommand("c"), std::string(65536, 'x')).error_code(),
-      grpc::StatusCode::RESOURCE_EXHAUSTED);
+      AnyOf(grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::UNAVAILABLE));
   EXPECT_THAT(engine.commands(), IsEmpty());
 }
 
