@@ -61,7 +61,7 @@ class LocalSocketTest : public ::testing::Test {
     return LocalSocket::Real().Ask(path, request, timeout);
   }
 
-  const testing::TemporaryDirectory directory;
+  const testing::TemporaryDirectory directory = testing::TemporaryDirectory::Short();
   const std::string path = directory.path() + "/s";
 };
 

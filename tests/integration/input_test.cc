@@ -191,7 +191,7 @@ INSTANTIATE_TEST_SUITE_P(
             R"($:1:7: at name: found "web 1", expected a name: lower-case letters, digits, and `.` and `-` between them, at most 63 characters)"},
         Mistake{
             "UnknownContent", "content: fullchain", "content: fullchains",
-            R"($:8:59: at services[0].files[0].content: found "fullchains", expected one of cert, chain, fullchain, private_key, combined, der; did you mean fullchain?)"},
+            R"($:8:59: at services[0].files[0].content: found "fullchains", expected one of cert, chain, fullchain, private_key, combined, der, pkcs12, ca; did you mean fullchain?)"},
         Mistake{
             "NoPort", "listen: 127.0.20.250:2", "listen: 127.0.20.250",
             R"($:3:9: at listen: "127.0.20.250" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"}),

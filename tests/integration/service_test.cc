@@ -98,7 +98,7 @@ class ServiceTest : public ::testing::Test {
 
   IssuedCertificate Issue() const { return ca.Issue({.dns_names = {"*.example.com"}}); }
 
-  const testing::TemporaryDirectory root;
+  const testing::TemporaryDirectory root = testing::TemporaryDirectory::Short();
   const std::string tls = root.path() + "/tls";
   const testing::TestFleet fleet;
   const testing::TestCa ca = testing::TestCa::Root().Intermediate();

@@ -14,11 +14,10 @@ namespace certcast::testing {
 // Made, 0700, below $TEST_TMPDIR; removed with all in it when destroyed. Its path is canonical.
 class TemporaryDirectory {
  public:
-  TemporaryDirectory() {
-    std::string name = std::filesystem::canonical(::testing::TempDir()).string() + "/certcast.XXXXXX";
-    if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
-    path_ = name;
-  }
+  // For sockets, whose paths are at most 107 characters: $TEST_TMPDIR alone may be longer.
+  static TemporaryDirectory Short() { return TemporaryDirectory("/tmp"); }
+
+  TemporaryDirectory() : TemporaryDirectory(::testing::TempDir()) {}
   ~TemporaryDirectory() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
@@ -29,6 +28,12 @@ class TemporaryDirectory {
   const std::string& path() const { return path_; }
 
  private:
+  explicit TemporaryDirectory(const std::string& below) {
+    std::string name = std::filesystem::canonical(below).string() + "/certcast.XXXXXX";
+    if (mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "mkdtemp " << name;
+    path_ = name;
+  }
+
   std::string path_;
 };
 
