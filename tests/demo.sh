@@ -65,6 +65,8 @@ pids=()
 finish() {
   local code=$?
   trap - EXIT
+  # A second interrupt must not end the clean-up.
+  trap '' INT TERM
   set +e
   for ((node = 1; node <= nodes; node++)); do
     [ ! -s "$work/web-$node/nginx.pid" ] || pids+=("$(cat "$work/web-$node/nginx.pid")")
