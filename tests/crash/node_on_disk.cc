@@ -13,10 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/substitute.h"
 #include "absl/time/clock.h"
-#include "certcast/v1/identity.pb.h"
-#include "common/identity/names.h"
 #include "common/probe/tls_client.h"
-#include "common/x509/pem.h"
 #include "gtest/gtest.h"
 #include "tests/testing/program.h"
 
@@ -212,17 +209,8 @@ void NodeOnDisk::Enrol() {
   const auto key = PrivateKey::FromPem(ReadFile(home_ + "/state/identity/key.pem"));
   ASSERT_TRUE(key.ok()) << key.status();
   const testing::TestCa ca = testing::TestCa::Root("fleet CA");
-  const testing::IssuedCertificate issued =
-      ca.Issue({.dns_names = {NodeDnsName("web-01")}, .uris = {NodeUri(fleet_.id(), "web-01")}, .key = &*key});
-  v1::FleetIdentity identity;
-  identity.set_schema(1);
-  identity.set_fleet_id(fleet_.id());
-  identity.set_node("web-01");
-  identity.set_manifest_key_pem(fleet_.key().ToPem());
   const std::string signed_path = directory_.path() + "/identity.pem";
-  ASSERT_TRUE(testing::WriteFile(signed_path, absl::StrCat(issued.certificate.ToPem(), ca.root_pem(),
-                                                           EncodePem("CERTCAST FLEET", identity.SerializeAsString())))
-                  .ok());
+  ASSERT_TRUE(testing::WriteFile(signed_path, fleet_.Identity(ca, "web-01", *key)).ok());
   ASSERT_EQ(RunAgent({"accept"}, signed_path, std::nullopt).exit_code, 0) << Errors();
 }
 

@@ -18,10 +18,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
-#include "certcast/v1/identity.pb.h"
 #include "common/identity/names.h"
 #include "common/process/process.h"
-#include "common/x509/pem.h"
 #include "controller/transport/grpc_transport.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -162,15 +160,7 @@ services:
   // As `certcast nodes sign` does, for the key that `csr` made.
   std::string Sign(const std::string& fleet_id = kFleet) {
     const PrivateKey key = *PrivateKey::FromPem(ReadFile(directory_.path() + "/state/identity/key.pem"));
-    const testing::IssuedCertificate issued =
-        ca_.Issue({.dns_names = {NodeDnsName("web-01")}, .uris = {NodeUri(fleet_id, "web-01")}, .key = &key});
-    v1::FleetIdentity identity;
-    identity.set_schema(1);
-    identity.set_fleet_id(fleet_id);
-    identity.set_node("web-01");
-    identity.set_manifest_key_pem(fleet_.key().ToPem());
-    return absl::StrCat(issued.certificate.ToPem(), ca_.root_pem(),
-                        EncodePem("CERTCAST FLEET", identity.SerializeAsString()));
+    return fleet_.Identity(ca_, "web-01", key, fleet_id);
   }
   void Enrol() {
     ASSERT_EQ(Run({"csr"}).exit_code, 0);

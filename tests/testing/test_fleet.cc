@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "certcast/v1/identity.pb.h"
+#include "common/identity/names.h"
+#include "common/x509/pem.h"
 #include "common/x509/ssl_ptr.h"
 
 namespace certcast::testing {
@@ -53,6 +57,19 @@ v1::Bundle TestFleet::Resign(v1::Bundle bundle, const v1::Manifest& manifest) co
   }
   bundle.set_signature(signature);
   return bundle;
+}
+
+std::string TestFleet::Identity(const TestCa& ca, const std::string& name, const PrivateKey& key,
+                                const std::string& fleet_id) const {
+  const IssuedCertificate issued =
+      ca.Issue({.dns_names = {NodeDnsName(name)}, .uris = {NodeUri(fleet_id, name)}, .key = &key});
+  v1::FleetIdentity identity;
+  identity.set_schema(1);
+  identity.set_fleet_id(fleet_id);
+  identity.set_node(name);
+  identity.set_manifest_key_pem(key_.ToPem());
+  return absl::StrCat(issued.certificate.ToPem(), ca.root_pem(),
+                      EncodePem("CERTCAST FLEET", identity.SerializeAsString()));
 }
 
 }  // namespace certcast::testing

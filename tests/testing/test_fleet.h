@@ -27,6 +27,14 @@ class TestFleet {
   // Of any manifest: signed anew, with the parts of `bundle`.
   v1::Bundle Resign(v1::Bundle bundle, const v1::Manifest& manifest) const;
 
+  // What `certcast nodes sign` prints for the node `name` with this key, `ca` being the fleet's.
+  std::string Identity(const TestCa& ca, const std::string& name, const PrivateKey& key) const {
+    return Identity(ca, name, key, id_);
+  }
+  // Of another fleet with the same keys.
+  std::string Identity(const TestCa& ca, const std::string& name, const PrivateKey& key,
+                       const std::string& fleet_id) const;
+
  private:
   std::string id_;
   PrivateKey signing_key_;
