@@ -66,6 +66,22 @@ TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
   }
 }
 
+TEST(EngineTest, InstallsAndMakesTheSameChangesBare) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/engine", "--installs", "12", "-o", "json"});
+  ExpectPositive(json, {"changesEach", "fsyncsEach", "ratio"});
+  for (const char* side : {"certcast", "bare"}) {
+    ASSERT_TRUE(json.contains(side)) << json;
+    EXPECT_EQ(json[side]["count"], 12);
+    ExpectPositive(json[side], {"perSecond", "medianMs", "p99Ms"});
+  }
+}
+
+TEST(RestTest, WatchesTheShippedAgentWithAndWithoutALink) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/rest", "--seconds", "1", "-o", "json"});
+  ASSERT_EQ(json["atRest"].size(), 2u) << json;
+  for (const nlohmann::json& line : json["atRest"]) ExpectPositive(line, {"residentBytes", "privateBytes", "threads"});
+}
+
 TEST(StoreTest, Commits) {
   const nlohmann::json json = RunBenchmark({"tests/bench/store", "--benchmark_filter=^Commit/real_time/threads:1$",
                                             "--benchmark_min_time=0.01", "--benchmark_format=json"});
