@@ -34,12 +34,12 @@ allow_names: ["*.example.com"]
 services:
 $1$2)";
 
-// $0 name, $1 the node's directory, $2 the line that reloads, $3 the address.
+// $0 name, $1 the node's directory, $2 the line that reloads, $3 the address, $4 how files are installed.
 constexpr absl::string_view kServiceYaml = R"(  - name: $0
     certificate: wildcard
     files:
-      - {path: $1/$0/fullchain.pem, content: fullchain}
-      - {path: $1/$0/privkey.pem, content: private_key}
+      - {path: $1/$0/fullchain.pem, content: fullchain, install: $4}
+      - {path: $1/$0/privkey.pem, content: private_key, install: $4}
     check: [test, -s, $1/$0/privkey.pem]
     reload: [bash, -c, "$2"]
     probes:
@@ -64,7 +64,7 @@ void Copy(const std::string& from, const std::string& to) {
 
 }  // namespace
 
-NodeOnDisk::NodeOnDisk() {
+NodeOnDisk::NodeOnDisk(bool copies) : copies_(copies) {
   const testing::IssuedCertificate& issued = IssuedFor(kByHand);
   for (const std::string service : {"web", "mail"}) {
     std::filesystem::create_directories(home_ + "/" + service);
@@ -172,6 +172,19 @@ std::string NodeOnDisk::FilesOf(const std::string& service) const {
   return testing::LeafInFiles(PathOf(service, "fullchain.pem"), key_path);
 }
 
+bool NodeOnDisk::EachFileIsOf(const std::string& service, const std::vector<uint64_t>& generations) const {
+  const std::string chain = ReadFile(PathOf(service, "fullchain.pem"));
+  const auto key = PrivateKey::FromPem(ReadFile(PathOf(service, "privkey.pem")));
+  bool chain_found = false;
+  bool key_found = false;
+  for (const uint64_t generation : generations) {
+    const testing::IssuedCertificate& issued = issued_.at(generation);
+    chain_found = chain_found || chain == issued.fullchain_pem;
+    key_found = key_found || (key.ok() && CheckKeyMatches(issued.certificate, *key).ok());
+  }
+  return chain_found && key_found;
+}
+
 std::string NodeOnDisk::ServedBy(const std::string& service) const {
   const auto peer = TlsHandshake(servers_.at(service)->address(), "www.example.com", {}, kPlenty);
   return peer.ok() ? peer->leaf_sha256 : absl::StrCat("? ", peer.status().ToString());
@@ -198,7 +211,8 @@ void NodeOnDisk::WriteConfig() const {
   const std::string names[2] = {"web", "mail"};
   for (size_t i = 0; i < 2; ++i) {
     const testing::ReloadingTlsServer& server = *servers_.at(names[i]);
-    services[i] = absl::Substitute(kServiceYaml, names[i], home_, server.reload_line(), server.address());
+    services[i] = absl::Substitute(kServiceYaml, names[i], home_, server.reload_line(), server.address(),
+                                   copies_ && names[i] == "mail" ? "copy" : "link");
   }
   EXPECT_TRUE(testing::WriteFile(config_, absl::Substitute(kNodeYaml, home_, services[0], services[1])).ok());
 }

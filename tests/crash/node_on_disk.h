@@ -28,7 +28,8 @@ using Tree = std::map<std::string, std::string>;
 // work is a failure of the test.
 class NodeOnDisk {
  public:
-  NodeOnDisk();
+  // `mail` has its files as copies when asked, otherwise, as `web` always has, as links.
+  explicit NodeOnDisk(bool copies);
 
   // The certificate of a generation, the same one each time.
   const testing::IssuedCertificate& IssuedFor(uint64_t generation);
@@ -57,6 +58,9 @@ class NodeOnDisk {
 
   // As testing::LeafInFiles; what else is wrong with the files, with another first word.
   std::string FilesOf(const std::string& service) const;
+  // Whether chain and key, each by itself, are whole and of one of these generations: of copies, that are put in place
+  // one after the other, no more holds at any time.
+  bool EachFileIsOf(const std::string& service, const std::vector<uint64_t>& generations) const;
   // The leaf that a client gets; "?" and the reason when it gets none.
   std::string ServedBy(const std::string& service) const;
   Tree Look() const;
@@ -70,6 +74,7 @@ class NodeOnDisk {
   testing::TracedRun RunAgent(const std::vector<std::string>& arguments, const std::string& input,
                               const std::optional<testing::KillPoint>& kill_at);
 
+  const bool copies_;
   const testing::TemporaryDirectory directory_;
   // What belongs to the node; beside it are the streams and what Save keeps.
   const std::string home_ = directory_.path() + "/home";
