@@ -63,7 +63,11 @@ fleet CA's, and the fleet's id and manifest key. Checks that the certificate is 
 by that CA, and valid now; then keeps it. From then on the node takes orders from that fleet alone.
 
 An identity of the same fleet replaces the one before (a renewal). One of another fleet, or with another manifest
-key, is refused without --force. When it is refused, what was there stays.)";
+key, is refused without --force. When it is refused, what was there stays.
+
+In another fleet, epochs and generations count anew. What is installed stays in force, and services go on with it
+until the new fleet installs something: it counts as what was there before, and a first install there that fails goes
+back to it. What waits for the old fleet's Confirm goes back when the agent takes the identity up.)";
 
 constexpr char kStatus[] =
     R"(Prints what is installed for each certificate and service, and what is not as it was installed (drift). Read from

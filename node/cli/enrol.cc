@@ -62,8 +62,11 @@ int Accept(const std::string& config_path, bool force) {
   std::cout << accepted->file.node << " belongs to fleet " << accepted->file.fleet_id
             << "; its certificate is valid until " << ShowTime(accepted->file.certificate.not_after()) << std::endl;
   if (!accepted->replaced_fleet_id.empty()) {
-    std::cout << "it belonged to fleet " << accepted->replaced_fleet_id
-              << " before: generations that it accepted from there are still the least it accepts" << std::endl;
+    std::cout
+        << "it belonged to fleet " << accepted->replaced_fleet_id
+        << " before: its services keep what they have until this fleet installs something, epochs and generations "
+           "count anew, and an install that waits for that fleet's Confirm goes back"
+        << std::endl;
   }
   if (accepted->renewed || !accepted->replaced_fleet_id.empty()) {
     std::cout << "an agent that runs takes it up at SIGHUP: systemctl reload certcast-node" << std::endl;

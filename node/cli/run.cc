@@ -78,14 +78,24 @@ class Agent {
   std::unique_ptr<GrpcServer> server_;
 };
 
+// An install may be under way in the state that the agent has, and its services' files lead there.
+absl::Status CheckSameState(const Setup& now, const Setup& next) {
+  if (now.config.state == next.config.state) return absl::OkStatus();
+  return FailInput(absl::StrCat(next.config.path, ": `state` is ", next.config.state, " now; the agent works in ",
+                                now.config.state, ", which a reload does not change"),
+                   "set it back, or restart the agent when `certcast-node status` shows nothing to confirm: in another "
+                   "state it knows nothing of what it installed");
+}
+
 // Until a signal that ends or renews the agent, then with `next`. A configuration that can't be used changes nothing.
-int AwaitSignal(const sigset_t& signals, const std::string& config_path, Setup& next) {
+int AwaitSignal(const sigset_t& signals, const std::string& config_path, const Setup& now, Setup& next) {
   while (true) {
     int signal = 0;
     sigwait(&signals, &signal);
     if (signal != SIGHUP) return signal;
     absl::StatusOr<Setup> changed = ReadSetup(config_path);
-    absl::Status status = changed.ok() ? CheckCanServe(*changed) : changed.status();
+    absl::Status status = changed.ok() ? CheckSameState(now, *changed) : changed.status();
+    if (status.ok()) status = CheckCanServe(*changed);
     if (status.ok()) {
       next = *std::move(changed);
       return signal;
@@ -122,7 +132,7 @@ int Run(const std::string& config_path) {
     std::cout << "listening on " << (*agent)->address() << " as " << identity.node << ", fleet " << identity.fleet_id
               << std::endl;
     Setup next;
-    signal = AwaitSignal(signals, config_path, next);
+    signal = AwaitSignal(signals, config_path, setup, next);
     Log(signal == SIGHUP ? "taking up configuration and identity" : "ending; a command under way is finished first");
     // From now on a second SIGTERM or SIGINT ends the process at once; the journal knows what to do then.
     if (signal != SIGHUP) pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);

@@ -61,7 +61,7 @@ void PrintRows(const std::vector<std::vector<std::string>>& rows) {
 std::string ShowState(const v1::Inventory::Certificate& certificate) {
   if (certificate.has_confirm_by()) return absl::StrCat("to confirm by ", Show(certificate.confirm_by()));
   if (certificate.generation() != 0) return "confirmed";
-  return certificate.leaf_sha256().empty() ? "nothing yet" : "from before certcast";
+  return certificate.leaf_sha256().empty() ? "nothing yet" : "from before this fleet";
 }
 
 void PrintTables(const v1::Inventory& inventory) {

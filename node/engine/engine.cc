@@ -146,6 +146,10 @@ absl::Status RealEngine::Begin() {
   absl::MutexLock lock(&install_mutex_);
   RETURN_IF_ERROR(RemoveAllTemporaries(context_));
   ASSIGN_OR_RETURN(recovered_, Recover(context_));
+  // What another fleet's controller had under way has ended with that.
+  if (const auto& fleet = context_.config.fleet; fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
+    RETURN_IF_ERROR(context_.state->Update([&](NodeState& state) { EnterFleet(state, fleet->id); }));
+  }
   NoteDeadline();
   return absl::OkStatus();
 }

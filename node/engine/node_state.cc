@@ -9,11 +9,11 @@
 namespace certcast::node {
 namespace {
 
-constexpr size_t kSlotBytes = 256 * 1024;
+constexpr size_t kSlotBytes = size_t{256} * 1024;
 constexpr uint32_t kSchema = 1;
 constexpr int kMaxResults = 64;
 // A result that is larger is remembered without its probes.
-constexpr size_t kMaxResultBytes = 32 * 1024;
+constexpr size_t kMaxResultBytes = size_t{32} * 1024;
 
 }  // namespace
 
@@ -74,6 +74,21 @@ NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view n
   NodeState::Certificate& certificate = *state.add_certificates();
   certificate.set_name(std::string(name));
   return certificate;
+}
+
+void EnterFleet(NodeState& state, absl::string_view fleet_id) {
+  const bool changes = !state.fleet_id().empty() && state.fleet_id() != fleet_id;
+  state.set_fleet_id(std::string(fleet_id));
+  if (!changes) return;
+  state.clear_highest_epoch();
+  state.clear_results();
+  for (NodeState::Certificate& certificate : *state.mutable_certificates()) {
+    certificate.clear_highest_generation();
+    certificate.clear_highest_digest();
+    certificate.clear_previous();
+    certificate.clear_unconfirmed();
+    if (certificate.has_in_force()) certificate.mutable_in_force()->clear_generation();
+  }
 }
 
 void RememberResult(NodeState& state, absl::string_view command_id, const v1::InstallResult& result) {

@@ -21,6 +21,14 @@ absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
   std::sort(others.begin(), others.end(), [](const std::string& a, const std::string& b) {
     return ParseGenerationDirectoryName(a) > ParseGenerationDirectoryName(b);
   });
+  // What another fleet left: this one never accepted such a number.
+  const auto first_known = std::find_if(others.begin(), others.end(), [&](const std::string& name) {
+    return ParseGenerationDirectoryName(name)->first <= known.highest_generation();
+  });
+  for (auto foreign = others.begin(); foreign != first_known; ++foreign) {
+    RETURN_IF_ERROR(RemoveGeneration(engine, certificate, *foreign));
+  }
+  others.erase(others.begin(), first_known);
   const size_t keep = static_cast<size_t>(std::max(0, engine.config.keep - (known.has_previous() ? 1 : 0)));
   for (size_t i = keep; i < others.size(); ++i) RETURN_IF_ERROR(RemoveGeneration(engine, certificate, others[i]));
   return absl::OkStatus();

@@ -8,8 +8,9 @@
 
 namespace certcast::node {
 
-// Removes generations of a certificate beyond EngineConfig::keep, the oldest first. Never the one in force, the one to
-// go back to, or the one that `current` leads to.
+// Removes generations of a certificate beyond EngineConfig::keep, the oldest first, and those above the highest that
+// was accepted, which another fleet left. Never the one in force, the one to go back to, or the one that `current`
+// leads to.
 absl::Status Prune(const EngineContext& engine, absl::string_view certificate);
 
 }  // namespace certcast::node

@@ -41,8 +41,22 @@ absl::StatusOr<std::string> Summary(const EngineContext& engine, const Journal& 
                   absl::StrCat("finishing ", Describe(before)));
 }
 
+// Whoever could confirm gives no orders here any more.
+bool HasLeftFleet(const EngineContext& engine) {
+  const std::string before = engine.state->Get().fleet_id();
+  return engine.config.fleet.has_value() && !before.empty() && before != engine.config.fleet->id;
+}
+
+absl::Status LeftFleet(const Journal& journal) {
+  return WithStep(Fail(Reason::NOT_CONFIRMED,
+                       absl::StrCat("the node went over to another fleet before generation ",
+                                    journal.target().generation(), " of ", journal.certificate(), " was confirmed")),
+                  "confirm");
+}
+
 absl::StatusOr<std::string> WaitOn(const EngineContext& engine, Transaction& t) {
   const Journal before = t.journal;
+  if (HasLeftFleet(engine)) return Summary(engine, before, GoBack(t, LeftFleet(before)));
   if (TimeLeftToConfirm(before, engine.clock().Now()) > absl::ZeroDuration()) {
     return absl::StrCat(Describe(before), " waits for Confirm until ", TimeUtil::ToString(before.confirm_by()));
   }

@@ -17,7 +17,8 @@ namespace certcast::node {
 //   ACTIVATING, CHECKING     switched back, no reload: REVERTED
 //   RELOADING, PROBING       switched back, reloaded, probed: REVERTED
 //   the same of a Revert     done again: REVERTED
-//   AWAITING_CONFIRM         waits on; when the time is over, as PROBING: REVERTED with NOT_CONFIRMED
+//   AWAITING_CONFIRM         waits on; when the time is over, or the node belongs to another fleet now, as PROBING:
+//                            REVERTED with NOT_CONFIRMED
 //   COMMITTING               finished: INSTALLED
 //   REVERTING                done again: REVERTED
 // with the reason INTERRUPTED where there was no other. Idempotent: after a crash in the middle of it, it is done

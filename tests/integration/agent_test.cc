@@ -392,6 +392,41 @@ TEST_F(AgentTest, TakesUpAnotherConfigurationAtSighupButNotAWrongOne) {
   EXPECT_EQ(agent.AwaitEnd(), 0);
 }
 
+TEST_F(AgentTest, AReloadDoesNotLeaveAnInstallBehindInAnotherState) {
+  Enrol();
+  service_.Serve(new_.fullchain_pem, new_.key_pem.ExposeSecret());
+  RunningAgent agent(config_);
+  const std::string address = agent.AwaitAddress();
+  {
+    auto link = Open(address);
+    ASSERT_THAT(link, IsOk());
+    auto installed = (*link)->Call(Install("install-1", absl::Seconds(60)), kPlenty, nullptr);
+    ASSERT_THAT(installed, IsOk());
+    ASSERT_EQ(installed->install_result().outcome(), v1::Outcome::INSTALLED) << installed->ShortDebugString();
+  }
+  const std::string good = ReadFile(config_);
+  const std::string other = directory_.path() + "/other";
+  std::filesystem::create_directory(other);
+  std::filesystem::copy(directory_.path() + "/state/identity", other + "/identity");
+  WriteFile(config_, absl::StrReplaceAll(good, {{directory_.path() + "/state", other}}));
+  agent.Signal(SIGHUP);
+  EXPECT_THAT(agent.AwaitLine("certcast-node: going on as before"),
+              AllOf(HasSubstr(other), HasSubstr(directory_.path() + "/state")));
+  EXPECT_THAT(agent.AwaitLine("  hint: "), HasSubstr("restart the agent"));
+
+  auto link = Open(address);
+  ASSERT_THAT(link, IsOk());
+  v1::Command confirm;
+  confirm.set_id("confirm-1");
+  confirm.mutable_confirm()->set_certificate("wildcard");
+  confirm.mutable_confirm()->set_generation(1);
+  confirm.mutable_confirm()->set_leaf_sha256(new_.certificate.sha256());
+  auto confirmed = (*link)->Call(confirm, kPlenty, nullptr);
+  ASSERT_THAT(confirmed, IsOk());
+  EXPECT_EQ(confirmed->install_result().outcome(), v1::Outcome::INSTALLED);
+  EXPECT_FALSE(std::filesystem::exists(other + "/journal.0"));
+}
+
 TEST_F(AgentTest, SaysWhomItRefuses) {
   Enrol();
   RunningAgent agent(config_);
