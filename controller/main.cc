@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/command_line/usage_error.h"
+#include "common/process/process.h"
 #include "common/secret/secret.h"
 #include "common/version/version.h"
 #include "controller/api/controller.h"
@@ -66,7 +67,7 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
 }
 
 int Main(int argc, char** argv) {
-  umask(077);
+  SetUmaskOfPrograms(umask(077));
   if (absl::Status hardened = HardenProcess(); !hardened.ok()) return cli::ReportError(std::cerr, hardened);
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests: it cost a tenth of a link.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "common/process/process.h"
 #include "common/secret/secret.h"
 #include "node/cli/command_line.h"
 #include "node/cli/setup.h"
@@ -13,7 +14,7 @@
 int main(int argc, char** argv) {
   // Private keys go through this process: no core dumps, nobody else's debugger, no file that others read by accident.
   if (absl::Status hardened = certcast::HardenProcess(); !hardened.ok()) return certcast::node::ReportError(hardened);
-  umask(077);
+  certcast::SetUmaskOfPrograms(umask(077));
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   return certcast::node::RunCommandLine(argc, argv);

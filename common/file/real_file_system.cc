@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,8 +69,9 @@ FileInfo InfoOf(const struct stat& found) {
   return info;
 }
 
-// Owner and group first, since changing them clears set-id bits. What is so already is not asked for: an ordinary user
-// may not even give a file to itself on some file systems.
+// Owner and group first, since changing them clears set-id bits, and so that the mode never opens it to another group
+// than the final one. What is so already is not asked for: an ordinary user may not even give a file to itself on some
+// file systems.
 absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::string_view path) {
   struct stat found;
   if (fstat(fd, &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
@@ -78,6 +81,7 @@ absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::strin
                      absl::StrCat("giving ", path, " to user ", attributes.owner, " and group ", attributes.group),
                      geteuid() == 0 ? "" : "only root may give files to other users");
   }
+  if ((found.st_mode & 07777) == attributes.mode) return absl::OkStatus();
   if (fchmod(fd, attributes.mode) != 0) return FailErrno(errno, absl::StrCat("setting the mode of ", path));
   return absl::OkStatus();
 }
@@ -141,7 +145,9 @@ class RealDirectory : public Directory {
   }
 
   absl::Status CreateFile(absl::string_view name, absl::string_view bytes, const FileAttributes& attributes) override {
-    ASSIGN_OR_RETURN(const Descriptor file, Open(name, O_WRONLY | O_CREAT | O_EXCL, "creating"));
+    // For its owner alone until owner and group are as they should be, and never wider than it ends.
+    ASSIGN_OR_RETURN(const Descriptor file,
+                     Open(name, O_WRONLY | O_CREAT | O_EXCL, "creating", attributes.mode & 0600));
     RETURN_IF_ERROR(SetAttributes(file.get(), attributes, PathOf(name)));
     return WriteDurably(file.get(), bytes, PathOf(name));
   }
@@ -235,10 +241,11 @@ class RealDirectory : public Directory {
     return absl::StrCat(path_, absl::EndsWith(path_, "/") ? "" : "/", name);
   }
 
-  absl::StatusOr<Descriptor> Open(absl::string_view name, int flags, absl::string_view doing) {
+  // `mode`: of a file that this creates.
+  absl::StatusOr<Descriptor> Open(absl::string_view name, int flags, absl::string_view doing, mode_t mode = 0) {
     RETURN_IF_ERROR(CheckFileName(name));
     const std::string file(name);
-    Descriptor fd(Uninterrupted([&] { return openat(fd_.get(), file.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, 0600); }));
+    Descriptor fd(Uninterrupted([&] { return openat(fd_.get(), file.c_str(), flags | O_NOFOLLOW | O_CLOEXEC, mode); }));
     if (!fd.valid()) return OpenError(fd_.get(), file, PathOf(name), doing);
     return fd;
   }
@@ -345,9 +352,28 @@ class Walk {
   int links_ = 0;
 };
 
+// The directory in one call where no link is on the way, as is usual. Invalid where there is one, where there is no
+// such directory, and where the kernel (before 5.6) or a container has no openat2.
+Descriptor OpenWithoutLinks(const std::string& path) {
+#ifdef SYS_openat2
+  open_how how = {.flags = kDirectoryFlags, .mode = 0, .resolve = RESOLVE_NO_SYMLINKS};
+  return Descriptor(
+      static_cast<int>(Uninterrupted([&] { return syscall(SYS_openat2, AT_FDCWD, path.c_str(), &how, sizeof how); })));
+#else
+  return Descriptor();
+#endif
+}
+
 class RealFileSystem : public FileSystem {
  public:
   absl::StatusOr<std::unique_ptr<Directory>> OpenDirectory(absl::string_view path) override {
+    if (absl::StartsWith(path, "/") && !absl::StrContains(path, '\0')) {
+      const std::string name(path);
+      if (Descriptor fd = OpenWithoutLinks(name); fd.valid()) {
+        return std::make_unique<RealDirectory>(std::move(fd), name);
+      }
+    }
+    // Follows the links that may be followed, or finds the place and the reason why there is no way.
     return Walk(path).ToEnd();
   }
 };

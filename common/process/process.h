@@ -2,6 +2,8 @@
 #ifndef CERTCAST_COMMON_PROCESS_PROCESS_H_
 #define CERTCAST_COMMON_PROCESS_PROCESS_H_
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -11,6 +13,10 @@
 #include "absl/time/time.h"
 
 namespace certcast {
+
+// The umask of programs that are started from now on. Without it they get this process's, which is made for its own
+// keys: a server that a reload starts anew would make logs and sockets that nobody else can open.
+void SetUmaskOfPrograms(mode_t mask);
 
 struct ProcessRequest {
   // argv[0] is looked up in PATH when it has no slash. At least one.

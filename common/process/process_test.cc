@@ -36,7 +36,7 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-absl::StatusOr<ProcessResult> RunProgram(ProcessRequest request) {
+absl::StatusOr<ProcessResult> RunProgram(const ProcessRequest& request) {
   return ProcessRunner::Real().Run(request);
 }
 
@@ -287,6 +287,20 @@ TEST(ProcessTest, HandsOnNoEnvironmentButTheNamedOnes) {
                                 "TZ=Europe/Berlin")));
 }
 
+TEST(ProcessTest, GivesProgramsTheUmaskThatIsSetForThem) {
+  const mode_t before = umask(0077);
+  const auto inherited = RunProgram(Shell("umask"));
+  SetUmaskOfPrograms(0027);
+  const auto set = RunProgram(Shell("umask"));
+  const mode_t here = umask(before);
+  SetUmaskOfPrograms(before);
+  ASSERT_THAT(inherited, IsOk());
+  ASSERT_THAT(set, IsOk());
+  EXPECT_EQ(inherited->output, "0077\n");
+  EXPECT_EQ(set->output, "0027\n");
+  EXPECT_EQ(here, 0077u);
+}
+
 TEST(ProcessTest, RunsInTheDirectory) {
   const TemporaryDirectory directory;
   ProcessRequest request;
@@ -306,7 +320,7 @@ TEST(ProcessTest, IsLeaderOfItsGroup) {
 class ExecFailureTest : public ::testing::Test {
  protected:
   std::string Write(const std::string& name, const std::string& text, mode_t mode) {
-    const std::string path = directory_.path() + "/" + name;
+    std::string path = directory_.path() + "/" + name;
     std::ofstream(path) << text;
     EXPECT_EQ(chmod(path.c_str(), mode), 0);
     return path;

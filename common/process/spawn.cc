@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -27,6 +28,9 @@ constexpr absl::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/
 constexpr const char* kInherited[] = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL"};
 // Where the child finds the pipe that tells why exec failed; 0 to 2 are its own.
 constexpr int kReportFd = 3;
+
+constexpr mode_t kOfThisProcess = static_cast<mode_t>(-1);
+std::atomic<mode_t> umask_of_programs = kOfThisProcess;
 
 struct Pipe {
   Descriptor read;
@@ -108,6 +112,7 @@ std::vector<std::string> EnvironmentOf(const ProcessRequest& request) {
 
 std::vector<char*> PointersTo(std::vector<std::string>& strings) {
   std::vector<char*> pointers;
+  pointers.reserve(strings.size() + 1);
   for (std::string& string : strings) pointers.push_back(string.data());
   pointers.push_back(nullptr);
   return pointers;
@@ -125,6 +130,8 @@ struct ChildPlan {
   int error;
   int report;
   int max_fd;
+  // kOfThisProcess: stays.
+  mode_t mask;
 };
 
 // Which call failed, on the report pipe.
@@ -167,6 +174,7 @@ void CloseFrom(int first, int max_fd) {
   }
   CloseFrom(kReportFd + 1, plan.max_fd);
   ResetSignals();
+  if (plan.mask != kOfThisProcess) umask(plan.mask);
   if (plan.directory != nullptr && chdir(plan.directory) != 0) ReportAndExit(kReportFd, Failure::In::kDirectory);
   execve(plan.program, plan.argv, plan.environment);
   ReportAndExit(kReportFd, Failure::In::kExec);
@@ -208,6 +216,10 @@ absl::Status ExecResult(const Descriptor& report, const ProcessRequest& request)
 
 }  // namespace
 
+void SetUmaskOfPrograms(mode_t mask) {
+  umask_of_programs = mask;
+}
+
 absl::StatusOr<Child> Spawn(const ProcessRequest& request) {
   RETURN_IF_ERROR(CheckRequest(request));
   ASSIGN_OR_RETURN(const std::string program, FindProgram(request.argv[0]));
@@ -239,7 +251,8 @@ absl::StatusOr<Child> Spawn(const ProcessRequest& request) {
                            .output = output.write.get(),
                            .error = error.write.get(),
                            .report = report.write.get(),
-                           .max_fd = static_cast<int>(sysconf(_SC_OPEN_MAX))});
+                           .max_fd = static_cast<int>(sysconf(_SC_OPEN_MAX)),
+                           .mask = umask_of_programs});
   if (child.pid < 0) return FailErrno(errno, absl::StrCat("starting a process for ", request.argv[0]));
   report.write.Close();
   absl::Status started = ExecResult(report.read, request);

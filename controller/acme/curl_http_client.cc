@@ -1,6 +1,9 @@
 #include "controller/acme/curl_http_client.h"
 
 #include <curl/curl.h>
+#include <linux/close_range.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <memory>
 #include <utility>
@@ -23,6 +26,14 @@ struct CurlDeleter {
   void operator()(CURL* p) const { curl_easy_cleanup(p); }
   void operator()(curl_slist* p) const { curl_slist_free_all(p); }
 };
+
+// libcurl keeps sockets, to the server and to wake itself, that a program started later would get. Before Linux 5.11
+// they stay so; ProcessRunner closes them then.
+void CloseAllOnExec() {
+#ifdef SYS_close_range
+  syscall(SYS_close_range, static_cast<unsigned>(STDERR_FILENO + 1), ~0U, CLOSE_RANGE_CLOEXEC);
+#endif
+}
 
 // What libcurl hands over while it runs.
 struct Receiver {
@@ -121,6 +132,7 @@ class CurlHttpClient final : public HttpClient {
     curl_easy_setopt(handle_.get(), CURLOPT_HEADERFUNCTION, &ReceiveHeader);
     curl_easy_setopt(handle_.get(), CURLOPT_HEADERDATA, &receiver);
     const CURLcode code = curl_easy_perform(handle_.get());
+    CloseAllOnExec();
     if (receiver.too_large) {
       return Fail(Reason::PROTOCOL,
                   absl::StrCat(request.method, " ", request.url, ": the answer is larger than ", kMaxBody, " bytes"));

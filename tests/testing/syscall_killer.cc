@@ -43,17 +43,19 @@ struct CallShape {
   int other_path = kNone;
   int flags = kNone;  // of open; only calls that may change something are counted
   int how = kNone;    // of openat2
+  int mode = kNone;   // of what is made
+  int bytes = kNone;  // a buffer, its size after it
 };
 
 const std::map<uint64_t, CallShape>& Calls() {
   static const auto* const calls = new std::map<uint64_t, CallShape>{
-      {SYS_open, {.name = "open", .path = 0, .flags = 1}},
-      {SYS_creat, {.name = "creat", .path = 0}},
-      {SYS_openat, {.name = "openat", .directory = 0, .path = 1, .flags = 2}},
+      {SYS_open, {.name = "open", .path = 0, .flags = 1, .mode = 2}},
+      {SYS_creat, {.name = "creat", .path = 0, .mode = 1}},
+      {SYS_openat, {.name = "openat", .directory = 0, .path = 1, .flags = 2, .mode = 3}},
       {SYS_openat2, {.name = "openat2", .directory = 0, .path = 1, .how = 2}},
-      {SYS_write, {.name = "write", .descriptor = 0}},
+      {SYS_write, {.name = "write", .descriptor = 0, .bytes = 1}},
       {SYS_writev, {.name = "writev", .descriptor = 0}},
-      {SYS_pwrite64, {.name = "pwrite64", .descriptor = 0}},
+      {SYS_pwrite64, {.name = "pwrite64", .descriptor = 0, .bytes = 1}},
       {SYS_pwritev, {.name = "pwritev", .descriptor = 0}},
       {SYS_pwritev2, {.name = "pwritev2", .descriptor = 0}},
       {SYS_sendfile, {.name = "sendfile", .descriptor = 0}},
@@ -79,8 +81,8 @@ const std::map<uint64_t, CallShape>& Calls() {
       {SYS_symlinkat, {.name = "symlinkat", .path = 0, .other_directory = 1, .other_path = 2}},
       {SYS_unlink, {.name = "unlink", .path = 0}},
       {SYS_unlinkat, {.name = "unlinkat", .directory = 0, .path = 1}},
-      {SYS_mkdir, {.name = "mkdir", .path = 0}},
-      {SYS_mkdirat, {.name = "mkdirat", .directory = 0, .path = 1}},
+      {SYS_mkdir, {.name = "mkdir", .path = 0, .mode = 1}},
+      {SYS_mkdirat, {.name = "mkdirat", .directory = 0, .path = 1, .mode = 2}},
       {SYS_rmdir, {.name = "rmdir", .path = 0}},
   };
   return *calls;
@@ -167,6 +169,52 @@ std::optional<std::string> DescribeCall(pid_t pid, const SyscallInfo& info) {
   return absl::StrCat(shape.name, " ", about);
 }
 
+// Whether the call's result is a descriptor of the file.
+bool Opens(const CallShape& shape) {
+  return shape.flags != kNone || shape.how != kNone || absl::string_view(shape.name) == "creat";
+}
+
+// What is known when the call begins.
+RecordedCall BeginRecord(pid_t pid, const CallShape& shape, const uint64_t* arguments, const std::string& operation) {
+  RecordedCall call{.operation = operation};
+  if (shape.flags != kNone) call.flags = arguments[shape.flags];
+  if (shape.mode != kNone) call.mode_asked = static_cast<mode_t>(arguments[shape.mode]);
+  if (shape.how != kNone) {
+    uint64_t flags_and_mode[2] = {};
+    const std::string bytes = ReadMemory(pid, arguments[shape.how], sizeof flags_and_mode);
+    bytes.copy(reinterpret_cast<char*>(flags_and_mode), sizeof flags_and_mode);
+    call.flags = flags_and_mode[0];
+    call.mode_asked = static_cast<mode_t>(flags_and_mode[1]);
+  }
+  if (shape.bytes != kNone) call.written = ReadMemory(pid, arguments[shape.bytes], arguments[shape.bytes + 1]);
+  return call;
+}
+
+// The file that the call was about, where it is now.
+std::string PathAfter(pid_t pid, const CallShape& shape, const SyscallInfo& entry, int64_t result) {
+  if (Opens(shape)) return DescriptorLink(pid, static_cast<uint64_t>(result));
+  if (shape.descriptor != kNone) return DescriptorLink(pid, entry.entry.args[shape.descriptor]);
+  if (shape.other_path != kNone) return PathAt(pid, entry, shape.other_directory, shape.other_path);
+  return PathAt(pid, entry, shape.directory, shape.path);
+}
+
+// What is known when it has ended.
+void EndRecord(pid_t pid, const SyscallInfo& entry, int64_t result, RecordedCall& call) {
+  call.succeeded = result >= 0;
+  if (!call.succeeded) return;
+  const CallShape& shape = Calls().at(entry.entry.nr);
+  const std::string path = PathAfter(pid, shape, entry, result);
+  struct stat found;
+  // A descriptor's entry is a link to its file, also where that has no name any more.
+  const bool by_descriptor = Opens(shape) || shape.descriptor != kNone;
+  if ((by_descriptor ? stat(path.c_str(), &found) : lstat(path.c_str(), &found)) != 0) return;
+  call.device = found.st_dev;
+  call.inode = found.st_ino;
+  call.mode = found.st_mode;
+  call.owner = found.st_uid;
+  call.group = found.st_gid;
+}
+
 // In the child: never returns.
 [[noreturn]] void Become(const TracedProgram& program, char* const* argv) {
   const int input = open(program.input.empty() ? "/dev/null" : program.input.c_str(), O_RDONLY | O_CLOEXEC);
@@ -183,7 +231,8 @@ std::optional<std::string> DescribeCall(pid_t pid, const SyscallInfo& info) {
 // One run, from its first stop to its end.
 class Tracer {
  public:
-  Tracer(pid_t pid, const std::optional<KillPoint>& kill_at) : pid_(pid), kill_at_(kill_at) {}
+  Tracer(pid_t pid, bool record, const std::optional<KillPoint>& kill_at)
+      : pid_(pid), record_(record), kill_at_(kill_at) {}
 
   absl::StatusOr<TracedRun> Run() {
     int status = 0;
@@ -233,12 +282,16 @@ class Tracer {
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
       std::optional<std::string> operation = DescribeCall(pid_, info);
       if (!operation.has_value()) return;
+      if (record_) {
+        run_.calls.push_back(BeginRecord(pid_, Calls().at(info.entry.nr), info.entry.args, *operation));
+      }
       run_.operations.push_back(*std::move(operation));
-      under_way_[thread] = run_.operations.size();
+      under_way_[thread] = {run_.operations.size(), info};
       KillIfAt(run_.operations.size(), KillPoint::Moment::kBefore);
     } else if (const auto call = under_way_.find(thread); call != under_way_.end()) {
-      const size_t operation = call->second;
+      const auto [operation, entry] = call->second;
       under_way_.erase(call);
+      if (record_) EndRecord(pid_, entry, info.exit.rval, run_.calls[operation - 1]);
       KillIfAt(operation, KillPoint::Moment::kAfter);
     }
   }
@@ -251,10 +304,11 @@ class Tracer {
   }
 
   const pid_t pid_;
+  const bool record_;
   const std::optional<KillPoint> kill_at_;
   std::set<pid_t> threads_;
-  // The operation that a thread is in.
-  std::map<pid_t, size_t> under_way_;
+  // The operation that a thread is in, and how it began.
+  std::map<pid_t, std::pair<size_t, SyscallInfo>> under_way_;
   bool started_ = false;
   TracedRun run_;
 };
@@ -264,6 +318,7 @@ class Tracer {
 absl::StatusOr<TracedRun> RunTraced(const TracedProgram& program, const std::optional<KillPoint>& kill_at) {
   std::vector<std::string> arguments = program.argv;
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const pid_t pid = fork();
@@ -276,7 +331,7 @@ absl::StatusOr<TracedRun> RunTraced(const TracedProgram& program, const std::opt
     timed_out = true;
     kill(pid, SIGKILL);
   });
-  absl::StatusOr<TracedRun> run = Tracer(pid, kill_at).Run();
+  absl::StatusOr<TracedRun> run = Tracer(pid, program.record, kill_at).Run();
   ended.Notify();
   watchdog.join();
   if (!run.ok()) kill(pid, SIGKILL);
