@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "absl/cleanup/cleanup.h"
@@ -20,6 +21,13 @@ constexpr absl::string_view kBegin = "-----BEGIN ";
 constexpr absl::string_view kDashes = "-----";
 constexpr size_t kMaxLabel = 64;
 
+// Stricter than RFC 7468 section 3, since errors quote labels: base64 that a lost line end made part of the BEGIN line
+// may be of a private key. All labels that are in use pass: "X509 CRL", "PKCS #7 SIGNED DATA".
+bool IsLabel(absl::string_view label) {
+  return std::all_of(label.begin(), label.end(),
+                     [](char c) { return absl::ascii_isupper(c) || absl::ascii_isdigit(c) || c == ' ' || c == '#'; });
+}
+
 // Takes one block off the front of `rest`, which begins with kBegin.
 absl::StatusOr<PemBlock> TakeBlock(absl::string_view& rest) {
   const absl::string_view after_begin = rest.substr(kBegin.size());
@@ -28,8 +36,9 @@ absl::StatusOr<PemBlock> TakeBlock(absl::string_view& rest) {
     return Fail(Reason::MALFORMED, "PEM: a BEGIN line that does not end in -----");
   PemBlock block;
   block.label = after_begin.substr(0, label_size);
-  for (const char c : block.label) {
-    if (!absl::ascii_isprint(c)) return Fail(Reason::MALFORMED, "PEM: a BEGIN line that does not end in -----");
+  if (!IsLabel(block.label)) {
+    return Fail(Reason::MALFORMED, "PEM: a BEGIN line with something else than a label in capital letters",
+                "is the file damaged?");
   }
   const std::string end_line = absl::StrCat("-----END ", block.label, kDashes);
   const size_t end = rest.find(end_line);

@@ -18,7 +18,8 @@ struct PemBlock {
 };
 
 // Views into `pem`, which may hold a secret: nothing is copied, and no error quotes it. MALFORMED when there is
-// anything but blocks, or a block is not closed or has another label at its end. At most `limit` bytes. What is inside
+// anything but blocks, or a block is not closed or has another label at its end, or a label has other characters than
+// capital letters, digits, spaces and "#". At most `limit` bytes. What is inside
 // the blocks is not looked at. No block at all: an empty result.
 absl::StatusOr<std::vector<PemBlock>> SplitPem(absl::string_view pem, size_t limit);
 

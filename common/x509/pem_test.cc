@@ -54,11 +54,22 @@ TEST(SplitPemTest, RefusesAnythingElse) {
       {"-----BEGIN ONE-----\nAAAA\n-----END TWO-----\n", "ONE has no END line"},
       {"-----BEGIN ONE-----\nAAAA\n" + block, "ONE has no END line"},
       {"-----BEGIN ONE", "does not end in -----"},
-      {"-----BEGIN ONE\n-----\n", "does not end in -----"},
+      {"-----BEGIN ONE\n-----\n", "something else than a label"},
       {"-----BEGIN " + std::string(100, 'x') + "-----\n", "does not end in -----"},
   };
   for (const auto& c : cases) {
     EXPECT_THAT(SplitPem(c.pem, kLimit), HasReason(Reason::MALFORMED, HasSubstr(std::string(c.why)))) << c.pem;
+  }
+}
+
+TEST(SplitPemTest, TakesNoPartOfAKeyForALabel) {
+  // The line end after the BEGIN line was lost, and with it a part of the key.
+  const absl::StatusOr<std::vector<PemBlock>> blocks =
+      SplitPem("-----BEGIN PRIVATE KEYMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEH-----\n", kLimit);
+  EXPECT_THAT(blocks, HasReason(Reason::MALFORMED, HasSubstr("something else than a label")));
+  EXPECT_THAT(blocks.status().message(), Not(HasSubstr("MIGH")));
+  for (const std::string label : {"X509 CRL", "PKCS #7 SIGNED DATA", "SSH2 ENCRYPTED PRIVATE KEY"}) {
+    EXPECT_THAT(SplitPem(Block(label), kLimit), IsOkAndHolds(SizeIs(1))) << label;
   }
 }
 
