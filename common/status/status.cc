@@ -118,6 +118,11 @@ absl::StatusCode CodeOf(Reason::Code reason) {
 // The only place that makes a failed status: bounds every text, which may have come over the wire.
 absl::Status Build(absl::StatusCode code, v1::Failure failure) {
   failure.set_detail(Line(failure.detail()));
+  // A peer may give no text.
+  if (failure.detail().empty()) {
+    failure.set_detail(failure.reason() == Reason::REASON_UNSPECIFIED ? absl::StatusCodeToString(code)
+                                                                      : std::string(ReasonName(failure.reason())));
+  }
   failure.set_step(Line(failure.step()));
   failure.set_hint(Line(failure.hint()));
   failure.set_stderr(CutStart(Printable(failure.stderr(), /*keep_line_ends=*/true), kMaxStderr));

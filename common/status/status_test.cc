@@ -142,6 +142,16 @@ TEST(StatusTest, ForeignStatusHasItsTextAndNoReason) {
                                HasCode(absl::StatusCode::kUnavailable)));
 }
 
+TEST(StatusTest, AFailureWithoutATextStillSaysSomething) {
+  v1::Failure came;
+  EXPECT_THAT(StatusOf(came), HasReason(Reason::REASON_UNSPECIFIED, "UNKNOWN"));
+  came.set_reason(Reason::BUSY);
+  came.set_detail("\n\t");
+  EXPECT_THAT(StatusOf(came), HasReason(Reason::BUSY, "BUSY"));
+  came.set_reason(static_cast<Reason::Code>(9999));
+  EXPECT_EQ(FailureOf(StatusOf(came)).detail(), "REASON_UNSPECIFIED");
+}
+
 TEST(StatusTest, DetailIsOneBoundedLine) {
   EXPECT_EQ(FailureOf(Fail(Reason::BUSY, "a\nb\r\n\tc\n")).detail(), "a b c");
   EXPECT_EQ(FailureOf(Fail(Reason::BUSY, absl::string_view("a\0b", 3))).detail(), "a b");
