@@ -76,11 +76,13 @@ std::string Explain(absl::string_view message, absl::string_view text, size_t at
       {"illegal tab", "indented by a tab; use spaces"},
       {"unknown token", "a value that begins with this character must be in quotes"},
       {"illegal flow end", "closes what was not opened"},
+      // yaml-cpp adds the character as it is, which may be none.
+      {"unknown escape character", R"(a \ within double quotes that begins no escape: write \\, or use single quotes)"},
   };
   for (const Explanation& explanation : kExplanations) {
     if (absl::StartsWith(message, explanation.message)) return std::string(explanation.text);
   }
-  return std::string(message);
+  return absl::CHexEscape(message);
 }
 
 // The first byte that no configuration has: a control character, or one that is not UTF-8 (RFC 3629 section 4).
