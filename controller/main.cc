@@ -25,6 +25,7 @@
 #include "controller/cli/verbs.h"
 #include "controller/config/config.h"
 #include "controller/transport/grpc_transport.h"
+#include "google/protobuf/stubs/logging.h"
 
 namespace certcast::controller {
 namespace {
@@ -72,6 +73,8 @@ int Main(int argc, char** argv) {
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests: it cost a tenth of a link.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   SilenceGrpcLog();
+  // Protobuf's own lines: a node could write them between ours. What does not parse is an error anyway.
+  google::protobuf::SetLogHandler(nullptr);
   // Whoever reads the output may go away, as `head` does; a rollout goes on to its end.
   signal(SIGPIPE, SIG_IGN);
   cli::Interrupt interrupt;

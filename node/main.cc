@@ -8,6 +8,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/process/process.h"
 #include "common/secret/secret.h"
+#include "google/protobuf/stubs/logging.h"
 #include "node/cli/command_line.h"
 #include "node/cli/setup.h"
 
@@ -17,5 +18,7 @@ int main(int argc, char** argv) {
   certcast::SetUmaskOfPrograms(umask(077));
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  // Protobuf's own lines: a peer could fill the log with texts that are not UTF-8. What does not parse is an error anyway.
+  google::protobuf::SetLogHandler(nullptr);
   return certcast::node::RunCommandLine(argc, argv);
 }

@@ -458,6 +458,13 @@ TEST_F(AgentTest, StdioEndsWithItsInput) {
   EXPECT_EQ(Run({"stdio"}, "\xff\xff\xff\xff\x0f").exit_code, 1);
 }
 
+TEST_F(AgentTest, StdioSaysOnceThatACommandIsNotUtf8) {
+  // A Command whose id is one byte that is no text.
+  const ProcessResult result = Run({"stdio"}, "\x03\x0a\x01\xff");
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.error, AllOf(HasSubstr("a command does not parse"), Not(HasSubstr("protobuf"))));
+}
+
 TEST_F(AgentTest, RecoverWithNothingToDoSaysSo) {
   const ProcessResult result = Run({"recover"});
   EXPECT_EQ(result.exit_code, 0);
