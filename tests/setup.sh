@@ -11,6 +11,8 @@ packages=(
   libbenchmark-dev libgmock-dev libgtest-dev
   binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git haproxy nginx-light openjdk-17-jre-headless
   openssl pebble postgresql-15 procps
+  # tests/fuzz.sh and tests/sanitize.sh.
+  clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/check.sh.
   clang-format clang-tidy
 )
