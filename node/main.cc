@@ -18,7 +18,8 @@ int main(int argc, char** argv) {
   certcast::SetUmaskOfPrograms(umask(077));
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  // Protobuf's own lines: a peer could fill the log with texts that are not UTF-8. What does not parse is an error anyway.
+  // Protobuf's own lines: a peer could fill the log with texts that are not UTF-8. What does not parse is an error
+  // anyway.
   google::protobuf::SetLogHandler(nullptr);
   return certcast::node::RunCommandLine(argc, argv);
 }

@@ -4,7 +4,8 @@
 // is about. Callers add what they know on the way up. Texts never hold a secret.
 //
 // Every text is valid UTF-8 without control characters (a peer can't write to an operator's terminal) and bounded:
-// detail (never empty: else the reason's name) and hint are one line of at most 1 KiB, stderr is the last 4 KiB with its line ends.
+// detail (never empty: else the reason's name) and hint are one line of at most 1 KiB, stderr is the last 4 KiB with
+// its line ends.
 //
 // Thread-safe: nothing here has state.
 #ifndef CERTCAST_COMMON_STATUS_STATUS_H_
