@@ -1,22 +1,43 @@
 #include "common/clock/clock.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <string>
 
 #include "absl/time/clock.h"
 
 namespace certcast {
 namespace {
 
+absl::Duration Read(clockid_t clock) {
+  timespec now = {};
+  clock_gettime(clock, &now);
+  return absl::DurationFromTimespec(now);
+}
+
+// See proc(5).
+std::string ReadBootId() {
+  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "";
+  char id[36];  // a UUID
+  const ssize_t size = read(file, id, sizeof id);
+  close(file);
+  return size == static_cast<ssize_t>(sizeof id) ? std::string(id, sizeof id) : "";
+}
+
 class RealClock final : public Clock {
  public:
   absl::Time Now() const override { return absl::Now(); }
+  absl::Duration Monotonic() const override { return Read(CLOCK_MONOTONIC); }
+  absl::Duration SinceBoot() const override { return Read(CLOCK_BOOTTIME); }
 
-  absl::Duration Monotonic() const override {
-    timespec now = {};
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return absl::DurationFromTimespec(now);
+  std::string BootId() const override {
+    static const std::string& id = *new std::string(ReadBootId());
+    return id;
   }
 
   void Sleep(absl::Duration duration) override {

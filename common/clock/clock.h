@@ -2,6 +2,8 @@
 #ifndef CERTCAST_COMMON_CLOCK_CLOCK_H_
 #define CERTCAST_COMMON_CLOCK_CLOCK_H_
 
+#include <string>
+
 #include "absl/time/time.h"
 
 namespace certcast {
@@ -14,6 +16,10 @@ class Clock {
   virtual absl::Time Now() const = 0;
   // Since an arbitrary start: for deadlines within this process. Never jumps.
   virtual absl::Duration Monotonic() const = 0;
+  // Since the machine started, time asleep included: for what outlives the process. Never jumps.
+  virtual absl::Duration SinceBoot() const = 0;
+  // Another one after each start of the machine; empty where the machine does not say.
+  virtual std::string BootId() const = 0;
   // Waits at least that long by the monotonic clock. A fake moves on instead.
   virtual void Sleep(absl::Duration duration) = 0;
 

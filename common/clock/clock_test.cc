@@ -1,5 +1,6 @@
 #include "common/clock/clock.h"
 
+#include <string>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -30,6 +31,29 @@ TEST(RealClockTest, NowIsTheWallClock) {
   const absl::Time now = Clock::Real().Now();
   EXPECT_LE(before, now);
   EXPECT_LE(now, absl::Now());
+}
+
+TEST(RealClockTest, KnowsTheMachinesBoot) {
+  Clock& clock = Clock::Real();
+  EXPECT_EQ(clock.BootId().size(), 36u);
+  EXPECT_EQ(clock.BootId(), clock.BootId());
+  const absl::Duration since = clock.SinceBoot();
+  EXPECT_GT(since, absl::ZeroDuration());
+  clock.Sleep(absl::Milliseconds(2));
+  EXPECT_GE(clock.SinceBoot() - since, absl::Milliseconds(2));
+}
+
+TEST(FakeClockTest, ARebootIsAnotherBootAndTheTimeSinceItStartsAnew) {
+  FakeClock clock(absl::FromUnixSeconds(1000));
+  const std::string id = clock.BootId();
+  const absl::Duration since = clock.SinceBoot();
+  clock.Advance(absl::Seconds(5));
+  EXPECT_EQ(clock.SinceBoot(), since + absl::Seconds(5));
+  EXPECT_EQ(clock.BootId(), id);
+  clock.Reboot();
+  EXPECT_NE(clock.BootId(), id);
+  EXPECT_EQ(clock.SinceBoot(), absl::ZeroDuration());
+  EXPECT_EQ(clock.Now(), absl::FromUnixSeconds(1005));
 }
 
 TEST(FakeClockTest, SleepMovesBothClocks) {

@@ -26,7 +26,6 @@ namespace {
 
 using testing::CommandKind;
 using testing::FakeClock;
-using testing::FakeNode;
 using testing::FakeProber;
 using testing::FakeProcessRunner;
 using testing::FakeTransport;
@@ -146,6 +145,16 @@ class ControllerTest : public ::testing::Test {
         request, [this](const v1::ApplyEvent::Progress& progress) { texts_.push_back(progress.text()); }, stop_);
   }
 
+  // The first node that is asked to install, whichever that is.
+  void FlapOnce() {
+    transport_.SetOnCommand([this](const std::string& node, const v1::Command& command) {
+      if (testing::KindOf(command) != CommandKind::kInstall || has_flapped_) return;
+      has_flapped_ = true;
+      transport_.Node(node).Inject(CommandKind::kInstall,
+                                   Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE, "5 of 9 passed"));
+    });
+  }
+
   // As with Ctrl-C while the first node is at work.
   void StopAtTheFirstInstall() {
     transport_.SetOnCommand([this](const std::string&, const v1::Command& command) {
@@ -173,6 +182,7 @@ class ControllerTest : public ::testing::Test {
   Machine machine_;
   std::unique_ptr<Controller> controller_;
   std::vector<std::string> texts_;
+  bool has_flapped_ = false;
   std::atomic<bool> stop_ = false;
 };
 
@@ -238,6 +248,47 @@ TEST_F(ControllerTest, AHaltedGenerationStaysWantedAndTheNextApplyTriesItAgain) 
   for (int i = 0; i < 3 && Status().converged() < 3; ++i) ASSERT_THAT(Apply(), IsOk());
   EXPECT_EQ(Status().converged(), 3);
   EXPECT_EQ(Status().certificates(0).generation(), 2u);
+}
+
+TEST_F(ControllerTest, AFlappingProbePausesTheRolloutUntilTheNextApply) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  FlapOnce();
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::PAUSED);
+  EXPECT_THAT(response->rollouts(0).because(), HasSubstr("node web-"));
+  EXPECT_EQ(transport_.NodesThatGot(CommandKind::kInstall).size(), 1u);
+  const v1::StatusResponse status = Status();
+  EXPECT_EQ(status.converged(), 0);
+  EXPECT_EQ(status.certificates(0).rollout_state(), v1::Rollout::PAUSED);
+  EXPECT_EQ(status.certificates(0).rollout_because(), response->rollouts(0).because());
+
+  response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(Status().converged(), 3);
+  EXPECT_EQ(Status().certificates(0).rollout_because(), "");
+}
+
+TEST_F(ControllerTest, APausedRolloutGivesWayToTheNextGeneration) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  FlapOnce();
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  const std::string paused = response->rollouts(0).id();
+  ASSERT_THAT(Import(Make()), IsOk());
+  response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).generation(), 2u);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(Status().converged(), 3);
+  EXPECT_THAT(texts_, ::testing::Contains(HasSubstr(paused + " stays paused for good: generation 2 is wanted")));
+  EXPECT_EQ(Apply()->rollouts_size(), 0);
 }
 
 TEST_F(ControllerTest, AnUnreachableNodeIsPendingWorkForTheNextApply) {
@@ -478,6 +529,42 @@ TEST_F(ControllerTest, StatusIsAnsweredAlsoWhenItCantBeSaved) {
   const v1::StatusResponse status = Status();
   EXPECT_EQ(status.converged(), 1);
   EXPECT_THAT(status.warnings(), ::testing::ElementsAre(HasSubstr("the disk is full")));
+}
+
+TEST_F(ControllerTest, ANodeWhoseClockCantBeRightIsSaid) {
+  Configure(2);
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  transport_.Node("web-2").SetClockFailure(
+      FailureOf(Fail(Reason::CLOCK_SUSPICIOUS, "this machine's clock says 2040", "set the clock")));
+  // It goes on serving.
+  const v1::StatusResponse status = Status();
+  EXPECT_EQ(status.converged(), 2);
+  EXPECT_THAT(status.warnings(),
+              ::testing::ElementsAre("node web-2 installs nothing: CLOCK_SUSPICIOUS: this machine's clock says 2040 "
+                                     "(set the clock)"));
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::vector<std::string> problems;
+  for (const auto& check : response->checks()) {
+    if (check.result() != v1::DoctorResponse::Check::PROBLEM || check.name() != "node web-2") continue;
+    problems.push_back(absl::StrCat(check.detail(), " / ", check.hint()));
+  }
+  EXPECT_THAT(problems, ::testing::Contains("CLOCK_SUSPICIOUS: this machine's clock says 2040 / set the clock"));
+}
+
+TEST_F(ControllerTest, DoctorSaysWhichNodesClockDiffers) {
+  Configure(3);
+  transport_.Node("web-2").SetClockOff(absl::Minutes(61));
+  transport_.Node("web-3").SetClockOff(-absl::Seconds(59));
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::vector<std::string> warnings;
+  for (const auto& check : response->checks()) {
+    if (check.detail().find("clock") == std::string::npos) continue;
+    warnings.push_back(absl::StrCat(check.name(), ": ", check.detail()));
+  }
+  EXPECT_THAT(warnings, ::testing::ElementsAre("node web-2: its clock is off by 1h1m"));
 }
 
 TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {

@@ -23,7 +23,7 @@ using Check = v1::DoctorResponse::Check;
 // Beyond it dates in certificates and manifests are misjudged.
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 // Two generations of every service fit many times.
-constexpr uint64_t kFreeBytes = 16 * 1024 * 1024;
+constexpr uint64_t kFreeBytes = uint64_t{16} * 1024 * 1024;
 // An identity lives 30 days.
 constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
 
@@ -121,7 +121,9 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
   const std::string name = absl::StrCat("node ", seen.name);
   const v1::Inventory& inventory = seen.inventory;
   const absl::Duration off = FromTimestamp(inventory.clock()) - seen.at;
-  if (absl::AbsDuration(off) > kClockTolerance) {
+  if (inventory.has_clock_failure()) {
+    findings.Problem(name, StatusOf(inventory.clock_failure()));
+  } else if (absl::AbsDuration(off) > kClockTolerance) {
     findings.Warning(name,
                      absl::StrCat("its clock is off by ", absl::FormatDuration(absl::Trunc(off, absl::Seconds(1)))),
                      "synchronise it: it refuses manifests from the future and certificates that are not yet valid");

@@ -75,6 +75,7 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
     if (view.rollouts[i].has_value()) {
       shown.set_rollout_id(view.rollouts[i]->id());
       shown.set_rollout_state(view.rollouts[i]->state());
+      shown.set_rollout_because(ShowRollout(*view.rollouts[i]).because());
     }
   }
   for (v1::StatusResponse::Node& row : view.status.rows) *response.add_nodes() = std::move(row);

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/manifest/manifest.h"
@@ -84,6 +85,28 @@ absl::StatusOr<RolloutRunner> RolloutRunner::Make(const Config& config, const Ma
   return RolloutRunner(config, machine, session, on_progress, stop, std::move(transport));
 }
 
+void RolloutRunner::Note(const state::v1::Rollout& rollout, const std::string& text) {
+  v1::ApplyEvent::Progress progress;
+  progress.set_phase(v1::ApplyEvent::Progress::NOTE);
+  progress.set_certificate(rollout.certificate());
+  progress.set_rollout_id(rollout.id());
+  progress.set_text(text);
+  (*on_progress_)(progress);
+}
+
+absl::StatusOr<bool> RolloutRunner::EndIfSuperseded(const state::v1::Rollout& rollout) {
+  if (rollout.state() != v1::Rollout::PAUSED) return false;
+  ASSIGN_OR_RETURN(auto wanted, GenerationRecords(*session_->store).Wanted(rollout.certificate()));
+  if (wanted.has_value() && wanted->generation() == rollout.generation()) return false;
+  const std::string because = absl::StrCat("generation ", wanted.has_value() ? wanted->generation() : 0,
+                                           " is wanted instead of ", rollout.generation());
+  const state::v1::Rollout ended = EndPaused(rollout, because, machine_->clock->Now());
+  const std::vector<state::v1::Rollout::Node> nodes(ended.nodes().begin(), ended.nodes().end());
+  RETURN_IF_ERROR(RolloutRecords(*session_->store).PutHeadAndNodes(ended, nodes, session_->epoch()));
+  Note(rollout, absl::StrCat("rollout ", rollout.id(), " stays paused for good: ", because));
+  return true;
+}
+
 absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const CertificateConfig& certificate) {
   RolloutRecords records(*session_->store);
   ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> heads, records.Unfinished());
@@ -92,13 +115,12 @@ absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const C
     if (head->certificate() != certificate.name) continue;
     ASSIGN_OR_RETURN(std::optional<state::v1::Rollout> rollout, records.Get(head->id()));
     if (!rollout.has_value()) continue;
-    v1::ApplyEvent::Progress progress;
-    progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-    progress.set_certificate(certificate.name);
-    progress.set_rollout_id(rollout->id());
-    progress.set_text(absl::StrCat("going on with rollout ", rollout->id(), ", which was left unfinished"));
-    (*on_progress_)(progress);
-    ASSIGN_OR_RETURN(v1::Rollout shown, Execute(certificate, *std::move(rollout)));
+    ASSIGN_OR_RETURN(const bool superseded, EndIfSuperseded(*rollout));
+    if (superseded) continue;
+    const bool paused = rollout->state() == v1::Rollout::PAUSED;
+    Note(*rollout,
+         absl::StrCat("going on with rollout ", rollout->id(), ", which was ", paused ? "paused" : "left unfinished"));
+    ASSIGN_OR_RETURN(v1::Rollout shown, Execute(certificate, *rollout));
     resumed.push_back(std::move(shown));
     if (*stop_) break;
   }
@@ -113,10 +135,11 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
                                            SeedOf(certificate.name, generation.generation()), machine_->clock->Now());
   ASSIGN_OR_RETURN(const std::string id, RolloutRecords(*session_->store).Create(rollout, session_->epoch()));
   rollout.set_id(id);
-  return Execute(certificate, std::move(rollout));
+  return Execute(certificate, rollout);
 }
 
-absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate, state::v1::Rollout rollout) {
+absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate,
+                                                   const state::v1::Rollout& rollout) {
   StoredRolloutLog log(*session_->store, rollout.id(), session_->epoch());
   RolloutInputs inputs;
   inputs.bundle = [this, name = certificate.name, number = rollout.generation()] {
@@ -129,8 +152,7 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   inputs.default_server_name = certificate.DefaultServerName();
   inputs.epoch = session_->epoch();
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
-  ASSIGN_OR_RETURN(state::v1::Rollout ended,
-                   ExecuteRollout(std::move(rollout), inputs, environment, *on_progress_, *stop_));
+  ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(rollout, inputs, environment, *on_progress_, *stop_));
   return ShowRollout(ended);
 }
 

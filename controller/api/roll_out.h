@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -32,7 +33,8 @@ class RolloutRunner {
   static absl::StatusOr<RolloutRunner> Make(const Config& config, const Machine& machine, Session& session,
                                             const OnProgress& on_progress, const std::atomic<bool>& stop);
 
-  // Rollouts of this certificate that an earlier controller left unfinished, oldest first.
+  // Rollouts of this certificate that an earlier controller left unfinished, or an earlier run paused, oldest first.
+  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result.
   absl::StatusOr<std::vector<v1::Rollout>> ResumeUnfinished(const CertificateConfig& certificate);
   absl::StatusOr<v1::Rollout> Run(const CertificateConfig& certificate, const state::v1::Generation& generation,
                                   const std::vector<FleetMember>& fleet);
@@ -47,7 +49,9 @@ class RolloutRunner {
         stop_(&stop),
         transport_(std::move(transport)) {}
 
-  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, state::v1::Rollout rollout);
+  void Note(const state::v1::Rollout& rollout, const std::string& text);
+  absl::StatusOr<bool> EndIfSuperseded(const state::v1::Rollout& rollout);
+  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, const state::v1::Rollout& rollout);
 
   const Config* config_;
   const Machine* machine_;

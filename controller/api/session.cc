@@ -64,6 +64,15 @@ void WarnOfIdentities(FleetView& view) {
   }
 }
 
+void WarnOfClocks(FleetView& view) {
+  for (const SeenNode& seen : view.status.seen) {
+    if (!seen.inventory.has_clock_failure()) continue;
+    const v1::Failure& failure = seen.inventory.clock_failure();
+    view.warnings.push_back(absl::StrCat("node ", seen.name, " installs nothing: ", ReasonName(failure.reason()), ": ",
+                                         failure.detail(), " (", failure.hint(), ")"));
+  }
+}
+
 void MarkExpired(FleetView& view, absl::Time now) {
   std::map<std::string, absl::Time> ends;
   for (size_t i = 0; i < view.certificates.size(); ++i) {
@@ -142,6 +151,7 @@ absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine
   view.status = AskFleet(wanted, *transport, *machine.clock, options);
   MarkExpired(view, machine.clock->Now());
   WarnOfIdentities(view);
+  WarnOfClocks(view);
   // The answer is right all the same, and needed most when something is wrong with the controller.
   if (absl::Status saved = SaveSeen(session, view.status.seen); !saved.ok()) {
     view.warnings.push_back(absl::StrCat("when nodes were seen could not be saved: ", saved.message()));

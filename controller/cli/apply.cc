@@ -28,6 +28,10 @@ void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
   for (const auto& node : rollout.nodes()) good += Good(node.outcome());
   out << rollout.certificate() << ": rollout " << rollout.id() << " " << v1::Rollout::State_Name(rollout.state())
       << ", " << good << " of " << rollout.nodes_size() << " nodes serve generation " << rollout.generation() << "\n";
+  if (!rollout.because().empty()) out << "  because: " << rollout.because() << "\n";
+  if (rollout.state() == v1::Rollout::PAUSED) {
+    out << "    hint: no further node is touched; look at that service, then `certcast apply` goes on\n";
+  }
   for (const auto& node : rollout.nodes()) {
     if (Good(node.outcome()) || node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED) continue;
     out << "  " << node.name() << ": " << v1::Outcome::Code_Name(node.outcome());
@@ -134,8 +138,13 @@ void AddApply(CLI::App& app, Verb& chosen) {
       "to it, reloads its services and probes what they serve; the controller looks for itself and confirms. More "
       "failures\n"
       "than `max_failures` halt the rollout, and the nodes that were changed go back.\n\n"
+      "A node whose probes pass and fail by turns (PROBE_INCONCLUSIVE) goes back by itself and has the rollout PAUSED: "
+      "no\n"
+      "further node is touched, and the next run goes on with it.\n\n"
       "A run that was interrupted is taken up by the next one. A second run does nothing.\n\n"
-      "Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 not every node has it,\n"
+      "Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 not every node has it (a "
+      "rollout\n"
+      "that is PAUSED included),\n"
       "4 halted by the failure budget, 5 --dry-run found something to do.");
   verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunApply(session, *options); }; });
 }

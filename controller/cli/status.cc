@@ -29,6 +29,7 @@ void PrintStatus(std::ostream& out, const v1::StatusResponse& response) {
     if (!certificate.rollout_id().empty()) {
       out << "; last rollout " << certificate.rollout_id() << " "
           << v1::Rollout::State_Name(certificate.rollout_state());
+      if (!certificate.rollout_because().empty()) out << " (" << certificate.rollout_because() << ")";
     }
     out << "\n";
   }

@@ -40,6 +40,7 @@ class Execution {
   absl::Status StartWave(int wave);
   absl::Status RunWave();
   absl::Status Soak();
+  absl::Status GoOnFromPause();
   absl::Status EndHalted();
   absl::Status RevertChanged();
   absl::Status EndAfterLastWave();
@@ -73,7 +74,8 @@ class Execution {
 };
 
 absl::StatusOr<state::v1::Rollout> Execution::Run() {
-  while (!ledger_.finished() && !stop_) {
+  if (ledger_.state() == v1::Rollout::PAUSED && !stop_) RETURN_IF_ERROR(GoOnFromPause());
+  while (!ledger_.finished() && !stop_ && ledger_.state() != v1::Rollout::PAUSED) {
     switch (ledger_.state()) {
       case v1::Rollout::PLANNED:
         RETURN_IF_ERROR(waves_ == 0 ? EndAfterLastWave() : StartWave(1));
@@ -98,7 +100,9 @@ absl::StatusOr<state::v1::Rollout> Execution::Run() {
     }
   }
   RETURN_IF_ERROR(ledger_.Flush());
-  return ledger_.Snapshot();
+  state::v1::Rollout rollout = ledger_.Snapshot();
+  if (rollout.state() == v1::Rollout::PAUSED) progress_.Note(absl::StrCat("paused: ", rollout.paused_because()));
+  return rollout;
 }
 
 absl::Status Execution::StartWave(int wave) {
@@ -138,6 +142,28 @@ absl::Status Execution::Soak() {
     environment_.clock->Sleep(std::min(left, kSoakSlice));
   }
   return absl::OkStatus();
+}
+
+// Nodes of which nobody knows yet have not begun.
+absl::Status Execution::GoOnFromPause() {
+  Ledger::Nodes nodes;
+  for (size_t index : Select([](const Node& node) { return StandingOf(node) == Standing::kInconclusive; })) {
+    const Node before = ledger_.node(index);
+    Node node;
+    node.set_position(before.position());
+    node.set_attempt(before.attempt() + 1);
+    node.mutable_result()->set_name(before.result().name());
+    node.mutable_result()->set_wave(before.result().wave());
+    nodes[index] = node;
+    progress_.Note(
+        absl::StrCat("asks ", before.result().name(), " once more, whose probes passed and failed by turns"));
+  }
+  return ledger_.SaveHead(
+      [](state::v1::Rollout& head) {
+        head.set_state(v1::Rollout::RUNNING);
+        head.clear_paused_because();
+      },
+      nodes);
 }
 
 // No further node is touched. Nodes that were at work have ended, unless a controller died: these go back unseen, or

@@ -51,8 +51,12 @@ using OnRolloutProgress = std::function<void(const v1::ApplyEvent::Progress&)>;
 // Carries `rollout` out from wherever its record stands: one that MakeRollout has just made, or one that a controller
 // left unfinished. Every transition is in the log before it is acted on.
 //
-// Returns the record as it stands at the end. It is finished (COMPLETED, INCOMPLETE, HALTED, REVERTED) unless `stop`
-// became true: then no node was begun any more, those at work were finished, and the rest waits to be resumed.
+// Returns the record as it stands at the end. It is finished (COMPLETED, INCOMPLETE, HALTED, REVERTED) but in two
+// cases, in which no node is begun any more, those at work are finished, and the rest waits to be resumed:
+//   - `stop` became true;
+//   - PAUSED: a node's probes passed and failed by turns (PROBE_INCONCLUSIVE). That counts neither as a success nor, in
+//     the budget, as a failure; the node has put itself back. A record that is PAUSED when this is called is gone on
+//     with: such nodes are asked once more, by a command of another id.
 //
 // Errors are what keeps the controller itself from going on, and leave the rollout to be resumed: the log can't be
 // written, the bundle can't be made, another controller is in charge (STALE_EPOCH). No failure of a node is an error

@@ -113,7 +113,9 @@ const v1::Rollout::Node* OwnFailure(const WantedCertificate& wanted, const std::
 
 void ExplainAbsence(Row& row, const WantedCertificate& wanted, absl::string_view detail) {
   if (const v1::Rollout::Node* failure = OwnFailure(wanted, row.name()); failure != nullptr) {
-    return Explain(row, Row::FAILED, failure->reason(), failure->detail());
+    // It is asked again when the rollout goes on.
+    const bool inconclusive = failure->reason() == Reason::PROBE_INCONCLUSIVE;
+    return Explain(row, inconclusive ? Row::PENDING : Row::FAILED, failure->reason(), failure->detail());
   }
   Explain(row, Row::PENDING, Reason::REASON_UNSPECIFIED, detail);
 }

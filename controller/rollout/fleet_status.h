@@ -59,8 +59,11 @@ struct FleetStatusOptions {
 //
 //   CONVERGED    the generation is in force and confirmed, every service's files hold it, every probe saw it served
 //   DRIFTED      it is in force, but a file or what is served is something else; or a generation above the wanted one
-//   is PENDING      a lower one is in force, or it waits for Confirm FAILED       as PENDING, and the last rollout of
-//   this generation failed there; or the node refuses or doesn't know it UNREACHABLE  no answer
+//                is in force
+//   PENDING      a lower one is in force, or it waits for Confirm
+//   FAILED       as PENDING, and the last rollout of this generation failed there (but for PROBE_INCONCLUSIVE, which is
+//                asked again); or the node refuses or doesn't know it
+//   UNREACHABLE  no answer
 FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& transport, Clock& clock,
                      const FleetStatusOptions& options);
 

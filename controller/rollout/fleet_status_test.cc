@@ -126,6 +126,10 @@ TEST_F(AskFleetTest, FailedHasTheReasonOfTheLastRollout) {
   // Put back because others failed is no failure of its own.
   result.set_reason(Reason::ROLLOUT_HALTED);
   EXPECT_EQ(AskOne().state(), Row::PENDING);
+  // Nor is a probe that flapped, which is said all the same.
+  result.set_reason(Reason::PROBE_INCONCLUSIVE);
+  EXPECT_EQ(AskOne().state(), Row::PENDING);
+  EXPECT_EQ(AskOne().reason(), Reason::PROBE_INCONCLUSIVE);
   // Nor is what an older generation met.
   result.set_reason(Reason::CHECK_FAILED);
   rollout.set_generation(1);

@@ -18,6 +18,8 @@ int& CountOf(Ledger::Tally& tally, Standing standing) {
       return tally.failed;
     case Standing::kMissing:
       return tally.missing;
+    case Standing::kInconclusive:
+      return tally.inconclusive;
     case Standing::kSkipped:
       return tally.skipped;
     case Standing::kOpen:
@@ -39,6 +41,7 @@ state::v1::Rollout WithoutNodes(const state::v1::Rollout& rollout) {
   if (rollout.has_started_at()) *head.mutable_started_at() = rollout.started_at();
   if (rollout.has_finished_at()) *head.mutable_finished_at() = rollout.finished_at();
   head.set_halted_because(rollout.halted_because());
+  head.set_paused_because(rollout.paused_because());
   head.set_leaf_sha256(rollout.leaf_sha256());
   return head;
 }
@@ -106,9 +109,12 @@ absl::Status Ledger::SaveHead(const std::function<void(state::v1::Rollout& head)
 absl::Status Ledger::FinishNode(size_t index, const Node& node) {
   absl::MutexLock lock(&mutex_);
   Set(index, node);
-  const bool was_running = rollout_.state() == v1::Rollout::RUNNING;
-  if (was_running) HaltWhenOverspent();
-  return rollout_.state() == v1::Rollout::HALTED ? WaitUntilSaved() : error_;
+  // A failure is one also where another node had it paused.
+  const bool may_halt = rollout_.state() == v1::Rollout::RUNNING || rollout_.state() == v1::Rollout::PAUSED;
+  if (may_halt) HaltWhenOverspent();
+  if (rollout_.state() == v1::Rollout::RUNNING) PauseWhenInconclusive(node);
+  const bool stops = rollout_.state() == v1::Rollout::HALTED || rollout_.state() == v1::Rollout::PAUSED;
+  return stops ? WaitUntilSaved() : error_;
 }
 
 absl::Status Ledger::Flush() {
@@ -137,6 +143,14 @@ void Ledger::HaltWhenOverspent() {
   }
   rollout_.set_state(v1::Rollout::HALTED);
   rollout_.set_halted_because(because);
+  rollout_.clear_paused_because();
+  head_pending_ = true;
+}
+
+void Ledger::PauseWhenInconclusive(const Node& node) {
+  if (StandingOf(node) != Standing::kInconclusive) return;
+  rollout_.set_state(v1::Rollout::PAUSED);
+  rollout_.set_paused_because(absl::StrCat("node ", node.result().name(), ": ", node.result().detail()));
   head_pending_ = true;
 }
 

@@ -32,6 +32,7 @@ class Ledger {
     int good = 0;
     int failed = 0;
     int missing = 0;
+    int inconclusive = 0;
     int skipped = 0;
   };
 
@@ -51,9 +52,9 @@ class Ledger {
   absl::Status SaveNode(size_t index, const Node& node);
   // The same for a change of the head and of many nodes at once.
   absl::Status SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Nodes& nodes = {});
-  // The node's outcome. Where it overspends a budget the rollout is HALTED by it, saved when this returns. Otherwise it
-  // is only noted, and goes into the log with, and so before, whatever is saved next: a controller that dies before
-  // that asks the node again.
+  // The node's outcome. Where it overspends a budget the rollout is HALTED by it, and where it is inconclusive PAUSED,
+  // saved when this returns. Otherwise it is only noted, and goes into the log with, and so before, whatever is saved
+  // next: a controller that dies before that asks the node again.
   absl::Status FinishNode(size_t index, const Node& node);
   // All that was noted is saved.
   absl::Status Flush();
@@ -61,6 +62,7 @@ class Ledger {
  private:
   void Set(size_t index, const Node& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HaltWhenOverspent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PauseWhenInconclusive(const Node& node) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WaitUntilSaved() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void WritePending() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -99,7 +99,26 @@ v1::Rollout ShowRollout(const state::v1::Rollout& rollout) {
   for (const state::v1::Rollout::Node& node : rollout.nodes()) *shown.add_nodes() = node.result();
   if (rollout.has_started_at()) *shown.mutable_started_at() = rollout.started_at();
   if (rollout.has_finished_at()) *shown.mutable_finished_at() = rollout.finished_at();
+  shown.set_because(rollout.paused_because().empty() ? rollout.halted_because() : rollout.paused_because());
   return shown;
+}
+
+state::v1::Rollout EndPaused(state::v1::Rollout rollout, absl::string_view because, absl::Time now) {
+  using Node = state::v1::Rollout::Node;
+  for (Node& node : *rollout.mutable_nodes()) {
+    if (node.step() == Node::DONE) continue;
+    const bool begun = node.step() != Node::PENDING;
+    node.set_step(Node::DONE);
+    node.set_changed(begun);
+    v1::Rollout::Node& result = *node.mutable_result();
+    result.set_outcome(begun ? v1::Outcome::UNREACHABLE : v1::Outcome::SKIPPED);
+    if (begun) result.set_reason(v1::Reason::LINK_LOST);
+    result.set_detail(absl::StrCat(begun ? "what it did is not known: " : "its turn did not come: ", because));
+  }
+  rollout.set_state(v1::Rollout::INCOMPLETE);
+  rollout.clear_paused_because();
+  *rollout.mutable_finished_at() = ToTimestamp(now);
+  return rollout;
 }
 
 RolloutPolicy PolicyOf(const state::v1::Rollout& rollout) {
@@ -128,6 +147,8 @@ Standing StandingOf(const state::v1::Rollout::Node& node) {
       return node.changed() ? Standing::kFailed : Standing::kMissing;
     case v1::Outcome::SKIPPED:
       return Standing::kSkipped;
+    case v1::Outcome::REVERTED:
+      return node.result().reason() == v1::Reason::PROBE_INCONCLUSIVE ? Standing::kInconclusive : Standing::kFailed;
     default:
       return Standing::kFailed;
   }

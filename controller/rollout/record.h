@@ -30,6 +30,10 @@ state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<
 // Nothing is left to do: its state is final and finished_at is set. Any other one is to be resumed.
 bool IsFinished(const state::v1::Rollout& rollout);
 
+// A rollout that was PAUSED, and is not gone on with since another generation is wanted now: INCOMPLETE, finished.
+// `because` is what nodes say that it did not get to.
+state::v1::Rollout EndPaused(state::v1::Rollout rollout, absl::string_view because, absl::Time now);
+
 // As people and scripts see it.
 v1::Rollout ShowRollout(const state::v1::Rollout& rollout);
 
@@ -38,10 +42,11 @@ RolloutPolicy PolicyOf(const state::v1::Rollout& rollout);
 
 // What one node counts as in the rollout's budgets.
 enum class Standing {
-  kOpen,     // no outcome yet
-  kGood,     // serves the generation
-  kFailed,   // REVERTED or FAILED, or lost after Install was sent, so that nobody knows what it did
-  kMissing,  // UNREACHABLE, and it was never touched
+  kOpen,          // no outcome yet
+  kGood,          // serves the generation
+  kFailed,        // REVERTED or FAILED, or lost after Install was sent, so that nobody knows what it did
+  kMissing,       // UNREACHABLE, and it was never touched
+  kInconclusive,  // its probes passed and failed by turns, so it went back: nobody knows yet, and it is asked again
   kSkipped,
 };
 Standing StandingOf(const state::v1::Rollout::Node& node);

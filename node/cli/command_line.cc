@@ -78,7 +78,11 @@ With --probe it also looks at what each service serves now, and exits with 1 whe
 
 constexpr char kRecover[] =
     R"(Finishes or takes back what a crash left half-done, as `run` does at its start, and says what that was. Fails
-while an agent runs: it has done so already.)";
+while an agent runs: it has done so already.
+
+A node whose clock can't be right (CLOCK_SUSPICIOUS) installs nothing: it is before the time at which the latest bundle
+was signed, or more than a year after that and after the end of the node's identity. Where the clock is right all the
+same, --trust-clock says so, and the node goes by it from then on.)";
 
 constexpr char kCheckConfig[] =
     R"(Reads the configuration and prints what is wrong with it: file, line, column, what was found and what was
@@ -106,6 +110,7 @@ int RunCommandLine(int argc, char** argv) {
   std::string output = "table";
   std::string service;
   bool force = false;
+  bool trust_clock = false;
   StatusOptions status;
 
   CLI::App app(kAbout, "certcast-node");
@@ -138,7 +143,9 @@ int RunCommandLine(int argc, char** argv) {
       ->type_name("FORMAT");
   show->add_flag("--probe", status.probe, "Also look at what is served now");
   AddVerb(
-      app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config); }, exit_code);
+      app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config, trust_clock); },
+      exit_code)
+      ->add_flag("--trust-clock", trust_clock, "Also take this machine's clock for right");
   AddVerb(
       app, "check-config", "Check the configuration", kCheckConfig, [&] { return CheckConfig(config); }, exit_code);
   AddVerb(

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/clock/clock.h"
 #include "common/status/status.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
@@ -13,7 +14,7 @@
 namespace certcast::node {
 namespace {
 
-absl::StatusOr<std::string> RecoverNow(const std::string& config_path) {
+absl::StatusOr<std::string> RecoverNow(const std::string& config_path, bool trust_clock) {
   ASSIGN_OR_RETURN(Setup setup, ReadSetup(config_path));
   absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(setup.MakeEngineConfig(), RealEnvironment());
   if (ReasonOf(engine.status()) == Reason::BUSY) {
@@ -22,7 +23,12 @@ absl::StatusOr<std::string> RecoverNow(const std::string& config_path) {
   }
   RETURN_IF_ERROR(engine.status());
   RETURN_IF_ERROR((*engine)->RevertIfOverdue());
+  if (trust_clock) RETURN_IF_ERROR((*engine)->TrustClock());
   std::string recovered = (*engine)->Recovered();
+  if (trust_clock) {
+    absl::StrAppend(&recovered, recovered.empty() ? "" : "\n",
+                    "the clock is taken for right: ", ShowTime(Clock::Real().Now()));
+  }
   if (const std::optional<absl::Time> confirm_by = (*engine)->ConfirmBy()) {
     absl::StrAppend(&recovered, recovered.empty() ? "" : "\n", "an install waits for the controller until ",
                     ShowTime(*confirm_by), ": start the agent");
@@ -43,8 +49,8 @@ absl::StatusOr<std::vector<v1::ProbeResult>> TestNow(const std::string& config_p
 
 }  // namespace
 
-int Recover(const std::string& config_path) {
-  absl::StatusOr<std::string> recovered = RecoverNow(config_path);
+int Recover(const std::string& config_path, bool trust_clock) {
+  absl::StatusOr<std::string> recovered = RecoverNow(config_path, trust_clock);
   if (!recovered.ok()) return ReportError(recovered.status());
   std::cout << (recovered->empty() ? "nothing to recover" : *recovered) << std::endl;
   return kDone;

@@ -27,6 +27,7 @@ EngineConfig Setup::MakeEngineConfig() const {
   engine.version = kVersion;
   if (identity.has_value()) {
     engine.fleet = EngineConfig::Fleet{identity->file.fleet_id, identity->file.manifest_key};
+    engine.identity_not_before = identity->file.certificate.not_before();
     engine.identity_not_after = identity->file.certificate.not_after();
   }
   return engine;

@@ -70,6 +70,10 @@ void PrintTables(const v1::Inventory& inventory) {
                                              : absl::StrCat("fleet ", inventory.fleet_id(), ", identity until ",
                                                             Show(inventory.identity_not_after())))
             << "\n\n";
+  if (inventory.has_clock_failure()) {
+    std::cout << "NOTHING IS INSTALLED: " << ReasonName(inventory.clock_failure().reason()) << ": "
+              << inventory.clock_failure().detail() << "\n  hint: " << inventory.clock_failure().hint() << "\n\n";
+  }
   std::vector<std::vector<std::string>> certificates = {
       {"CERTIFICATE", "GENERATION", "STATE", "IN FORCE SINCE", "EXPIRES", "FINGERPRINT"}};
   for (const auto& one : inventory.certificates()) {

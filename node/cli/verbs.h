@@ -25,8 +25,8 @@ struct StatusOptions {
 // What the node has, read from its disk beside a running agent.
 int ShowStatus(const std::string& config_path, const StatusOptions& options);
 
-// Finishes or takes back what a crash left half-done.
-int Recover(const std::string& config_path);
+// Finishes or takes back what a crash left half-done. `trust_clock`: the operator says that the clock is right.
+int Recover(const std::string& config_path, bool trust_clock);
 // Runs one service's check and probes.
 int TestService(const std::string& config_path, const std::string& service);
 int CheckConfig(const std::string& config_path);

@@ -8,13 +8,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/clock/timestamp.h"
 #include "common/file/atomic.h"
 #include "common/identity/names.h"
 #include "common/status/status.h"
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/check.h"
+#include "node/engine/clock_check.h"
 #include "node/engine/commit.h"
 #include "node/engine/context.h"
+#include "node/engine/elapsed.h"
 #include "node/engine/install.h"
 #include "node/engine/inventory.h"
 #include "node/engine/probe.h"
@@ -106,6 +109,8 @@ class RealEngine : public Engine {
   absl::Status RevertIfOverdue() override;
   absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) override;
   std::string Recovered() const override { return recovered_; }
+  absl::Status CheckClock() const override { return node::CheckClock(context_); }
+  absl::Status TrustClock() override;
 
  private:
   bool read_only() const { return lock_ == nullptr; }
@@ -234,7 +239,7 @@ absl::Status RealEngine::CheckEpoch(const v1::Command& command) {
 absl::Status RealEngine::Settle() {
   const Journal journal = context_.journal->Get();
   if (IsUnfinished(journal.step())) {
-    const absl::Status finished = Recover(context_).status();
+    absl::Status finished = Recover(context_).status();
     NoteDeadline();
     return finished;
   }
@@ -257,6 +262,8 @@ v1::Report RealEngine::HandleInstall(const v1::Command& command, const OnProgres
     if (waiting.has_value() && IsWhatAwaits(command.install(), journal)) return Answer(command, *waiting);
     return Refuse(command, AlreadyAwaiting(journal));
   }
+  // Nothing is taken up, so that the same command may come again once the clock is right.
+  if (const absl::Status clock = node::CheckClock(context_); !clock.ok()) return Refuse(command, clock);
   return Answer(command, Install(context_, command.id(), command.install(), on_progress));
 }
 
@@ -344,7 +351,7 @@ void RealEngine::NoteDeadline() {
     const absl::Duration now = context_.clock().Monotonic();
     deadline_ = std::min(deadline_.value_or(now), now);
   } else if (!deadline_.has_value()) {
-    deadline_ = context_.clock().Monotonic() + TimeLeftToConfirm(journal, context_.clock().Now());
+    deadline_ = context_.clock().Monotonic() + TimeLeftToConfirm(journal, context_.clock());
   }
 }
 
@@ -358,6 +365,14 @@ absl::Status RealEngine::RevertIfOverdue() {
   if (read_only() || !IsOverdue()) return absl::OkStatus();
   absl::MutexLock lock(&install_mutex_);
   return Settle();
+}
+
+absl::Status RealEngine::TrustClock() {
+  if (read_only()) return Fail(Reason::BUSY, "this certcast-node only looks");
+  absl::MutexLock lock(&install_mutex_);
+  RETURN_IF_ERROR(context_.state->Update(
+      [&](NodeState& state) { *state.mutable_known_time() = ToTimestamp(context_.clock().Now()); }));
+  return CheckClock();
 }
 
 absl::StatusOr<std::vector<v1::ProbeResult>> RealEngine::TestService(absl::string_view name) {

@@ -36,8 +36,8 @@ class Engine {
   virtual ~Engine() = default;
 
   // Carries out one command; the report has its id and is final. Never fails: a failure is a report. Refusal: it was
-  // not taken up (BUSY, STALE_EPOCH, NOT_ENROLLED, MALFORMED) and may be sent again with the same id. Any other result
-  // is kept, so that the same id gets it again.
+  // not taken up (BUSY, STALE_EPOCH, NOT_ENROLLED, CLOCK_SUSPICIOUS, MALFORMED) and may be sent again with the same id.
+  // Any other result is kept, so that the same id gets it again.
   virtual v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) = 0;
 
   // When something waits for Confirm: until when, by the wall clock as it is now; where the disk did not let a command
@@ -54,6 +54,12 @@ class Engine {
 
   // What Start found under way and did about it, a line for people. Empty: nothing was.
   virtual std::string Recovered() const { return ""; }
+
+  // CLOCK_SUSPICIOUS, and what to do about it, while the machine's clock can't be right: see clock_check.h.
+  virtual absl::Status CheckClock() const { return absl::OkStatus(); }
+  // An operator's word that the clock is right now, in place of what bundles said of the time. Saved. CLOCK_SUSPICIOUS
+  // when it still can't be: the node's identity is of a later time.
+  virtual absl::Status TrustClock() { return absl::OkStatus(); }
 };
 
 }  // namespace certcast::node

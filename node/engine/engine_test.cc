@@ -296,7 +296,7 @@ TEST_F(EngineTest, ARevertToWhatWasDamagedIsRefused) {
 
 TEST_F(EngineTest, ARevertToWhatHasExpiredIsRefused) {
   node.Bring(2);
-  node.clock.JumpTo(IssuedFor(1).certificate.not_after() + absl::Seconds(1));
+  node.clock.Advance(IssuedFor(1).certificate.not_after() + absl::Seconds(1) - node.clock.Now());
   const v1::InstallResult result = node.Revert(2);
   EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED);
   EXPECT_THAT(result.failure().detail(), HasSubstr("expired"));

@@ -36,7 +36,8 @@ struct EngineConfig {
   };
   std::optional<Fleet> fleet;
   std::string version;
-  // Of the node's own certificate, for Inventory.
+  // Of the node's own certificate: for Inventory, and what the clock is held against (clock_check.h).
+  std::optional<absl::Time> identity_not_before;
   std::optional<absl::Time> identity_not_after;
 };
 

@@ -11,7 +11,9 @@
 #include "node/engine/activate.h"
 #include "node/engine/adopt.h"
 #include "node/engine/check.h"
+#include "node/engine/clock_check.h"
 #include "node/engine/copies.h"
+#include "node/engine/elapsed.h"
 #include "node/engine/probe.h"
 #include "node/engine/reload.h"
 #include "node/engine/revert.h"
@@ -87,7 +89,6 @@ absl::Status Begin(Transaction& t, const std::string& command_id, const v1::Inst
   *journal.mutable_target() = OnDisk(install.generation.record, directory);
   *journal.mutable_baseline() = baseline->generation;
   journal.set_digest(install.bundle.digest);
-  *journal.mutable_started_at() = TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(engine.clock().Now()));
   *journal.mutable_confirm_timeout() = command.confirm_timeout();
   for (v1::ProbeResult& seen :
        LookOnce(engine, ExpectationsOf(t.engine, install.services, install.generation.record), kGlance)) {
@@ -103,19 +104,18 @@ absl::Status Begin(Transaction& t, const std::string& command_id, const v1::Inst
     NodeState::Certificate& known = MutableCertificate(state, certificate);
     known.set_highest_generation(generation);
     known.set_highest_digest(install.bundle.digest);
+    NoteKnownTime(state, install.bundle.manifest);
   });
 }
 
 // Good here: the rest is the controller's word, or the end of its time.
-absl::Status AwaitConfirm(Transaction& t, const google::protobuf::Duration& confirm_timeout) {
+absl::Status AwaitConfirm(Transaction& t) {
   t.Announce("confirm", "waiting for the controller");
-  const absl::Duration timeout = absl::Nanoseconds(TimeUtil::DurationToNanoseconds(confirm_timeout));
-  const auto confirm_by = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(t.engine.clock().Now() + timeout));
+  NoteWait(t.journal, t.engine.clock());
   t.result.set_outcome(v1::Outcome::INSTALLED);
-  *t.result.mutable_confirm_by() = confirm_by;
+  *t.result.mutable_confirm_by() = t.journal.confirm_by();
   t.result.set_generation_in_force(t.journal.target().generation());
   t.result.set_installed_sha256(t.journal.target().leaf_sha256());
-  *t.journal.mutable_confirm_by() = confirm_by;
   absl::Status saved =
       t.engine.state->Update([&](NodeState& state) { RememberResult(state, t.journal.command_id(), t.result); });
   if (saved.ok()) saved = t.Save(Journal::AWAITING_CONFIRM);
@@ -127,7 +127,8 @@ absl::Status AwaitConfirm(Transaction& t, const google::protobuf::Duration& conf
 v1::InstallResult Install(const EngineContext& engine, const std::string& command_id, const v1::Install& command,
                           const OnProgress& on_progress) {
   Transaction t(engine, on_progress);
-
+  // Of the clock that was looked at just now: it may be set while the rest is done.
+  NoteBeginning(t.journal, engine.clock());
   NoteSubject(t, command);
 
   // Nothing is written before all of this holds.
@@ -161,7 +162,7 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
 
   if (status.ok()) status = SwitchOver(t, install->generation.record);
 
-  if (status.ok()) status = AwaitConfirm(t, command.confirm_timeout());
+  if (status.ok()) status = AwaitConfirm(t);
   return status.ok() ? t.result : GoBack(t, status);
 }
 

@@ -6,20 +6,18 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
-#include "google/protobuf/util/time_util.h"
 #include "node/engine/activate.h"
+#include "node/engine/clock_check.h"
 #include "node/engine/content.h"
 #include "node/engine/drift.h"
+#include "node/engine/elapsed.h"
 #include "node/engine/generation.h"
 #include "node/engine/visible.h"
 
 namespace certcast::node {
 namespace {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
-}
 
 bool Awaits(const Journal& journal, absl::string_view certificate) {
   return journal.step() == Journal::AWAITING_CONFIRM && journal.certificate() == certificate;
@@ -41,7 +39,9 @@ v1::Inventory::Certificate DescribeCertificate(const EngineContext& engine, cons
   certificate.set_leaf_sha256(in_force.leaf_sha256());
   if (in_force.has_not_after()) *certificate.mutable_not_after() = in_force.not_after();
   certificate.set_confirmed(!awaits && !known.unconfirmed() && in_force.generation() > 0);
-  if (awaits) *certificate.mutable_confirm_by() = journal.confirm_by();
+  if (awaits) {
+    *certificate.mutable_confirm_by() = ToTimestamp(engine.clock().Now() + TimeLeftToConfirm(journal, engine.clock()));
+  }
   certificate.set_highest_generation(known.highest_generation());
   certificate.set_previous_generation((awaits ? journal.baseline() : known.previous()).generation());
   if (in_force.has_in_force_since()) *certificate.mutable_in_force_since() = in_force.in_force_since();
@@ -112,6 +112,9 @@ v1::Inventory TakeInventory(const EngineContext& engine) {
   if (state.ok()) inventory.set_free_bytes((*state)->FreeBytes().value_or(0));
   if (engine.config.identity_not_after.has_value()) {
     *inventory.mutable_identity_not_after() = ToTimestamp(*engine.config.identity_not_after);
+  }
+  if (const absl::Status clock = CheckClock(engine); !clock.ok()) {
+    *inventory.mutable_clock_failure() = FailureOf(clock);
   }
   return inventory;
 }

@@ -82,6 +82,7 @@ void EnterFleet(NodeState& state, absl::string_view fleet_id) {
   if (!changes) return;
   state.clear_highest_epoch();
   state.clear_results();
+  state.clear_known_time();
   for (NodeState::Certificate& certificate : *state.mutable_certificates()) {
     certificate.clear_highest_generation();
     certificate.clear_highest_digest();

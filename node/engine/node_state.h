@@ -45,9 +45,10 @@ class NodeStateFile {
 
 // For `change`: the certificate's record, made when missing.
 NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view name);
-// For `change`: the node belongs to this fleet now. Another fleet's epochs, generations and commands say nothing to it:
-// its own start anew, and what is in force counts as generation 0, what was there before. The files stay where they
-// are, so services go on with them. A state that names no fleet yet is taken to be this one's. No install is under way.
+// For `change`: the node belongs to this fleet now. Another fleet's epochs, generations, commands and clock say nothing
+// to it: its own start anew, and what is in force counts as generation 0, what was there before. The files stay where
+// they are, so services go on with them. A state that names no fleet yet is taken to be this one's. No install is under
+// way.
 void EnterFleet(NodeState& state, absl::string_view fleet_id);
 // For `change`: remembers how a command ended, in place of what was remembered for it before. An empty id: does
 // nothing.

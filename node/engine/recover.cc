@@ -8,6 +8,7 @@
 #include "common/status/status.h"
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/commit.h"
+#include "node/engine/elapsed.h"
 #include "node/engine/revert.h"
 #include "node/engine/transaction.h"
 #include "node/engine/undo.h"
@@ -57,8 +58,10 @@ absl::Status LeftFleet(const Journal& journal) {
 absl::StatusOr<std::string> WaitOn(const EngineContext& engine, Transaction& t) {
   const Journal before = t.journal;
   if (HasLeftFleet(engine)) return Summary(engine, before, GoBack(t, LeftFleet(before)));
-  if (TimeLeftToConfirm(before, engine.clock().Now()) > absl::ZeroDuration()) {
-    return absl::StrCat(Describe(before), " waits for Confirm until ", TimeUtil::ToString(before.confirm_by()));
+  const absl::Duration left = TimeLeftToConfirm(before, engine.clock());
+  if (left > absl::ZeroDuration()) {
+    return absl::StrCat(Describe(before), " waits for Confirm for another ",
+                        absl::FormatDuration(absl::Trunc(left, absl::Seconds(1))));
   }
   return Summary(engine, before, GoBack(t, NotConfirmed(before)));
 }
@@ -83,16 +86,12 @@ absl::Status RemoveTemporariesAt(FileSystem& files, const std::string& path) {
 }  // namespace
 
 absl::Status NotConfirmed(const Journal& journal) {
-  return WithStep(Fail(Reason::NOT_CONFIRMED,
-                       absl::StrCat("no Confirm for generation ", journal.target().generation(), " of ",
-                                    journal.certificate(), " arrived until ", TimeUtil::ToString(journal.confirm_by())),
-                       "did the controller lose the connection, or see another certificate served?"),
-                  "confirm");
-}
-
-absl::Duration TimeLeftToConfirm(const Journal& journal, absl::Time now) {
-  const absl::Time by = absl::FromUnixNanos(TimeUtil::TimestampToNanoseconds(journal.confirm_by()));
-  return std::min(by - now, absl::Nanoseconds(TimeUtil::DurationToNanoseconds(journal.confirm_timeout())));
+  return WithStep(
+      Fail(Reason::NOT_CONFIRMED,
+           absl::StrCat("no Confirm for generation ", journal.target().generation(), " of ", journal.certificate(),
+                        " arrived within ", TimeUtil::ToString(journal.confirm_timeout())),
+           "did the controller lose the connection, or see another certificate served?"),
+      "confirm");
 }
 
 absl::Status RemoveAllTemporaries(const EngineContext& engine) {

@@ -22,13 +22,9 @@ namespace certcast::node {
 //   COMMITTING               finished: INSTALLED
 //   REVERTING                done again: REVERTED
 // with the reason INTERRUPTED where there was no other. Idempotent: after a crash in the middle of it, it is done
-// again. Returns what was done, a line for people; empty when there was nothing. Fails when the disk does not let it
-// finish: the journal is still there then.
+// again. The wall clock has no part in it: see elapsed.h and CheckNotExpiredNow. Returns what was done, a line for
+// people; empty when there was nothing. Fails when the disk does not let it finish: the journal is still there then.
 absl::StatusOr<std::string> Recover(const EngineContext& engine);
-
-// How long is left to wait for Confirm, from the wall clock and never longer than the command said. Of a journal that
-// is at AWAITING_CONFIRM.
-absl::Duration TimeLeftToConfirm(const Journal& journal, absl::Time now);
 
 // Removes temporary files and links that a crash left: in the state, and beside the paths of services. The latter as
 // far as it goes: a directory that can't be read is no reason not to start.

@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "node/engine/activate.h"
 #include "node/engine/adopt.h"
+#include "node/engine/clock_check.h"
 #include "node/engine/copies.h"
 #include "node/engine/generation.h"
 #include "node/engine/probe.h"
@@ -85,7 +86,7 @@ absl::StatusOr<GenerationRecord> ReadWhatToGoBackTo(Transaction& t) {
   const std::string& directory = t.journal.baseline().directory();
   ASSIGN_OR_RETURN(GenerationRecord record, ReadRecord(t.engine, certificate, directory));
   RETURN_IF_ERROR(CheckGeneration(t.engine, certificate, directory, record));
-  RETURN_IF_ERROR(CheckNotExpired(record, t.engine.clock().Now()));
+  RETURN_IF_ERROR(CheckNotExpiredNow(t.engine, record, t.journal));
   return record;
 }
 

@@ -146,6 +146,7 @@ void SimulatedNode::LosePower(uint64_t seed) {
   } else {
     disk.Crash(seed);
   }
+  clock.Reboot();
   files.Heal();
 }
 

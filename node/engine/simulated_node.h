@@ -62,7 +62,8 @@ class SimulatedNode {
   Engine& engine() { return *engine_; }
   // kill -9: the process is gone, what it wrote is there.
   void Kill();
-  // Power loss: what was not fsynced is there or not, as the seed has it. 0: none of it.
+  // Power loss: what was not fsynced is there or not, as the seed has it. 0: none of it. The next start is in another
+  // boot, right after it.
   void LosePower(uint64_t seed);
 
   v1::Command InstallCommand(uint64_t generation, const std::string& certificate = "wildcard");

@@ -4,6 +4,7 @@
 #include "common/status/status.h"
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/activate.h"
+#include "node/engine/clock_check.h"
 #include "node/engine/commit.h"
 #include "node/engine/generation.h"
 #include "node/engine/install.h"
@@ -31,7 +32,7 @@ absl::StatusOr<GenerationRecord> FindWayBack(const EngineContext& engine, const 
   absl::StatusOr<GenerationRecord> record = ReadRecord(engine, known.name(), directory);
   absl::Status usable = record.status();
   if (usable.ok()) usable = CheckGeneration(engine, known.name(), directory, *record);
-  if (usable.ok()) usable = CheckNotExpired(*record, engine.clock().Now());
+  if (usable.ok()) usable = CheckNotExpiredNow(engine, *record, Journal());
   if (usable.ok()) return record;
   return WithHint(WithReason(Annotate(usable, absl::StrCat("can't go back to generation ",
                                                            known.previous().generation(), " of ", known.name())),

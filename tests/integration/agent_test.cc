@@ -37,6 +37,7 @@ using testing::HasReason;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr char kAgent[] = "node/certcast-node";
@@ -102,6 +103,8 @@ class RunningAgent {
     const size_t begin = sizeof("listening on ") - 1;
     return line.empty() ? "" : line.substr(begin, line.find(' ', begin) - begin);
   }
+  // All that were read while something was awaited.
+  const std::string& lines() const { return lines_; }
   void Signal(int signal) { kill(pid_, signal); }
   // The exit code; 128 and the signal's number when one ended it.
   int AwaitEnd() {
@@ -158,9 +161,9 @@ services:
   }
 
   // As `certcast nodes sign` does, for the key that `csr` made.
-  std::string Sign(const std::string& fleet_id = kFleet) {
+  std::string Sign(const std::string& fleet_id = kFleet, absl::Time not_after = testing::CertificateSpec().not_after) {
     const PrivateKey key = *PrivateKey::FromPem(ReadFile(directory_.path() + "/state/identity/key.pem"));
-    return fleet_.Identity(ca_, "web-01", key, fleet_id);
+    return fleet_.Identity(ca_, "web-01", key, fleet_id, not_after);
   }
   void Enrol() {
     ASSERT_EQ(Run({"csr"}).exit_code, 0);
@@ -469,6 +472,31 @@ TEST_F(AgentTest, RecoverWithNothingToDoSaysSo) {
   const ProcessResult result = Run({"recover"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(result.output, "nothing to recover\n");
+}
+
+TEST_F(AgentTest, SaysThatItsClockCantBeRightUntilItIsTrusted) {
+  Enrol();
+  EXPECT_THAT(Run({"status"}).output, Not(HasSubstr("CLOCK_SUSPICIOUS")));
+  // As a clock that is years ahead sees an identity.
+  WriteFile(directory_.path() + "/state/identity/identity.pem", Sign(kFleet, absl::FromUnixSeconds(1600000000)));
+  const ProcessResult status = Run({"status"});
+  EXPECT_EQ(status.exit_code, 0);
+  EXPECT_THAT(status.output, AllOf(HasSubstr("CLOCK_SUSPICIOUS"), HasSubstr("valid until 2020-09-13"),
+                                   HasSubstr("recover --trust-clock")));
+  {
+    RunningAgent agent(config_);
+    EXPECT_NE(agent.AwaitAddress(), "");
+    EXPECT_EQ(Run({"recover", "--trust-clock"}).exit_code, 1);
+    EXPECT_THAT(agent.lines(), AllOf(HasSubstr("certcast-node: this machine's clock says"), HasSubstr("2020-09-13"),
+                                     HasSubstr("recover --trust-clock")));
+  }
+  const ProcessResult trusted = Run({"recover", "--trust-clock"});
+  EXPECT_EQ(trusted.exit_code, 0);
+  EXPECT_THAT(trusted.output, HasSubstr("the clock is taken for right"));
+  EXPECT_THAT(Run({"status"}).output, Not(HasSubstr("CLOCK_SUSPICIOUS")));
+  // What is left is an identity that has expired.
+  RunningAgent agent(config_);
+  EXPECT_THAT(agent.AwaitLine("certcast-node: the identity of node web-01"), HasSubstr("expired"));
 }
 
 TEST_F(AgentTest, ADamagedIdentityKeepsNobodyFromRecoveringOrLooking) {

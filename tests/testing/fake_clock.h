@@ -2,6 +2,8 @@
 #ifndef CERTCAST_TESTS_TESTING_FAKE_CLOCK_H_
 #define CERTCAST_TESTS_TESTING_FAKE_CLOCK_H_
 
+#include <string>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -18,6 +20,8 @@ class FakeClock final : public Clock {
 
   absl::Time Now() const override;
   absl::Duration Monotonic() const override;
+  absl::Duration SinceBoot() const override;
+  std::string BootId() const override;
   // Moves both clocks and returns at once.
   void Sleep(absl::Duration duration) override;
 
@@ -25,6 +29,9 @@ class FakeClock final : public Clock {
   void Advance(absl::Duration duration);
   // Sets the wall clock alone, as an administrator or NTP does.
   void JumpTo(absl::Time now);
+  // The machine starts anew: SinceBoot counts from here, under another BootId. No time passes.
+  void Reboot();
+  void SetBootId(const std::string& id);
   // All Sleeps together.
   absl::Duration slept() const;
 
@@ -33,6 +40,9 @@ class FakeClock final : public Clock {
   absl::Time now_ ABSL_GUARDED_BY(mutex_);
   // Not zero at the start, so that nobody relies on it.
   absl::Duration monotonic_ ABSL_GUARDED_BY(mutex_) = absl::Hours(1);
+  absl::Duration since_boot_ ABSL_GUARDED_BY(mutex_) = absl::Hours(2);
+  int boots_ ABSL_GUARDED_BY(mutex_) = 1;
+  std::string boot_id_ ABSL_GUARDED_BY(mutex_) = "boot-1";
   absl::Duration slept_ ABSL_GUARDED_BY(mutex_);
 };
 

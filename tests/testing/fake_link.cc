@@ -138,6 +138,16 @@ void FakeNode::SetDisruptive() {
   is_disruptive_ = true;
 }
 
+void FakeNode::SetClockOff(absl::Duration off) {
+  absl::MutexLock lock(&mutex_);
+  clock_off_ = off;
+}
+
+void FakeNode::SetClockFailure(const v1::Failure& failure) {
+  absl::MutexLock lock(&mutex_);
+  clock_failure_ = failure;
+}
+
 void FakeNode::SetDrift(absl::string_view certificate, std::vector<std::string> drift) {
   absl::MutexLock lock(&mutex_);
   drift_[std::string(certificate)] = std::move(drift);
@@ -320,7 +330,8 @@ v1::Inventory FakeNode::Describe(bool with_probes, absl::string_view certificate
   inventory.set_node(name_);
   inventory.set_version("fake");
   inventory.set_fleet_id("fleet");
-  *inventory.mutable_clock() = ToProto(clock_.Now());
+  *inventory.mutable_clock() = ToProto(clock_.Now() + clock_off_);
+  if (clock_failure_.has_value()) *inventory.mutable_clock_failure() = *clock_failure_;
   for (const auto& [name, installed] : installed_) {
     v1::Inventory::Certificate& entry = *inventory.add_certificates();
     entry.set_name(name);

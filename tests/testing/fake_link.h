@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,6 +105,10 @@ class FakeNode {
   void SetServedToController(absl::string_view certificate, absl::string_view leaf_sha256);
   // Its services are restarted where others are reloaded.
   void SetDisruptive();
+  // Its clock is ahead by that from now on; negative: behind.
+  void SetClockOff(absl::Duration off);
+  // What it says of its clock from now on: see Inventory.clock_failure.
+  void SetClockFailure(const v1::Failure& failure);
   // Lines of drift that Describe and Probe report for the certificate's service.
   void SetDrift(absl::string_view certificate, std::vector<std::string> drift);
 
@@ -152,6 +157,8 @@ class FakeNode {
   std::map<std::string, std::string, std::less<>> served_to_controller_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::vector<std::string>, std::less<>> drift_ ABSL_GUARDED_BY(mutex_);
   bool is_disruptive_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration clock_off_ ABSL_GUARDED_BY(mutex_);
+  std::optional<v1::Failure> clock_failure_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, std::deque<PendingFault>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, absl::Duration> delays_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, int> seen_ ABSL_GUARDED_BY(mutex_);

@@ -60,9 +60,9 @@ v1::Bundle TestFleet::Resign(v1::Bundle bundle, const v1::Manifest& manifest) co
 }
 
 std::string TestFleet::Identity(const TestCa& ca, const std::string& name, const PrivateKey& key,
-                                const std::string& fleet_id) const {
-  const IssuedCertificate issued =
-      ca.Issue({.dns_names = {NodeDnsName(name)}, .uris = {NodeUri(fleet_id, name)}, .key = &key});
+                                const std::string& fleet_id, absl::Time not_after) const {
+  const IssuedCertificate issued = ca.Issue(
+      {.dns_names = {NodeDnsName(name)}, .uris = {NodeUri(fleet_id, name)}, .not_after = not_after, .key = &key});
   v1::FleetIdentity identity;
   identity.set_schema(1);
   identity.set_fleet_id(fleet_id);

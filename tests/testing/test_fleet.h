@@ -32,8 +32,8 @@ class TestFleet {
     return Identity(ca, name, key, id_);
   }
   // Of another fleet with the same keys.
-  std::string Identity(const TestCa& ca, const std::string& name, const PrivateKey& key,
-                       const std::string& fleet_id) const;
+  std::string Identity(const TestCa& ca, const std::string& name, const PrivateKey& key, const std::string& fleet_id,
+                       absl::Time not_after = CertificateSpec().not_after) const;
 
  private:
   std::string id_;
