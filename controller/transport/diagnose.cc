@@ -32,6 +32,12 @@ std::string Date(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d", time, absl::UTCTimeZone());
 }
 
+std::vector<std::string> NamesOf(const Certificate& certificate) {
+  std::vector<std::string> names = certificate.dns_names();
+  names.insert(names.end(), certificate.uris().begin(), certificate.uris().end());
+  return names;
+}
+
 // What the node showed, against what its name and the fleet ask of it.
 absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const LinkIdentity& identity,
                         const std::vector<Certificate>& roots, const TlsPeer& shown) {
@@ -43,8 +49,7 @@ absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const L
   if (!CheckChainAgainstRoots({leaf}, roots, now).ok()) {
     return Bad(peer, absl::StrCat("is not of this fleet (its issuer: ", leaf.issuer_name(), ")"), node);
   }
-  std::vector<std::string> names = leaf.dns_names();
-  names.insert(names.end(), leaf.uris().begin(), leaf.uris().end());
+  const std::vector<std::string> names = NamesOf(leaf);
   const std::optional<std::string> is = PeerNode(identity.fleet_id, names);
   if (is == node.name) return absl::OkStatus();
   return Bad(peer,
@@ -56,7 +61,7 @@ absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const L
 // The node ended the connection, with an alert or without one (gRPC sends none): why, as far as our own certificate
 // tells.
 absl::Status ExplainRefusal(const std::string& peer, const LinkIdentity& identity, const Certificate& own,
-                            const std::vector<Certificate>& roots, const absl::Status& refusal) {
+                            const std::vector<Certificate>& roots, const absl::Status& refusal, bool& was_cut) {
   const std::string refused = absl::StrCat(peer, " refused the controller's certificate");
   const absl::Time now = absl::Now();
   if (now > own.not_after()) {
@@ -68,6 +73,13 @@ absl::Status ExplainRefusal(const std::string& peer, const LinkIdentity& identit
                 absl::StrCat(refused, ": it is not of the fleet's CA (its issuer: ", own.issuer_name(), ")"),
                 "the controller's state holds another fleet's keys: is it the right state directory?");
   }
+  if (!IsController(identity.fleet_id, NamesOf(own))) {
+    return Fail(Reason::AUTH_FAILED,
+                absl::StrCat(refused, ": it is of ", absl::StrJoin(NamesOf(own), ", "),
+                             ", not the controller of fleet ", identity.fleet_id),
+                "is it the controller's state directory?");
+  }
+  was_cut = true;
   const std::string detail = FailureOf(refusal).detail();
   return Fail(
       Reason::AUTH_FAILED, absl::StrCat(refused, detail.empty() ? "" : ": ", detail),
@@ -78,7 +90,7 @@ absl::Status ExplainRefusal(const std::string& peer, const LinkIdentity& identit
 
 }  // namespace
 
-absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl::Duration timeout) {
+absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl::Duration timeout, bool& was_cut) {
   const std::string peer = absl::StrCat(node.name, " at ", node.address);
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(identity.chain_pem));
   ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::FromPem(identity.private_key_pem.ExposeSecret()));
@@ -92,20 +104,21 @@ absl::Status Diagnose(const NodeConfig& node, const LinkIdentity& identity, absl
   absl::StatusOr<std::unique_ptr<TlsStream>> stream =
       TlsStream::Connect(to, NodeDnsName(node.name), options, Deadline::In(timeout));
   if (ReasonOf(stream.status()) == Reason::AUTH_FAILED) {
-    return ExplainRefusal(peer, identity, chain.front(), roots, stream.status());
+    return ExplainRefusal(peer, identity, chain.front(), roots, stream.status(), was_cut);
   }
   if (!stream.ok()) {
     absl::Status status = WithHint(Annotate(stream.status(), node.name),
                                    "is certcast-node running there, is the address right, does a firewall drop it?");
     // No command was under way: what is lost is not a link.
-    return ReasonOf(status) == Reason::LINK_LOST ? WithReason(std::move(status), Reason::PROTOCOL) : status;
+    was_cut = ReasonOf(status) == Reason::LINK_LOST;
+    return was_cut ? WithReason(std::move(status), Reason::PROTOCOL) : status;
   }
   RETURN_IF_ERROR(CheckShown(node, peer, identity, roots, (*stream)->peer()));
   // In TLS 1.3 a node reads our certificate last: it then speaks HTTP/2, or ends the connection.
   absl::StatusOr<std::string> first = (*stream)->Read();
   const bool timed_out = ReasonOf(first.status()) == Reason::TIMED_OUT;
   if (timed_out || (first.ok() && !first->empty())) return absl::OkStatus();
-  return ExplainRefusal(peer, identity, chain.front(), roots, first.status());
+  return ExplainRefusal(peer, identity, chain.front(), roots, first.status(), was_cut);
 }
 
 }  // namespace certcast::controller

@@ -24,6 +24,10 @@ namespace {
 
 constexpr absl::Duration kLongestDiagnosis = absl::Seconds(5);
 constexpr absl::Duration kDiagnosisBeyondTimeout = absl::Seconds(1);
+// A node with too many visitors cuts some of them, us among them. Tried again so often, after twice the pause each
+// time.
+constexpr int kMaxTries = 6;
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
 // Messages are small and rare: a big buffer a link would be memory for nothing.
 constexpr int kReadChunk = 1024;
 
@@ -103,6 +107,19 @@ void GrpcTransport::SetIdentity(LinkIdentity identity) {
 }
 
 absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Open(const NodeConfig& node, absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  absl::Duration pause = kFirstPause;
+  for (int tries = 1;; ++tries) {
+    bool try_again = false;
+    absl::StatusOr<std::unique_ptr<Link>> link = Try(node, timeout, deadline, try_again);
+    if (!try_again || tries == kMaxTries || absl::Now() + pause >= deadline) return link;
+    absl::SleepFor(pause);
+    pause *= 2;
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Try(const NodeConfig& node, absl::Duration timeout,
+                                                         absl::Time deadline, bool& try_again) {
   std::shared_ptr<const LinkIdentity> identity;
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   {
@@ -110,7 +127,6 @@ absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Open(const NodeConfig& node
     identity = identity_;
     credentials = credentials_;
   }
-  const absl::Time deadline = absl::Now() + timeout;
   const std::string peer = absl::StrCat(node.name, " at ", node.address);
   auto channel = grpc::CreateCustomChannel(Target(node.address), credentials, Arguments(node.name));
   auto link = std::make_unique<GrpcLink>(channel, peer);
@@ -121,6 +137,8 @@ absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Open(const NodeConfig& node
     return Fail(Reason::AUTH_FAILED, absl::StrCat(peer, " is ", absl::StrJoin(names, ", "), ", not ", node.name,
                                                   " of fleet ", identity->fleet_id));
   }
+  // All of its links are taken: one may come free.
+  try_again = status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
   const bool connected = channel->GetState(false) == GRPC_CHANNEL_READY;
   link.reset();
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED && connected) {
@@ -131,7 +149,8 @@ absl::StatusOr<std::unique_ptr<Link>> GrpcTransport::Open(const NodeConfig& node
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
       status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     const absl::Duration left = std::max(deadline - absl::Now(), kDiagnosisBeyondTimeout);
-    RETURN_IF_ERROR(Diagnose(node, *identity, std::min(left, kLongestDiagnosis)));
+    RETURN_IF_ERROR(Diagnose(node, *identity, std::min(left, kLongestDiagnosis), try_again));
+    try_again = status.error_code() == grpc::StatusCode::UNAVAILABLE;
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     return Fail(Reason::TIMED_OUT, absl::StrCat(peer, " opened no link within ", absl::FormatDuration(timeout)));

@@ -1,6 +1,7 @@
 // Reaches nodes by dialling them: gRPC with mutual TLS.
 //
-// Each link has a connection of its own, and no thread while it is idle. Nothing is retried in here.
+// Each link has a connection of its own, and no thread while it is idle. Nothing is retried in here but a connection
+// that the node cut before it was a link.
 #ifndef CERTCAST_CONTROLLER_TRANSPORT_GRPC_TRANSPORT_H_
 #define CERTCAST_CONTROLLER_TRANSPORT_GRPC_TRANSPORT_H_
 
@@ -40,10 +41,15 @@ class GrpcTransport final : public Transport {
   void SetIdentity(LinkIdentity identity);
 
   // As in link.h. After a failed connection it looks once more at what the node shows, so that the error says what is
-  // wrong with whose certificate; that takes a second at most beyond `timeout`.
+  // wrong with whose certificate; that takes a second at most beyond `timeout`. A connection that was cut, for no
+  // reason that could be seen, is tried again a few times over a second and a half, within `timeout`.
   absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) override;
 
  private:
+  // Once. `try_again`: the node has too many links, or ended the connection for no reason that could be seen.
+  absl::StatusOr<std::unique_ptr<Link>> Try(const NodeConfig& node, absl::Duration timeout, absl::Time deadline,
+                                            bool& try_again);
+
   absl::Mutex mutex_;
   std::shared_ptr<const LinkIdentity> identity_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<grpc::ChannelCredentials> credentials_ ABSL_GUARDED_BY(mutex_);

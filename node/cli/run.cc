@@ -63,7 +63,7 @@ class Agent {
     GrpcServerOptions options;
     options.listen = setup.config.listen;
     options.version = kVersion;
-    options.on_refused = [](absl::string_view peer) { Log(absl::StrCat("refused a link from ", peer)); };
+    options.on_refused = [](absl::string_view peer) { LogRefusal(absl::StrCat("refused a link from ", peer)); };
     options.on_handled = [watch = agent->watch_.get()] { watch->Look(); };
     ASSIGN_OR_RETURN(agent->server_, GrpcServer::Start(options, *setup.identity, *agent->engine_));
     return agent;

@@ -32,6 +32,8 @@ namespace {
 using google::protobuf::util::TimeUtil;
 
 constexpr size_t kMaxCommandId = 64;
+// For all probes of a Probe command: a controller waits a minute for the answer.
+constexpr absl::Duration kLongestLook = absl::Seconds(45);
 
 v1::Report Refuse(const v1::Command& command, const absl::Status& why) {
   v1::Report report;
@@ -173,7 +175,7 @@ v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_p
     case v1::Command::kProbe:
       *report.mutable_inventory() = TakeInventory(context_);
       for (v1::ProbeResult& seen :
-           LookOnce(context_, ExpectedNow(context_, command.probe().certificate()), absl::InfiniteDuration())) {
+           LookOnce(context_, ExpectedNow(context_, command.probe().certificate()), kLongestLook, kLongestLook)) {
         *report.mutable_inventory()->add_probes() = std::move(seen);
       }
       return report;

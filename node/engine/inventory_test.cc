@@ -77,6 +77,27 @@ TEST_F(InventoryTest, ProbeSaysWhatIsServed) {
   EXPECT_THAT(node.Handle(command).inventory().probes(), IsEmpty());
 }
 
+TEST_F(InventoryTest, AServiceThatHangsDoesNotKeepProbeForEver) {
+  node.config.services[0].probes[0].timeout = absl::Hours(1);
+  node.AddService("postfix");
+  ASSERT_THAT(node.Start(), IsOk());
+  const absl::Time start = node.clock.Now();
+  node.prober.On(node.config.services[0].probes[0].Describe(), [this](const ProbeSpec&) {
+    node.clock.Advance(absl::Seconds(45));
+    return testing::FakeProber::Fails("timed out");
+  });
+  v1::Command command;
+  command.set_id("probe");
+  command.mutable_probe();
+  const v1::Inventory inventory = node.Handle(command).inventory();
+  ASSERT_EQ(inventory.probes_size(), 2);
+  EXPECT_EQ(inventory.probes(0).detail(), "timed out");
+  EXPECT_FALSE(inventory.probes(1).ok());
+  EXPECT_EQ(inventory.probes(1).service(), "postfix");
+  EXPECT_THAT(inventory.probes(1).detail(), HasSubstr("not looked at"));
+  EXPECT_EQ(node.clock.Now() - start, absl::Seconds(45));
+}
+
 TEST_F(InventoryTest, ShowsAChangedFile) {
   node.disk.PutFile(std::string(kGenerations) + "1/nginx/privkey.pem", "by hand", {0600, geteuid(), getegid()});
   EXPECT_THAT(Drift(), ElementsAre(HasSubstr("/etc/nginx/privkey.pem: has other contents")));

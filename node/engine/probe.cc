@@ -47,9 +47,7 @@ std::string WrongCertificate(const Expectation& expectation, const ProbeSpec& sp
   return WrongChain(seen.chain_sha256, expectation.chain_sha256);
 }
 
-v1::ProbeResult Look(const EngineContext& engine, const Expectation& expectation, const ProbeSpec& spec,
-                     absl::Duration patience) {
-  const Observation seen = engine.environment.prober->Look(spec, patience);
+v1::ProbeResult Named(const Expectation& expectation, const ProbeSpec& spec) {
   v1::ProbeResult result;
   result.set_service(expectation.service->name);
   result.set_probe(spec.Describe());
@@ -57,6 +55,20 @@ v1::ProbeResult Look(const EngineContext& engine, const Expectation& expectation
     result.set_address(tls->address);
     result.set_server_name(tls->server_name);
   }
+  return result;
+}
+
+v1::ProbeResult NotLookedAt(const Expectation& expectation, const ProbeSpec& spec, absl::Duration altogether) {
+  v1::ProbeResult result = Named(expectation, spec);
+  result.set_detail(
+      absl::StrCat("not looked at: those before it took ", absl::FormatDuration(altogether), ", the time for all"));
+  return result;
+}
+
+v1::ProbeResult Look(const EngineContext& engine, const Expectation& expectation, const ProbeSpec& spec,
+                     absl::Duration patience) {
+  const Observation seen = engine.environment.prober->Look(spec, patience);
+  v1::ProbeResult result = Named(expectation, spec);
   result.set_served_sha256(seen.served_sha256);
   result.set_detail(seen.ok ? WrongCertificate(expectation, spec, seen) : seen.detail);
   result.set_ok(seen.ok && result.detail().empty());
@@ -164,11 +176,15 @@ Expectation ExpectationOf(const GenerationRecord& record, const Service& service
 }
 
 std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::vector<Expectation>& expectations,
-                                      absl::Duration patience) {
+                                      absl::Duration patience, absl::Duration altogether) {
+  const absl::Duration end = engine.clock().Monotonic() + altogether;
   std::vector<v1::ProbeResult> results;
   for (const Expectation& expectation : expectations) {
     for (const ProbeSpec& spec : expectation.service->probes) {
-      results.push_back(Look(engine, expectation, spec, std::min(patience, spec.timeout)));
+      const absl::Duration left = end - engine.clock().Monotonic();
+      results.push_back(left > absl::ZeroDuration()
+                            ? Look(engine, expectation, spec, std::min({patience, spec.timeout, left}))
+                            : NotLookedAt(expectation, spec, altogether));
     }
   }
   return results;

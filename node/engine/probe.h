@@ -24,10 +24,10 @@ struct Expectation {
 // What a service must serve once it has loaded this generation.
 Expectation ExpectationOf(const GenerationRecord& record, const Service& service);
 
-// One look through every probe, each no longer than `patience` or its own timeout. What a probe sees goes to
-// served_sha256.
+// One look through every probe, each no longer than `patience` or its own timeout, and all of them no longer than
+// `altogether`: those that are left then are not looked at, and say so. What a probe sees goes to served_sha256.
 std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::vector<Expectation>& expectations,
-                                      absl::Duration patience);
+                                      absl::Duration patience, absl::Duration altogether = absl::InfiniteDuration());
 
 // Tries each probe until it has passed as many times in a row as it must, or its timeout is over; a row that has begun
 // then is looked at to its end. A look that fails after one that passed makes the row that is asked for twice as long,

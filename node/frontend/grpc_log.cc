@@ -71,6 +71,10 @@ void OnGrpcLine(gpr_log_func_args* args) {
 
 }  // namespace
 
+void LogRefusal(absl::string_view line) {
+  Lines().Say(line);
+}
+
 std::string ExplainHandshakeFailure(absl::string_view line, long verify_error) {
   if (!absl::ConsumePrefix(&line, kHandshakeFailed)) return "";
   // "SSL_ERROR_SSL: error:0A000086:SSL routines::certificate verify failed."

@@ -15,6 +15,9 @@ using OnLine = std::function<void(absl::string_view)>;
 // the whole process and its life; call it before the first server starts. A second call replaces the first.
 void CaptureGrpcLog(OnLine on_line);
 
+// Says `line` about a peer that was refused for another reason, under the same limit.
+void LogRefusal(absl::string_view line);
+
 // What gRPC's line about a failed handshake means: "peer did not present a certificate of this fleet: certificate has
 // expired". Empty for any other line. `verify_error` is X509_V_*, what OpenSSL thought of the peer's certificate.
 std::string ExplainHandshakeFailure(absl::string_view line, long verify_error);

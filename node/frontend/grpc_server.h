@@ -8,7 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
+#include "common/link/bounds.h"
 #include "node/engine/engine.h"
 #include "node/identity/identity.h"
 
@@ -22,13 +24,16 @@ struct GrpcServerOptions {
   std::function<void(absl::string_view)> on_refused;
   // After each command.
   std::function<void()> on_handled;
+  // A peer that has been silent for the first is asked whether it is there, and has the second to say so.
+  absl::Duration keepalive_time = kKeepaliveTime;
+  absl::Duration keepalive_timeout = kKeepaliveTimeout;
 };
 
 // Thread-safe.
 class GrpcServer {
  public:
-  // Listens when it returns. A peer must show a certificate of the fleet's CA, or there is no connection; and be the
-  // fleet's controller, or Link gets PERMISSION_DENIED. `engine` outlives this; identity is copied. Errors:
+  // Listens when it returns. A peer must show a certificate of the fleet's CA and be the fleet's controller, or its
+  // handshake fails. `engine` outlives this; identity is copied. Errors:
   // kInvalidArgument for an address that is none, NO_ROUTE with the reason when it can't be listened on.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcServerOptions& options, const Identity& identity,
                                                            Engine& engine);

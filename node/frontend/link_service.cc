@@ -3,17 +3,16 @@
 #include <deque>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "common/identity/names.h"
+#include "common/link/bounds.h"
 #include "common/secret/secret.h"
+#include "common/status/status.h"
 
 namespace certcast::node {
 namespace {
 
-constexpr char kSanProperty[] = "x509_subject_alternative_name";
+constexpr char kEnding[] = "the agent is ending";
 
 }  // namespace
 
@@ -21,7 +20,7 @@ constexpr char kSanProperty[] = "x509_subject_alternative_name";
 // its reports are in memory, however fast a peer sends.
 class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report> {
  public:
-  explicit LinkReactor(LinkService& service) : service_(service) {}
+  LinkReactor(LinkService& service, std::string peer) : service_(service), peer_(std::move(peer)) {}
 
   void Begin() {
     v1::Report hello;
@@ -40,18 +39,20 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
 
   void Drain() {
     absl::MutexLock lock(&mutex_);
-    if (!end_with_.has_value()) end_with_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the agent is ending");
+    if (!end_with_.has_value()) end_with_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, kEnding);
     Proceed();
   }
 
   void OnReadDone(bool ok) override {
     absl::MutexLock lock(&mutex_);
     reading_ = false;
+    if (ok) service_.gate_.CountCommand(peer_);
     if (!ok) {
       if (!end_with_.has_value()) end_with_ = grpc::Status::OK;
     } else if (!ended_) {
       handling_ = true;
-      service_.workers_.Run([this] { Handle(); });
+      Workers& workers = command_.has_probe() ? service_.probing_ : service_.workers_;
+      workers.Run([this] { Handle(); });
     }
     Proceed();
   }
@@ -76,14 +77,7 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
  private:
   // On a worker's thread. The link can't be done before this has ended. The key's copy is wiped: links live long.
   void Handle() {
-    v1::Report report = service_.engine_.Handle(command_, [this](const v1::Progress& progress) {
-      v1::Report line;
-      line.set_command_id(command_.id());
-      *line.mutable_progress() = progress;
-      absl::MutexLock lock(&mutex_);
-      outbox_.push_back(std::move(line));
-      Proceed();
-    });
+    v1::Report report = service_.IsDraining() ? TooLate() : CarryOut();
     service_.options_.on_handled();
     if (command_.has_install()) {
       std::string& key = *command_.mutable_install()->mutable_bundle()->mutable_private_key_pem();
@@ -94,6 +88,26 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
     outbox_.push_back(std::move(report));
     handling_ = false;
     Proceed();
+  }
+
+  v1::Report CarryOut() {
+    return service_.engine_.Handle(command_, [this](const v1::Progress& progress) {
+      v1::Report line;
+      line.set_command_id(command_.id());
+      *line.mutable_progress() = progress;
+      absl::MutexLock lock(&mutex_);
+      outbox_.push_back(std::move(line));
+      Proceed();
+    });
+  }
+
+  // Waited for a thread until the agent ended.
+  v1::Report TooLate() const {
+    v1::Report report;
+    report.set_command_id(command_.id());
+    *report.mutable_refusal()->mutable_failure() =
+        FailureOf(Fail(Reason::BUSY, kEnding, "send it again once the agent is back"));
+    return report;
   }
 
   // Does what is next, if anything.
@@ -114,6 +128,7 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
   }
 
   LinkService& service_;
+  const std::string peer_;
   absl::Mutex mutex_;
   // Held by the stream while reading_, by a worker while handling_.
   v1::Command command_;
@@ -126,55 +141,57 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
   std::optional<grpc::Status> end_with_ ABSL_GUARDED_BY(mutex_);
 };
 
-LinkService::LinkService(Engine& engine, Workers& workers, Options options)
-    : engine_(engine), workers_(workers), options_(std::move(options)) {
+LinkService::LinkService(Engine& engine, Workers& workers, Workers& probing, Gate& gate, Options options)
+    : engine_(engine), workers_(workers), probing_(probing), gate_(gate), options_(std::move(options)) {
 }
 
 LinkService::~LinkService() = default;
 
 grpc::ServerBidiReactor<v1::Command, v1::Report>* LinkService::Link(grpc::CallbackServerContext* context) {
-  auto* reactor = new LinkReactor(*this);  // deletes itself in OnDone
-  grpc::Status status = CheckPeer(*context);
-  if (status.ok()) status = Admit(reactor);
-  if (status.ok()) {
+  const std::string peer = context->peer();
+  auto* reactor = new LinkReactor(*this, peer);  // deletes itself in OnDone
+  if (const grpc::Status status = Admit(reactor, peer); status.ok()) {
     reactor->Begin();
   } else {
-    options_.on_refused(absl::StrCat(context->peer(), ": ", status.error_message()));
+    options_.on_refused(absl::StrCat(peer, ": ", status.error_message()));
     reactor->Refuse(status);
   }
   return reactor;
 }
 
-grpc::Status LinkService::CheckPeer(const grpc::CallbackServerContext& context) const {
-  std::vector<std::string> names;
-  for (const grpc::string_ref& name : context.auth_context()->FindPropertyValues(kSanProperty)) {
-    names.emplace_back(name.data(), name.size());
-  }
-  if (IsController(options_.hello.fleet_id(), names)) return grpc::Status::OK;
-  return {grpc::StatusCode::PERMISSION_DENIED,
-          absl::StrCat("the peer is ", names.empty() ? "nobody" : absl::StrJoin(names, ", "),
-                       ", not the controller of fleet ", options_.hello.fleet_id())};
-}
-
-grpc::Status LinkService::Admit(LinkReactor* reactor) {
+grpc::Status LinkService::Admit(LinkReactor* reactor, const std::string& peer) {
   absl::MutexLock lock(&mutex_);
-  if (draining_) return {grpc::StatusCode::UNAVAILABLE, "the agent is ending"};
+  if (draining_) return {grpc::StatusCode::UNAVAILABLE, kEnding};
+  if (!gate_.BeginLink(peer)) {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            absl::StrCat("its connection ended, or has more than ", kMaxStreamsPerConnection, " links, or more than ",
+                         kMaxLinksBegun, " in its life")};
+  }
   if (links_.size() >= kMaxLinks) {
+    gate_.EndLink(peer);
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, absl::StrCat("the node has ", kMaxLinks, " links already")};
   }
-  links_.insert(reactor);
+  links_.emplace(reactor, peer);
   return grpc::Status::OK;
 }
 
 void LinkService::Forget(LinkReactor* reactor) {
   absl::MutexLock lock(&mutex_);
-  links_.erase(reactor);
+  const auto link = links_.find(reactor);
+  if (link == links_.end()) return;
+  gate_.EndLink(link->second);
+  links_.erase(link);
+}
+
+bool LinkService::IsDraining() {
+  absl::MutexLock lock(&mutex_);
+  return draining_;
 }
 
 void LinkService::Drain() {
   absl::MutexLock lock(&mutex_);
   draining_ = true;
-  for (LinkReactor* link : links_) link->Drain();
+  for (const auto& [link, peer] : links_) link->Drain();
 }
 
 }  // namespace certcast::node

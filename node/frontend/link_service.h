@@ -3,7 +3,7 @@
 #define CERTCAST_NODE_FRONTEND_LINK_SERVICE_H_
 
 #include <functional>
-#include <set>
+#include <map>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "certcast/v1/link.grpc.pb.h"
 #include "node/engine/engine.h"
+#include "node/frontend/gate.h"
 #include "node/frontend/workers.h"
 
 namespace certcast::node {
@@ -20,39 +21,42 @@ inline constexpr size_t kMaxLinks = 64;
 
 class LinkReactor;
 
-// Thread-safe.
+// Thread-safe. Whoever gets through the handshake may open a link: see server_credentials.h.
 class LinkService final : public v1::NodeLink::CallbackService {
  public:
   struct Options {
-    // What Hello says. fleet_id is also whose controller may open a link.
     v1::Hello hello;
-    // Called with a peer that was authenticated and still may not open a link, in words.
+    // Called with a peer that got no link, in words.
     std::function<void(absl::string_view)> on_refused;
     // Called after each command.
     std::function<void()> on_handled;
   };
 
-  // `engine` and `workers` outlive the server that this is registered with.
-  LinkService(Engine& engine, Workers& workers, Options options);
+  // `probing` is for Probe, which takes as long as a service that hangs, `workers` for all else: so that Confirm and
+  // Revert never wait for a Probe. All outlive the server that this is registered with.
+  LinkService(Engine& engine, Workers& workers, Workers& probing, Gate& gate, Options options);
   ~LinkService() override;
 
-  // No new link; those that are open end once the command under way is answered. Does not wait.
+  // No new link; those that are open end once the command under way is answered. One that still waits for a thread is
+  // answered BUSY. Does not wait.
   void Drain();
 
  private:
   friend class LinkReactor;
 
   grpc::ServerBidiReactor<v1::Command, v1::Report>* Link(grpc::CallbackServerContext* context) override;
-  // OK when the peer is the fleet's controller.
-  grpc::Status CheckPeer(const grpc::CallbackServerContext& context) const;
-  grpc::Status Admit(LinkReactor* reactor);
+  grpc::Status Admit(LinkReactor* reactor, const std::string& peer);
   void Forget(LinkReactor* reactor);
+  bool IsDraining();
 
   Engine& engine_;
   Workers& workers_;
+  Workers& probing_;
+  Gate& gate_;
   const Options options_;
   absl::Mutex mutex_;
-  std::set<LinkReactor*> links_ ABSL_GUARDED_BY(mutex_);
+  // With the peer that gRPC names.
+  std::map<LinkReactor*, std::string> links_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -101,8 +101,8 @@ class LinkTest : public ::testing::Test {
   [[nodiscard]] std::unique_ptr<node::GrpcServer> Serve(FakeEngine& engine) {
     return Serve(engine, NodeIdentity(ca_, NodeSpec(kNode)));
   }
-  [[nodiscard]] std::unique_ptr<node::GrpcServer> Serve(FakeEngine& engine, const node::Identity& identity) {
-    node::GrpcServerOptions options;
+  [[nodiscard]] std::unique_ptr<node::GrpcServer> Serve(FakeEngine& engine, const node::Identity& identity,
+                                                        node::GrpcServerOptions options = {}) {
     options.listen = "127.0.0.1:0";
     options.version = "1.2.3";
     options.on_refused = [](absl::string_view line) { Log().Add(line); };
