@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/secret/secret.h"
 
 namespace certcast {
 
@@ -66,6 +67,8 @@ class Directory {
   virtual absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) = 0;
   // At most `limit` bytes; a larger file is an error. Only regular files.
   virtual absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) = 0;
+  // The same for what may hold a key: nothing of it stays in this process's memory but what is returned.
+  virtual absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) = 0;
 
   virtual absl::Status MakeLink(absl::string_view name, absl::string_view target) = 0;
   virtual absl::StatusOr<std::string> ReadLink(absl::string_view name) = 0;
@@ -81,6 +84,8 @@ class Directory {
   virtual absl::StatusOr<std::vector<std::string>> List() = 0;
   virtual absl::StatusOr<FileInfo> StatSelf() = 0;
   virtual absl::StatusOr<uint64_t> FreeBytes() = 0;
+  // Whether something may be made here, as far as that is told without doing so: the mode, and a read-only mount.
+  virtual absl::Status CheckWritable() = 0;
   // fsync: what was made, renamed or removed here survives a power loss.
   virtual absl::Status Sync() = 0;
 };

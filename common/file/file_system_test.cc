@@ -76,6 +76,18 @@ class FileSystemTest : public ::testing::TestWithParam<Kind> {
 INSTANTIATE_TEST_SUITE_P(All, FileSystemTest, ::testing::Values(Kind{"OnDisk", OnDisk}, Kind{"InMemory", InMemory}),
                          [](const auto& info) { return info.param.name; });
 
+TEST_P(FileSystemTest, ReadsASecretAsItReadsAFile) {
+  ASSERT_THAT(root().CreateFile("key", "0123456789", Mine(0600)), IsOk());
+  ASSERT_THAT(root().CreateFile("empty", "", Mine(0600)), IsOk());
+  ASSERT_THAT(root().MakeLink("link", "key"), IsOk());
+  EXPECT_EQ(root().ReadSecret("key", 10)->ExposeSecret(), "0123456789");
+  EXPECT_EQ(root().ReadSecret("key", 1000)->ExposeSecret(), "0123456789");
+  EXPECT_EQ(root().ReadSecret("empty", 0)->ExposeSecret(), "");
+  EXPECT_THAT(root().ReadSecret("key", 9), HasReason(Reason::MALFORMED, HasSubstr(path() + "/key")));
+  EXPECT_THAT(root().ReadSecret("link", 10), HasReason(Reason::PERMISSION_DENIED));
+  EXPECT_THAT(root().ReadSecret("none", 10), HasCode(absl::StatusCode::kNotFound));
+}
+
 TEST_P(FileSystemTest, ReadsBackWhatWasCreated) {
   const std::string bytes("a\0b\n", 4);
   ASSERT_THAT(root().CreateFile("x", bytes, Mine(0600)), IsOk());

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -33,7 +34,8 @@ constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 // As the kernel's own limit for one path.
 constexpr int kMaxLinks = 40;
 
-// The result of `call`, made again for as long as a signal interrupts it.
+// The result of `call`, made again for as long as a signal interrupts it. Also where only remote and user-space file
+// systems answer so: what they interrupt they have not done.
 template <typename Call>
 auto Uninterrupted(Call call) {
   decltype(call()) result;
@@ -74,15 +76,19 @@ FileInfo InfoOf(const struct stat& found) {
 // file systems.
 absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::string_view path) {
   struct stat found;
-  if (fstat(fd, &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
+  if (Uninterrupted([&] { return fstat(fd, &found); }) != 0) {
+    return FailErrno(errno, absl::StrCat("looking at ", path));
+  }
   if ((found.st_uid != attributes.owner || found.st_gid != attributes.group) &&
-      fchown(fd, attributes.owner, attributes.group) != 0) {
+      Uninterrupted([&] { return fchown(fd, attributes.owner, attributes.group); }) != 0) {
     return FailErrno(errno,
                      absl::StrCat("giving ", path, " to user ", attributes.owner, " and group ", attributes.group),
                      geteuid() == 0 ? "" : "only root may give files to other users");
   }
   if ((found.st_mode & 07777) == attributes.mode) return absl::OkStatus();
-  if (fchmod(fd, attributes.mode) != 0) return FailErrno(errno, absl::StrCat("setting the mode of ", path));
+  if (Uninterrupted([&] { return fchmod(fd, attributes.mode); }) != 0) {
+    return FailErrno(errno, absl::StrCat("setting the mode of ", path));
+  }
   return absl::OkStatus();
 }
 
@@ -100,6 +106,10 @@ absl::Status WriteDurably(int fd, absl::string_view bytes, absl::string_view pat
   return absl::OkStatus();
 }
 
+absl::Status TooLarge(absl::string_view path, size_t limit) {
+  return Fail(Reason::MALFORMED, absl::StrCat(path, " is larger than the ", limit, " bytes it may have"));
+}
+
 absl::StatusOr<std::string> ReadToEnd(int fd, size_t limit, absl::string_view path) {
   std::string bytes;
   char buffer[16 * 1024];
@@ -108,15 +118,33 @@ absl::StatusOr<std::string> ReadToEnd(int fd, size_t limit, absl::string_view pa
     if (count < 0) return FailErrno(errno, absl::StrCat("reading ", path));
     if (count == 0) return bytes;
     bytes.append(buffer, static_cast<size_t>(count));
-    if (bytes.size() > limit) {
-      return Fail(Reason::MALFORMED, absl::StrCat(path, " is larger than the ", limit, " bytes it may have"));
-    }
+    if (bytes.size() > limit) return TooLarge(path, limit);
+  }
+}
+
+// Straight into memory that is wiped, which is larger than the file by a byte, so that its end is seen.
+absl::StatusOr<Secret> ReadSecretToEnd(int fd, size_t limit, absl::string_view path) {
+  struct stat found;
+  if (Uninterrupted([&] { return fstat(fd, &found); }) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
+  Secret buffer = Secret::OfSize(std::min(static_cast<size_t>(found.st_size), limit) + 1);
+  size_t size = 0;
+  while (true) {
+    const ssize_t count = Uninterrupted([&] { return read(fd, buffer.MutableBytes() + size, buffer.size() - size); });
+    if (count < 0) return FailErrno(errno, absl::StrCat("reading ", path));
+    if (count == 0) return Secret(buffer.ExposeSecret().substr(0, size));
+    size += static_cast<size_t>(count);
+    if (size > limit) return TooLarge(path, limit);
+    if (size < buffer.size()) continue;
+    // It grew meanwhile.
+    Secret larger = Secret::OfSize(2 * buffer.size());
+    std::memcpy(larger.MutableBytes(), buffer.ExposeSecret().data(), size);
+    buffer = std::move(larger);
   }
 }
 
 absl::StatusOr<std::string> ReadLinkAt(int directory, const char* name, absl::string_view path) {
   char target[PATH_MAX];
-  const ssize_t size = readlinkat(directory, name, target, sizeof target);
+  const ssize_t size = Uninterrupted([&] { return readlinkat(directory, name, target, sizeof target); });
   if (size < 0) return FailErrno(errno, absl::StrCat("reading the link ", path));
   if (static_cast<size_t>(size) == sizeof target)
     return FailErrno(ENAMETOOLONG, absl::StrCat("reading the link ", path));
@@ -137,7 +165,8 @@ class RealDirectory : public Directory {
   absl::Status MakeDirectory(absl::string_view name, const FileAttributes& attributes) override {
     RETURN_IF_ERROR(CheckFileName(name));
     // Nobody else gets in before owner and group are as they should be.
-    if (mkdirat(fd_.get(), std::string(name).c_str(), attributes.mode & 0700) != 0) {
+    const std::string file(name);
+    if (Uninterrupted([&] { return mkdirat(fd_.get(), file.c_str(), attributes.mode & 0700); }) != 0) {
       return FailErrno(errno, absl::StrCat("making the directory ", PathOf(name)));
     }
     ASSIGN_OR_RETURN(const Descriptor made, Open(name, kDirectoryFlags, "opening the directory"));
@@ -162,9 +191,15 @@ class RealDirectory : public Directory {
     return ReadToEnd(file.get(), limit, PathOf(name));
   }
 
+  absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
+    ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_RDONLY, 0, limit));
+    return ReadSecretToEnd(file.get(), limit, PathOf(name));
+  }
+
   absl::Status MakeLink(absl::string_view name, absl::string_view target) override {
     RETURN_IF_ERROR(CheckFileName(name));
-    if (symlinkat(std::string(target).c_str(), fd_.get(), std::string(name).c_str()) != 0) {
+    const std::string file(name), leads_to(target);
+    if (Uninterrupted([&] { return symlinkat(leads_to.c_str(), fd_.get(), file.c_str()); }) != 0) {
       return FailErrno(errno, absl::StrCat("making the link ", PathOf(name)));
     }
     return absl::OkStatus();
@@ -177,8 +212,9 @@ class RealDirectory : public Directory {
 
   absl::StatusOr<FileInfo> Stat(absl::string_view name) override {
     RETURN_IF_ERROR(CheckFileName(name));
+    const std::string file(name);
     struct stat found;
-    if (fstatat(fd_.get(), std::string(name).c_str(), &found, AT_SYMLINK_NOFOLLOW) != 0) {
+    if (Uninterrupted([&] { return fstatat(fd_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW); }) != 0) {
       return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
     }
     return InfoOf(found);
@@ -187,7 +223,8 @@ class RealDirectory : public Directory {
   absl::Status Rename(absl::string_view from, absl::string_view to) override {
     RETURN_IF_ERROR(CheckFileName(from));
     RETURN_IF_ERROR(CheckFileName(to));
-    if (renameat(fd_.get(), std::string(from).c_str(), fd_.get(), std::string(to).c_str()) != 0) {
+    const std::string old_name(from), new_name(to);
+    if (Uninterrupted([&] { return renameat(fd_.get(), old_name.c_str(), fd_.get(), new_name.c_str()); }) != 0) {
       return FailErrno(errno, absl::StrCat("renaming ", PathOf(from), " to ", to));
     }
     return absl::OkStatus();
@@ -197,7 +234,7 @@ class RealDirectory : public Directory {
   absl::Status RemoveDirectory(absl::string_view name) override { return Unlink(name, AT_REMOVEDIR); }
 
   absl::StatusOr<std::vector<std::string>> List() override {
-    const int copy = openat(fd_.get(), ".", kDirectoryFlags);
+    const int copy = Uninterrupted([&] { return openat(fd_.get(), ".", kDirectoryFlags); });
     if (copy < 0) return FailErrno(errno, absl::StrCat("listing ", path_));
     const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(copy), closedir);
     if (stream == nullptr) {
@@ -219,7 +256,9 @@ class RealDirectory : public Directory {
 
   absl::StatusOr<FileInfo> StatSelf() override {
     struct stat found;
-    if (fstat(fd_.get(), &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path_));
+    if (Uninterrupted([&] { return fstat(fd_.get(), &found); }) != 0) {
+      return FailErrno(errno, absl::StrCat("looking at ", path_));
+    }
     return InfoOf(found);
   }
 
@@ -229,6 +268,13 @@ class RealDirectory : public Directory {
       return FailErrno(errno, absl::StrCat("asking for the free space of ", path_));
     }
     return static_cast<uint64_t>(found.f_bavail) * found.f_frsize;
+  }
+
+  absl::Status CheckWritable() override {
+    if (Uninterrupted([&] { return faccessat(fd_.get(), ".", W_OK | X_OK, AT_EACCESS); }) != 0) {
+      return FailErrno(errno, absl::StrCat("writing to ", path_));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Sync() override {
@@ -254,7 +300,9 @@ class RealDirectory : public Directory {
   absl::StatusOr<Descriptor> OpenRegular(absl::string_view name, int flags, uint64_t min_size, uint64_t max_size) {
     ASSIGN_OR_RETURN(Descriptor file, Open(name, flags | O_NONBLOCK | O_NOCTTY, "opening"));
     struct stat found;
-    if (fstat(file.get(), &found) != 0) return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
+    if (Uninterrupted([&] { return fstat(file.get(), &found); }) != 0) {
+      return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
+    }
     if (!S_ISREG(found.st_mode)) {
       return Fail(Reason::STORAGE_FAILED, absl::StrCat(PathOf(name), " is not a regular file"));
     }
@@ -272,7 +320,8 @@ class RealDirectory : public Directory {
 
   absl::Status Unlink(absl::string_view name, int flags) {
     RETURN_IF_ERROR(CheckFileName(name));
-    if (unlinkat(fd_.get(), std::string(name).c_str(), flags) != 0) {
+    const std::string file(name);
+    if (Uninterrupted([&] { return unlinkat(fd_.get(), file.c_str(), flags); }) != 0) {
       return FailErrno(errno, absl::StrCat("removing ", PathOf(name)));
     }
     return absl::OkStatus();
@@ -299,7 +348,7 @@ class Walk {
       RETURN_IF_ERROR(Enter(component));
     }
     // So far it is only a place; reading its entries needs a descriptor of the ordinary kind.
-    Descriptor directory(openat(here_.get(), ".", kDirectoryFlags));
+    Descriptor directory(Uninterrupted([&] { return openat(here_.get(), ".", kDirectoryFlags); }));
     if (!directory.valid()) return FailErrno(errno, absl::StrCat("opening the directory ", path_));
     return std::make_unique<RealDirectory>(std::move(directory), path_);
   }
@@ -308,7 +357,7 @@ class Walk {
   // Puts the components of `path`, which may be a link's target, before the rest.
   absl::Status Push(absl::string_view path) {
     if (absl::StartsWith(path, "/")) {
-      here_ = Descriptor(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+      here_ = Descriptor(Uninterrupted([] { return open("/", O_PATH | O_DIRECTORY | O_CLOEXEC); }));
       if (!here_.valid()) return FailErrno(errno, "opening /");
     }
     std::vector<std::string> components = absl::StrSplit(path, '/', absl::SkipEmpty());
@@ -318,9 +367,10 @@ class Walk {
 
   absl::Status Enter(const std::string& component) {
     if (component == ".") return absl::OkStatus();
-    Descriptor next(openat(here_.get(), component.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    Descriptor next(
+        Uninterrupted([&] { return openat(here_.get(), component.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
     struct stat found;
-    if (!next.valid() || fstat(next.get(), &found) != 0) return At(component, errno);
+    if (!next.valid() || Uninterrupted([&] { return fstat(next.get(), &found); }) != 0) return At(component, errno);
     if (S_ISLNK(found.st_mode)) return Follow(next, found, component);
     if (!S_ISDIR(found.st_mode)) return At(component, ENOTDIR);
     here_ = std::move(next);
@@ -329,7 +379,7 @@ class Walk {
 
   absl::Status Follow(const Descriptor& link, const struct stat& found, const std::string& component) {
     struct stat around;
-    if (fstat(here_.get(), &around) != 0) return At(component, errno);
+    if (Uninterrupted([&] { return fstat(here_.get(), &around); }) != 0) return At(component, errno);
     if (!IsTrustedOwner(found.st_uid) || !IsTrustedOwner(around.st_uid)) {
       return Fail(Reason::PERMISSION_DENIED,
                   absl::StrCat("opening the directory ", path_, ": \"", component, "\" is a symbolic link that user ",

@@ -139,6 +139,16 @@ absl::string_view UsualHint(int error) {
       return "the disk quota is used up";
     case EROFS:
       return "that file system is mounted read-only";
+    case EXDEV:
+      return "a mount begins there: files are replaced by renaming, so a directory must be on one file system";
+    case EMFILE:
+      return "this process has as many files open as it may: look what holds them, or raise its LimitNOFILE";
+    case ENFILE:
+      return "the machine has as many files open as it may: look what holds them, or raise fs.file-max";
+    case ENOMEM:
+      return "free some memory, or raise this process's MemoryMax";
+    case EIO:
+      return "the disk does not read or write: look at dmesg and smartctl";
     case EACCES:
     case EPERM:
       return "check owner and mode of it and of the directories above it";
@@ -189,6 +199,11 @@ absl::Status FailErrno(int error, absl::string_view doing, absl::string_view hin
     case EEXIST:
       failure.set_reason(Reason::STORAGE_FAILED);
       return Build(absl::StatusCode::kAlreadyExists, std::move(failure));
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+      failure.set_reason(Reason::STORAGE_FAILED);
+      return Build(absl::StatusCode::kUnavailable, std::move(failure));
     default:
       failure.set_reason(Reason::STORAGE_FAILED);
       return Build(CodeOf(Reason::STORAGE_FAILED), std::move(failure));

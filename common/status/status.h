@@ -30,8 +30,8 @@ absl::Status Fail(Reason::Code reason, absl::string_view detail, absl::string_vi
 absl::Status FailInput(absl::string_view detail, absl::string_view hint = "");
 
 // From errno as a system call left it: picks NO_SPACE, PERMISSION_DENIED or STORAGE_FAILED. `doing` names call and
-// path: "writing /etc/x". ENOENT has code kNotFound, EEXIST kAlreadyExists. Without a hint, the usual ones get the
-// usual one.
+// path: "writing /etc/x". ENOENT has code kNotFound, EEXIST kAlreadyExists, what may pass by itself (EMFILE, ENFILE,
+// ENOMEM) kUnavailable. Without a hint, the usual ones get the usual one.
 absl::Status FailErrno(int error, absl::string_view doing, absl::string_view hint = "");
 
 // `status` with `context` and ": " before its text. OK stays OK. Reason, step, hint and stderr are kept.

@@ -61,6 +61,9 @@ TEST(StatusTest, ErrnoPicksReasonAndCode) {
       {EROFS, Reason::PERMISSION_DENIED, absl::StatusCode::kPermissionDenied},
       {ENOENT, Reason::STORAGE_FAILED, absl::StatusCode::kNotFound},
       {EEXIST, Reason::STORAGE_FAILED, absl::StatusCode::kAlreadyExists},
+      {EMFILE, Reason::STORAGE_FAILED, absl::StatusCode::kUnavailable},
+      {ENFILE, Reason::STORAGE_FAILED, absl::StatusCode::kUnavailable},
+      {ENOMEM, Reason::STORAGE_FAILED, absl::StatusCode::kUnavailable},
       {EIO, Reason::STORAGE_FAILED, absl::StatusCode::kInternal},
       {ENOTDIR, Reason::STORAGE_FAILED, absl::StatusCode::kInternal},
   };
@@ -76,7 +79,7 @@ TEST(StatusTest, ErrnoPicksReasonAndCode) {
 TEST(StatusTest, ErrnoHasTheUsualHintUnlessGivenOne) {
   EXPECT_EQ(FailureOf(FailErrno(EROFS, "x")).hint(), "that file system is mounted read-only");
   EXPECT_EQ(FailureOf(FailErrno(EROFS, "x", "remount it")).hint(), "remount it");
-  EXPECT_EQ(FailureOf(FailErrno(EIO, "x")).hint(), "");
+  EXPECT_EQ(FailureOf(FailErrno(ENOTDIR, "x")).hint(), "");
 }
 
 TEST(StatusTest, AnnotateKeepsAllButTheText) {

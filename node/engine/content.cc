@@ -126,10 +126,7 @@ std::vector<Certificate> ChainIn(FileContent content, absl::string_view bytes) {
 }
 
 absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name) {
-  ASSIGN_OR_RETURN(std::string bytes, directory.ReadFile(name, kMaxFileBytes));
-  Secret secret(bytes);
-  Wipe(bytes.data(), bytes.size());
-  return secret;
+  return directory.ReadSecret(name, kMaxFileBytes);
 }
 
 }  // namespace certcast::node

@@ -30,7 +30,7 @@ std::optional<Certificate> LeafIn(const ServiceFile& file, absl::string_view byt
 // All certificates of a file that holds leaf and intermediates. Empty for other contents, and for what does not parse.
 std::vector<Certificate> ChainIn(FileContent content, absl::string_view bytes);
 
-// As Directory::ReadFile, for what may hold a key: nothing of it stays in memory that is given back.
+// Directory::ReadSecret with the limit below.
 absl::StatusOr<Secret> ReadSecretFile(Directory& directory, absl::string_view name);
 
 // No file that certcast installs or takes in is larger.

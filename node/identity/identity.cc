@@ -109,10 +109,7 @@ absl::StatusOr<std::unique_ptr<Directory>> IdentityStore::MakeDirectory() {
 }
 
 absl::StatusOr<PrivateKey> IdentityStore::ReadKey(Directory& directory, Secret* pem) {
-  absl::StatusOr<std::string> bytes = directory.ReadFile(kKeyFile, kMaxKeyFile);
-  if (!bytes.ok()) return bytes.status();
-  Secret secret(*bytes);
-  Wipe(bytes->data(), bytes->size());
+  ASSIGN_OR_RETURN(Secret secret, directory.ReadSecret(kKeyFile, kMaxKeyFile));
   absl::StatusOr<PrivateKey> key = PrivateKey::FromPem(secret.ExposeSecret());
   if (!key.ok()) {
     return WithHint(Annotate(key.status(), absl::StrCat(directory_, "/", kKeyFile)),

@@ -42,6 +42,9 @@ class RecordingDirectory final : public Directory {
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
     return directory_->ReadFile(name, limit);
   }
+  absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
+    return directory_->ReadSecret(name, limit);
+  }
   absl::Status MakeLink(absl::string_view name, absl::string_view target) override {
     return Keep(directory_->MakeLink(name, target), {Kind::kMakeLink, PathOf(name), std::string(target), 0});
   }
@@ -59,6 +62,7 @@ class RecordingDirectory final : public Directory {
   absl::StatusOr<std::vector<std::string>> List() override { return directory_->List(); }
   absl::StatusOr<FileInfo> StatSelf() override { return directory_->StatSelf(); }
   absl::StatusOr<uint64_t> FreeBytes() override { return directory_->FreeBytes(); }
+  absl::Status CheckWritable() override { return directory_->CheckWritable(); }
   absl::Status Sync() override { return Keep(directory_->Sync(), {Kind::kSync, path(), "", 0}); }
 
  private:

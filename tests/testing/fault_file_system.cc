@@ -1,6 +1,10 @@
 #include "tests/testing/fault_file_system.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <initializer_list>
+#include <optional>
+#include <random>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,10 +12,60 @@
 #include "common/status/status.h"
 
 namespace certcast::testing {
+namespace {
+
+constexpr size_t kSector = 512;
+
+bool IsOneOf(absl::string_view operation, std::initializer_list<absl::string_view> calls) {
+  const absl::string_view call = operation.substr(0, operation.find(' '));
+  return std::find(calls.begin(), calls.end(), call) != calls.end();
+}
+
+}  // namespace
+
+bool ChangesDisk(absl::string_view operation) {
+  return IsOneOf(operation,
+                 {"MakeDirectory", "CreateFile", "OverwriteFile", "MakeLink", "Rename", "Remove", "RemoveDirectory"});
+}
+
+bool TakesDescriptor(absl::string_view operation) {
+  return IsOneOf(operation,
+                 {"OpenDirectory", "MakeDirectory", "CreateFile", "OverwriteFile", "ReadFile", "ReadSecret", "List"});
+}
+
+class FaultFileSystem::Tear {
+ public:
+  // Without a seed: the first half.
+  explicit Tear(std::optional<uint64_t> seed) : dice_(seed.value_or(0)), has_seed_(seed.has_value()) {}
+
+  // What a new file holds.
+  std::string OfNew(absl::string_view bytes) {
+    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / 2));
+    std::string torn = Over(std::string(bytes.size(), '\0'), bytes);
+    torn.resize(dice_() % (bytes.size() + 1));
+    return torn;
+  }
+
+  // What is in the place of `bytes`, where `old` was.
+  std::string Over(std::string old, absl::string_view bytes) {
+    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / 2));
+    for (size_t at = 0; at < bytes.size(); at += kSector) {
+      if ((dice_() & 1) != 0) old.replace(at, kSector, std::string(bytes.substr(at, kSector)));
+    }
+    return old;
+  }
+
+ private:
+  std::mt19937_64 dice_;
+  const bool has_seed_;
+};
 
 class FaultDirectory final : public Directory {
  public:
-  FaultDirectory(FaultFileSystem& files, std::unique_ptr<Directory> inner) : files_(files), inner_(std::move(inner)) {}
+  FaultDirectory(FaultFileSystem& files, std::unique_ptr<Directory> inner) : files_(files), inner_(std::move(inner)) {
+    files_.NoteOpen(1);
+  }
+  ~FaultDirectory() override { files_.NoteOpen(-1); }
 
   const std::string& path() const override { return inner_->path(); }
 
@@ -26,16 +80,16 @@ class FaultDirectory final : public Directory {
   }
   absl::Status CreateFile(absl::string_view name, absl::string_view bytes, const FileAttributes& attributes) override {
     const auto decision = Next("CreateFile", name);
-    if (decision.verdict == FaultFileSystem::Verdict::kDoHalf) {
-      inner_->CreateFile(name, bytes.substr(0, bytes.size() / 2), attributes).IgnoreError();
-    }
+    if (decision.tear != nullptr) inner_->CreateFile(name, decision.tear->OfNew(bytes), attributes).IgnoreError();
     RETURN_IF_ERROR(decision.error);
     return inner_->CreateFile(name, bytes, attributes);
   }
   absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) override {
     const auto decision = Next("OverwriteFile", name);
-    if (decision.verdict == FaultFileSystem::Verdict::kDoHalf) {
-      inner_->OverwriteFile(name, bytes.substr(0, bytes.size() / 2)).IgnoreError();
+    if (decision.tear != nullptr) {
+      std::string old = inner_->ReadFile(name, SIZE_MAX).value_or("");
+      old.resize(bytes.size());
+      inner_->OverwriteFile(name, decision.tear->Over(std::move(old), bytes)).IgnoreError();
     }
     RETURN_IF_ERROR(decision.error);
     return inner_->OverwriteFile(name, bytes);
@@ -43,6 +97,10 @@ class FaultDirectory final : public Directory {
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
     RETURN_IF_ERROR(Next("ReadFile", name).error);
     return inner_->ReadFile(name, limit);
+  }
+  absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
+    RETURN_IF_ERROR(Next("ReadSecret", name).error);
+    return inner_->ReadSecret(name, limit);
   }
   absl::Status MakeLink(absl::string_view name, absl::string_view target) override {
     RETURN_IF_ERROR(Next("MakeLink", name).error);
@@ -80,6 +138,10 @@ class FaultDirectory final : public Directory {
     RETURN_IF_ERROR(Next("FreeBytes").error);
     return inner_->FreeBytes();
   }
+  absl::Status CheckWritable() override {
+    RETURN_IF_ERROR(Next("CheckWritable").error);
+    return inner_->CheckWritable();
+  }
   absl::Status Sync() override {
     RETURN_IF_ERROR(Next("Sync").error);
     return inner_->Sync();
@@ -101,18 +163,23 @@ absl::StatusOr<std::unique_ptr<Directory>> FaultFileSystem::OpenDirectory(absl::
   return std::make_unique<FaultDirectory>(*this, std::move(directory));
 }
 
-FaultFileSystem::Decision FaultFileSystem::Next(std::string operation) {
+FaultFileSystem::Decision FaultFileSystem::Next(const std::string& operation) {
   const absl::MutexLock lock(&mutex_);
   operations_.push_back(operation);
   const int n = static_cast<int>(operations_.size());
   if (crash_at_ != 0 && n >= crash_at_) {
     const bool is_first = !std::exchange(has_crashed_, true);
-    return {.verdict = is_first && in_the_middle_ ? Verdict::kDoHalf : Verdict::kFail,
+    return {.tear = is_first ? tear_ : nullptr,
             .error = Fail(Reason::STORAGE_FAILED, absl::StrCat(operation, ": the process ended here"))};
   }
-  if (n == fail_at_) return {.verdict = Verdict::kFail, .error = FailErrno(fail_error_, operation)};
-  if (is_hit_ && is_hit_(operation)) return {.verdict = Verdict::kFail, .error = FailErrno(hit_error_, operation)};
+  if (n == fail_at_) return {.error = FailErrno(fail_error_, operation)};
+  if (n >= hit_from_ && is_hit_ && is_hit_(operation)) return {.error = FailErrno(hit_error_, operation)};
   return {};
+}
+
+void FaultFileSystem::NoteOpen(int change) {
+  const absl::MutexLock lock(&mutex_);
+  open_ += change;
 }
 
 void FaultFileSystem::FailAt(int n, int error) {
@@ -122,7 +189,12 @@ void FaultFileSystem::FailAt(int n, int error) {
 }
 
 void FaultFileSystem::FailWhere(std::function<bool(absl::string_view)> is_hit, int error) {
+  FailFrom(0, std::move(is_hit), error);
+}
+
+void FaultFileSystem::FailFrom(int n, std::function<bool(absl::string_view)> is_hit, int error) {
   const absl::MutexLock lock(&mutex_);
+  hit_from_ = n;
   is_hit_ = std::move(is_hit);
   hit_error_ = error;
 }
@@ -130,13 +202,19 @@ void FaultFileSystem::FailWhere(std::function<bool(absl::string_view)> is_hit, i
 void FaultFileSystem::CrashAt(int n) {
   const absl::MutexLock lock(&mutex_);
   crash_at_ = n;
-  in_the_middle_ = false;
+  tear_ = nullptr;
 }
 
 void FaultFileSystem::CrashInTheMiddleOf(int n) {
   const absl::MutexLock lock(&mutex_);
   crash_at_ = n;
-  in_the_middle_ = true;
+  tear_ = std::make_shared<Tear>(std::nullopt);
+}
+
+void FaultFileSystem::CrashInTheMiddleOf(int n, uint64_t seed) {
+  const absl::MutexLock lock(&mutex_);
+  crash_at_ = n;
+  tear_ = std::make_shared<Tear>(seed);
 }
 
 void FaultFileSystem::Heal() {
@@ -160,6 +238,11 @@ std::vector<std::string> FaultFileSystem::operations() const {
 bool FaultFileSystem::has_crashed() const {
   const absl::MutexLock lock(&mutex_);
   return has_crashed_;
+}
+
+int FaultFileSystem::open_directories() const {
+  const absl::MutexLock lock(&mutex_);
+  return open_;
 }
 
 }  // namespace certcast::testing

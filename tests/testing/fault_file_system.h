@@ -11,6 +11,7 @@
 #ifndef CERTCAST_TESTS_TESTING_FAULT_FILE_SYSTEM_H_
 #define CERTCAST_TESTS_TESTING_FAULT_FILE_SYSTEM_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -25,6 +26,10 @@
 
 namespace certcast::testing {
 
+// Of operations by their names: makes, writes, renames or removes something; takes a file descriptor.
+bool ChangesDisk(absl::string_view operation);
+bool TakesDescriptor(absl::string_view operation);
+
 // Every call of the file system and of its directories but path() is an operation. They are numbered from 1, and named
 // "CreateFile /a/b", "Rename /a/b to c", "Sync /a", "OpenDirectory /a/b".
 // Thread-safe when `inner` is; must outlive its directories, as `inner` must.
@@ -38,10 +43,15 @@ class FaultFileSystem final : public FileSystem {
   void FailAt(int n, int error);
   // Every operation for which this is true fails so, until Heal. It gets the operation's name.
   void FailWhere(std::function<bool(absl::string_view operation)> is_hit, int error);
+  // The n-th operation and those after it for which this is true fail so, until Heal.
+  void FailFrom(int n, std::function<bool(absl::string_view operation)> is_hit, int error);
   // The n-th operation and all after it fail, and do nothing: the process ended there.
   void CrashAt(int n);
   // The same, but when the n-th is CreateFile or OverwriteFile, half of its bytes are written.
   void CrashInTheMiddleOf(int n);
+  // The same, but of its bytes those sectors (512 bytes) are written that the dice say, in whatever order they are; the
+  // others are zero in a new file, which may also be shorter, and what they were in an old one.
+  void CrashInTheMiddleOf(int n, uint64_t seed);
   // No faults from now on. Counting goes on.
   void Heal();
 
@@ -49,28 +59,35 @@ class FaultFileSystem final : public FileSystem {
   int count() const;
   std::vector<std::string> operations() const;
   bool has_crashed() const;
+  // Of directories that somebody holds: each is a file descriptor.
+  int open_directories() const;
 
  private:
   friend class FaultDirectory;
 
-  enum class Verdict { kDo, kFail, kDoHalf };
-  // Counts an operation and says what is to come of it.
+  // The end of a process in the middle of a write.
+  class Tear;
+
+  // Counts an operation and says what is to come of it: with an error it is not done, or only as far as `tear` says.
   struct Decision {
-    Verdict verdict = Verdict::kDo;
+    std::shared_ptr<Tear> tear;
     absl::Status error;
   };
-  Decision Next(std::string operation);
+  Decision Next(const std::string& operation);
+  void NoteOpen(int change);
 
   FileSystem& inner_;
   mutable absl::Mutex mutex_;
   std::vector<std::string> operations_ ABSL_GUARDED_BY(mutex_);
   int fail_at_ ABSL_GUARDED_BY(mutex_) = 0;
   int fail_error_ ABSL_GUARDED_BY(mutex_) = 0;
+  int hit_from_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<bool(absl::string_view)> is_hit_ ABSL_GUARDED_BY(mutex_);
   int hit_error_ ABSL_GUARDED_BY(mutex_) = 0;
   int crash_at_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool in_the_middle_ ABSL_GUARDED_BY(mutex_) = false;
+  std::shared_ptr<Tear> tear_ ABSL_GUARDED_BY(mutex_);
   bool has_crashed_ ABSL_GUARDED_BY(mutex_) = false;
+  int open_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace certcast::testing

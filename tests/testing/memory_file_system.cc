@@ -54,6 +54,11 @@ struct MemoryFileSystem::Node {
     durable = entries;
     unsynced.clear();
   }
+  int CountUnsynced() const {
+    int count = static_cast<int>(unsynced.size());
+    for (const auto& [name, node] : entries) count += node->CountUnsynced();
+    return count;
+  }
   // `is_kept` is asked for each change, oldest first.
   void LosePower(const std::function<bool()>& is_kept) {
     for (const Change& change : unsynced) {
@@ -134,6 +139,11 @@ class MemoryDirectory final : public Directory {
     return node->bytes;
   }
 
+  absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
+    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(name, limit));
+    return Secret(bytes);
+  }
+
   absl::Status MakeLink(absl::string_view name, absl::string_view target) override {
     const absl::MutexLock lock(&files_.mutex_);
     RETURN_IF_ERROR(CheckFree(name, "making the link"));
@@ -209,6 +219,11 @@ class MemoryDirectory final : public Directory {
     const absl::MutexLock lock(&files_.mutex_);
     RETURN_IF_ERROR(CheckAlive());
     return files_.FreeBytes();
+  }
+
+  absl::Status CheckWritable() override {
+    const absl::MutexLock lock(&files_.mutex_);
+    return CheckAlive();
   }
 
   absl::Status Sync() override {
@@ -302,7 +317,8 @@ absl::StatusOr<std::unique_ptr<Directory>> MemoryFileSystem::OpenDirectory(absl:
       continue;
     }
     if (!IsTrustedOwner(next->attributes.owner) || !IsTrustedOwner(here.attributes.owner)) {
-      return Fail(Reason::PERMISSION_DENIED, absl::StrCat(doing, ": \"", component, "\" is another user's link"));
+      return Fail(Reason::PERMISSION_DENIED, absl::StrCat(doing, ": \"", component, "\" is another user's link"),
+                  "links on the way must belong, with their directory, to root or to the user certcast runs as");
     }
     if (++links > kMaxLinks) return FailErrno(ELOOP, doing);
     const std::vector<std::string> target = absl::StrSplit(next->bytes, '/', absl::SkipEmpty());
@@ -323,6 +339,21 @@ void MemoryFileSystem::Crash(uint64_t seed) {
   ++life_;
   std::mt19937_64 dice(seed);
   root_->LosePower([&] { return (dice() & 1) != 0; });
+}
+
+void MemoryFileSystem::CrashKeeping(uint64_t kept) {
+  const absl::MutexLock lock(&mutex_);
+  ++life_;
+  root_->LosePower([&] {
+    const bool is_kept = (kept & 1) != 0;
+    kept >>= 1;
+    return is_kept;
+  });
+}
+
+int MemoryFileSystem::UnsyncedChanges() {
+  const absl::MutexLock lock(&mutex_);
+  return root_->CountUnsynced();
 }
 
 void MemoryFileSystem::Restart() {

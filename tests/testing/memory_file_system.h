@@ -34,6 +34,12 @@ class MemoryFileSystem final : public FileSystem {
   void Crash();
   // The same, but each such change is lost or not as the dice fall: file systems may write them back in any order.
   void Crash(uint64_t seed);
+  // The same, but of the changes that are looked at, oldest first in each directory, the i-th is kept where that bit of
+  // `kept` is set. With the numbers below 2 to the power of UnsyncedChanges(), and at most 64 changes, every subset
+  // that can be left is tried.
+  void CrashKeeping(uint64_t kept);
+  // Changes of directories since their Sync, those in directories included that are not durable themselves.
+  int UnsyncedChanges();
   // kill -9: nothing is lost.
   void Restart();
 
