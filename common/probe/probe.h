@@ -71,6 +71,8 @@ struct ProbeSpec {
   // Looks, each on a fresh connection, that must pass one after the other: workers of a service that is being reloaded
   // serve the old certificate and the new one by turns.
   int consecutive = 3;
+  // Whose certificate must be seen, where the service has several; empty: the service's `certificate`.
+  std::string certificate = {};
 
   // For messages, and what tells the probes of a service apart: `tls 127.0.0.1:25 mail.example.com starttls smtp`.
   std::string Describe() const;

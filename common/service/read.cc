@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/service/preset.h"
 #include "common/service/read_file.h"
 #include "common/service/read_probe.h"
@@ -37,7 +40,27 @@ void ReadCommands(const yaml::Map& map, Service& service) {
     service.reload.how = CommandReload{.argv = chosen.reload};
   }
   if (const yaml::Value check = map.Find("check")) service.check = ReadCommand(check);
-  if (const yaml::Value reload = map.Find("reload")) service.reload = ReadReload(reload, service.files);
+  if (const yaml::Value reload = map.Find("reload")) {
+    service.reload = ReadReload(reload, service.files);
+    if (std::holds_alternative<HaproxyReload>(service.reload.how) && service.Certificates().size() > 1) {
+      reload.Fail("found haproxy's runtime API, which is told of one file, for a service of several certificates",
+                  "make it a service for each certificate, or reload haproxy by a command");
+    }
+  }
+}
+
+bool Holds(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+void CheckCertificates(const yaml::Map& map, const Service& service) {
+  const std::vector<std::string> certificates = service.Certificates();
+  const yaml::Value certificate = map.Find("certificate");
+  if (certificate && !service.certificate.empty() && !Holds(certificates, service.certificate)) {
+    certificate.Fail(absl::StrCat("found ", Quoted(service.certificate),
+                                  ", but every file of the service is of another: ", absl::StrJoin(certificates, ", ")),
+                     "name one of them here; it is that of the files and probes that name none");
+  }
 }
 
 void ReadProbeList(const yaml::Map& map, Service& service) {
@@ -45,20 +68,34 @@ void ReadProbeList(const yaml::Map& map, Service& service) {
       R"(add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)";
   const yaml::Value probes = map.Require("probes", kHint);
   if (!probes) return;
-  bool sees_certificate = !probes.is_list();
+  const std::vector<std::string> certificates = service.Certificates();
+  // Those that a probe sees.
+  std::set<std::string> seen;
   for (const yaml::Value& probe : probes.Items("a list of probes", 0, kMaxProbes)) {
     for (ProbeSpec& spec : ReadProbes(probe)) {
       // One that is wrong and has its own error counts as a tls probe.
-      sees_certificate = sees_certificate || SeesCertificate(spec);
+      if (SeesCertificate(spec)) seen.insert(service.CertificateOf(spec));
+      if (!spec.certificate.empty() && !Holds(certificates, spec.certificate)) {
+        probe.Fail(absl::StrCat("found the certificate ", Quoted(spec.certificate),
+                                ", expected one of the service's files: ", absl::StrJoin(certificates, ", ")));
+      }
       service.probes.push_back(std::move(spec));
     }
   }
+  const bool sees_certificate = !probes.is_list() || !seen.empty();
   if (service.probes.size() > kMaxProbes) {
     probes.Fail(absl::StrCat("found ", service.probes.size(), " pairs of address and server name, expected at most ",
                              kMaxProbes));
   }
   if (!sees_certificate) {
     probes.Fail("found no tls probe and no http probe of an https URL, expected at least one", kHint);
+    return;
+  }
+  for (const std::string& name : certificates) {
+    if (certificates.size() == 1 || seen.empty() || seen.count(name) > 0) continue;
+    probes.Fail(absl::StrCat("found no tls probe and no http probe of an https URL for the certificate ", name,
+                             ", expected at least one for each of the service's certificates"),
+                absl::StrCat("add `certificate: ", name, "` to the probe that is to see it"));
   }
 }
 
@@ -72,6 +109,7 @@ Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::Firs
   for (const yaml::Value& file : map.Require("files").Items("a list of at least one file", 1, kMaxFiles)) {
     service.files.push_back(ReadServiceFile(file, service.certificate, paths));
   }
+  if (!service.files.empty()) CheckCertificates(map, service);
   ReadCommands(map, service);
   ReadProbeList(map, service);
   return service;

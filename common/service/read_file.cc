@@ -85,13 +85,15 @@ void RefusePkcs12Keys(const yaml::Map& map) {
 }  // namespace
 
 ServiceFile ReadServiceFile(const yaml::Value& value, const std::string& certificate, yaml::FirstSeen& paths) {
-  const yaml::Map map = value.ReadMap("a map with path and content", {"path", "content", "install", "owner", "group",
-                                                                      "mode", "password", "encryption", "alias"});
+  const yaml::Map map = value.ReadMap(
+      "a map with path and content",
+      {"path", "content", "certificate", "install", "owner", "group", "mode", "password", "encryption", "alias"});
   ServiceFile file;
   file.path = map.Require("path").AbsolutePath();
   if (file.path == "/") map.Find("path").FailExpected("the path of a file");
   paths.Add(file.path, map.Find("path"));
   file.content = ReadContent(map.Require("content"));
+  if (const yaml::Value other = map.Find("certificate")) file.certificate = other.Name();
   if (map.Find("install").Word({"link", "copy"}) == "copy") file.install = FileInstall::kCopy;
   file.owner = map.Find("owner").AccountName();
   file.group = map.Find("group").AccountName();
@@ -101,7 +103,7 @@ ServiceFile ReadServiceFile(const yaml::Value& value, const std::string& certifi
     CheckMode(mode, file);
   }
   if (file.content == FileContent::kPkcs12) {
-    ReadPkcs12(map, certificate, file.pkcs12);
+    ReadPkcs12(map, file.certificate.empty() ? certificate : file.certificate, file.pkcs12);
   } else {
     RefusePkcs12Keys(map);
   }

@@ -28,6 +28,12 @@ int ReadConsecutive(const yaml::Map& map) {
   return map.Find("consecutive").Integer(1, kMost, ProbeSpec{}.consecutive);
 }
 
+// Empty: the service's.
+std::string ReadCertificate(const yaml::Map& map) {
+  const yaml::Value certificate = map.Find("certificate");
+  return certificate ? certificate.Name() : "";
+}
+
 ClientCertificate ReadClient(const yaml::Value& value) {
   ClientCertificate client;
   if (!value) return client;
@@ -38,14 +44,15 @@ ClientCertificate ReadClient(const yaml::Value& value) {
 }
 
 std::vector<ProbeSpec> ReadTls(const yaml::Value& value) {
-  const yaml::Map map =
-      value.ReadMap("a map with address and server_name", EndpointKeys({"expect", "client", "consecutive", "timeout"}));
+  const yaml::Map map = value.ReadMap("a map with address and server_name",
+                                      EndpointKeys({"certificate", "expect", "client", "consecutive", "timeout"}));
   const Endpoints endpoints = ReadEndpoints(map, /*requires_name=*/true);
   TlsProbe probe;
   probe.starttls = endpoints.starttls;
   if (const yaml::Value expect = map.Find("expect")) probe.expects_chain = expect.Word({"leaf", "chain"}) == "chain";
   probe.client = ReadClient(map.Find("client"));
-  ProbeSpec spec = {.timeout = ReadTimeout(map), .consecutive = ReadConsecutive(map)};
+  ProbeSpec spec = {
+      .timeout = ReadTimeout(map), .consecutive = ReadConsecutive(map), .certificate = ReadCertificate(map)};
   std::vector<ProbeSpec> specs;
   for (const std::string& address : endpoints.addresses) {
     for (const std::string& server_name : endpoints.server_names) {
@@ -78,8 +85,8 @@ BodyPattern ReadBody(const yaml::Value& value) {
 }
 
 ProbeSpec ReadHttp(const yaml::Value& value) {
-  const yaml::Map map =
-      value.ReadMap("a map with url", {"url", "host", "status", "body", "client", "consecutive", "timeout"});
+  const yaml::Map map = value.ReadMap(
+      "a map with url", {"url", "certificate", "host", "status", "body", "client", "consecutive", "timeout"});
   HttpProbe probe;
   const yaml::Value url = map.Require("url");
   probe.url = url.Text("a URL");
@@ -88,7 +95,10 @@ ProbeSpec ReadHttp(const yaml::Value& value) {
   probe.status = map.Find("status").Integer(100, 599, probe.status);
   probe.body = ReadBody(map.Find("body"));
   probe.client = ReadClient(map.Find("client"));
-  return {.what = probe, .timeout = ReadTimeout(map), .consecutive = ReadConsecutive(map)};
+  return {.what = probe,
+          .timeout = ReadTimeout(map),
+          .consecutive = ReadConsecutive(map),
+          .certificate = ReadCertificate(map)};
 }
 
 ProbeSpec ReadTcp(const yaml::Value& value) {

@@ -254,6 +254,36 @@ TEST(ReadServices, AnswersMayHaveToHoldSomething) {
   EXPECT_EQ(http(2).body.text, "^\\d+$");
 }
 
+constexpr char kTwoFiles[] =
+    "\n  files: [{path: /a.pem, content: fullchain}, {path: /b.pem, content: fullchain, certificate: shop}]";
+
+TEST(ReadServices, SeveralCertificatesAreThoseOfFilesAndProbes) {
+  const Service service = ReadOne(absl::StrCat(kHead, kTwoFiles, R"(
+  probes:
+    - tls: {address: "a:1", server_name: www.example.com}
+    - tls: {address: "a:1", server_name: shop.example.com, certificate: shop}
+    - http: {url: "https://shop.example.com/", certificate: shop}
+    - tcp: {address: "a:2"}
+)"));
+  EXPECT_THAT(service.Certificates(), ElementsAre("wildcard", "shop"));
+  ASSERT_THAT(service.FilesOf("shop"), SizeIs(1));
+  EXPECT_EQ(service.FilesOf("shop")[0]->path, "/b.pem");
+  EXPECT_EQ(service.FilesOf("wildcard")[0]->path, "/a.pem");
+  std::vector<std::string> of_probes;
+  for (const ProbeSpec& probe : service.probes) of_probes.push_back(service.CertificateOf(probe));
+  EXPECT_THAT(of_probes, ElementsAre("wildcard", "shop", "shop", "wildcard"));
+}
+
+TEST(ReadServices, AnAliasIsTheNameOfTheFilesOwnCertificate) {
+  const Service service =
+      ReadOne(absl::StrCat(kHead,
+                           "\n  files: [{path: /a.pem, content: fullchain},"
+                           " {path: /b.p12, content: pkcs12, certificate: shop, password: {file: /p}}]",
+                           "\n  probes: [{tls: {address: \"a:1\", server_name: b}},"
+                           " {tls: {address: \"a:2\", server_name: b, certificate: shop}}]\n"));
+  EXPECT_EQ(service.files[1].pkcs12.alias, "shop");
+}
+
 struct Mistake {
   const char* name;
   std::string text;
@@ -311,7 +341,33 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy)"},
         Mistake{
             "UnknownKeyOfAFile", WithFiles("[{path: /a, content: cert, format: pem}]"),
-            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "format"; known here: path, content, install, owner, group, mode, password, encryption, alias)"}),
+            R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "format"; known here: path, content, certificate, install, owner, group, mode, password, encryption, alias)"}),
+    NameOf);
+
+INSTANTIATE_TEST_SUITE_P(
+    Certificates, ServiceErrors,
+    testing::Values(
+        Mistake{
+            "OneWithoutAProbe", absl::StrCat(kHead, kTwoFiles, kProbes),
+            R"(/etc/certcast/n.yaml:4:11: at [0].probes: found no tls probe and no http probe of an https URL for the certificate shop, expected at least one for each of the service's certificates; add `certificate: shop` to the probe that is to see it)"},
+        Mistake{
+            "AProbeOfAnother",
+            WithProbes("[{tls: {address: \"a:1\", server_name: b}}, {tls: {address: \"a:2\", server_name: b, "
+                       "certificate: shop}}]"),
+            R"(/etc/certcast/n.yaml:4:53: at [0].probes[1]: found the certificate "shop", expected one of the service's files: wildcard)"},
+        Mistake{
+            "NoFileOfTheServices",
+            absl::StrCat(kHead, "\n  files: [{path: /a, content: cert, certificate: shop}]",
+                         "\n  probes: [{tls: {address: \"a:1\", server_name: b, certificate: shop}}]\n"),
+            R"(/etc/certcast/n.yaml:2:16: at [0].certificate: found "wildcard", but every file of the service is of another: shop; name one of them here; it is that of the files and probes that name none)"},
+        Mistake{
+            "HaproxyWithTwo",
+            absl::StrCat(kHead,
+                         "\n  files: [{path: /a, content: combined}, {path: /b, content: combined, certificate: shop}]",
+                         "\n  reload: {haproxy: {socket: /s, certificate: /a}}",
+                         "\n  probes: [{tls: {address: \"a:1\", server_name: b}},"
+                         " {tls: {address: \"a:2\", server_name: b, certificate: shop}}]\n"),
+            R"(/etc/certcast/n.yaml:4:11: at [0].reload: found haproxy's runtime API, which is told of one file, for a service of several certificates; make it a service for each certificate, or reload haproxy by a command)"}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/probe/probe.h"
 #include "common/secret/reference.h"
@@ -51,6 +52,8 @@ enum class FileInstall {
 struct ServiceFile {
   // Absolute.
   std::string path;
+  // Whose it is; empty: the service's `certificate`.
+  std::string certificate;
   FileContent content = FileContent::kFullchain;
   // Names or numbers; empty: root, and the owner's as in /etc/passwd is not looked up: group root.
   std::string owner;
@@ -108,6 +111,7 @@ struct ServiceReload {
 
 struct Service {
   std::string name;
+  // Of the files and probes that name no other.
   std::string certificate;
   // `nginx`, `apache`, `haproxy`, or empty. Already applied to what follows.
   std::string preset;
@@ -115,6 +119,18 @@ struct Service {
   ServiceCommand check;
   ServiceReload reload;
   std::vector<ProbeSpec> probes;
+
+  const std::string& CertificateOf(const ServiceFile& file) const {
+    return file.certificate.empty() ? certificate : file.certificate;
+  }
+  // Whose certificate a probe that sees one must see.
+  const std::string& CertificateOf(const ProbeSpec& probe) const {
+    return probe.certificate.empty() ? certificate : probe.certificate;
+  }
+  // Each once, in the order of the files.
+  std::vector<std::string> Certificates() const;
+  // Those of that certificate, in their order.
+  std::vector<const ServiceFile*> FilesOf(absl::string_view of_certificate) const;
 };
 
 }  // namespace certcast

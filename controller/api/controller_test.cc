@@ -601,5 +601,18 @@ TEST_F(ControllerTest, DoctorNamesTheProblemAndWhatToDo) {
   EXPECT_THAT(checks["node web-2"].hint(), HasSubstr("certcast-node"));
 }
 
+TEST_F(ControllerTest, DoctorNamesWhatANodeWouldRefuseAnInstallFor) {
+  Configure(1);
+  transport_.Node("web-1").Preinstall("wildcard", 1, std::string(64, 'a'));
+  transport_.Node("web-1").SetObstacle("/etc/nginx may be written to by every user (chmod o-w /etc/nginx)");
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::string problems;
+  for (const auto& check : response->checks()) {
+    if (check.result() == v1::DoctorResponse::Check::PROBLEM) problems += check.name() + ": " + check.detail() + "\n";
+  }
+  EXPECT_THAT(problems, HasSubstr("node web-1: service-wildcard: /etc/nginx may be written to by every user"));
+}
+
 }  // namespace
 }  // namespace certcast::controller

@@ -158,7 +158,11 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
   }
   for (const v1::Inventory::Service& service : inventory.services()) {
     for (const std::string& drift : service.drift()) {
-      findings.Warning(name, absl::StrCat(service.name(), ": ", drift), "`certcast apply` mends it");
+      findings.Warning(name, absl::StrCat(service.name(), ": ", drift),
+                       "`certcast apply` mends files and links; whose directories are is for you to mend");
+    }
+    for (const std::string& obstacle : service.obstacles()) {
+      findings.Problem(name, absl::StrCat(service.name(), ": ", obstacle), "until then the node refuses to install");
     }
   }
 }

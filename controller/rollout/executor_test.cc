@@ -55,6 +55,17 @@ TEST(ExecuteRollout, BringsEveryNodeToItWaveByWave) {
   }
 }
 
+TEST(ExecuteRollout, WhatIsServedOfAnotherCertificateOfTheSameServiceIsNoContradiction) {
+  RolloutWorld world(1);
+  world.node("node-0").SetOneService();
+  world.node("node-0").Preinstall("shop", 1, std::string(64, '5'));
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(world.ResultOf(*ended, "node-0").outcome(), v1::Outcome::INSTALLED);
+  EXPECT_EQ(world.ResultOf(*ended, "node-0").served_sha256(), world.NewLeaf());
+}
+
 TEST(ExecuteRollout, SaysNothingToSettledNodes) {
   RolloutWorld world(3);
   world.fleet()[1].settled = true;

@@ -57,6 +57,7 @@ std::string InstalledSha256(const v1::Inventory& inventory, const WantedCertific
 std::vector<v1::ProbeResult> ProbesOf(const v1::Inventory& inventory, const std::string& certificate) {
   std::vector<v1::ProbeResult> probes;
   for (const v1::ProbeResult& probe : inventory.probes()) {
+    if (!probe.certificate().empty() && probe.certificate() != certificate) continue;
     for (const v1::Inventory::Service& service : inventory.services()) {
       if (service.name() != probe.service() || service.certificate() != certificate) continue;
       probes.push_back(probe);

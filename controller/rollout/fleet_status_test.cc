@@ -91,6 +91,18 @@ TEST_F(AskFleetTest, DriftedServesAnotherCertificate) {
   EXPECT_EQ(row.detail(), absl::StrCat("service-wildcard: tls 127.0.0.1:443 serves ", kOld));
 }
 
+TEST_F(AskFleetTest, AServiceOfTwoCertificatesIsJudgedByTheProbesOfEach) {
+  node().SetOneService();
+  node().Preinstall("wildcard", 2, kNew);
+  node().Preinstall("shop", 1, kOld);
+  EXPECT_EQ(AskOne().state(), Row::CONVERGED) << AskOne().detail();
+  EXPECT_EQ(AskOne().served_sha256(), kNew);
+  node().SetServed("shop", kNew);
+  EXPECT_EQ(AskOne().state(), Row::CONVERGED) << AskOne().detail();
+  node().SetServed("wildcard", kOld);
+  EXPECT_EQ(AskOne().state(), Row::DRIFTED);
+}
+
 TEST_F(AskFleetTest, DriftedHasFilesThatWereTouched) {
   node().Preinstall("wildcard", 2, kNew);
   node().SetDrift("wildcard", {"/etc/nginx/tls/privkey.pem: mode 0644, was installed with 0600"});

@@ -35,6 +35,11 @@ const v1::Inventory::Certificate* FindCertificate(const v1::Inventory& inventory
   return nullptr;
 }
 
+// A service of several certificates is asked for each of them.
+bool IsOfAnother(const v1::ProbeResult& probe, absl::string_view certificate) {
+  return !probe.certificate().empty() && probe.certificate() != certificate;
+}
+
 // Another controller has taken over: nothing more may be done under this epoch.
 bool IsDeposed(const absl::Status& status) {
   return ReasonOf(status) == Reason::STALE_EPOCH;
@@ -276,6 +281,7 @@ std::string NodeRun::ContradictionIn(const v1::InstallResult& result) const {
                         result.generation_in_force(), " (", result.installed_sha256(), ") in force");
   }
   for (const v1::ProbeResult& probe : result.probes()) {
+    if (probe.ok() && IsOfAnother(probe, subject.certificate)) continue;
     if (probe.ok() && (probe.served_sha256().empty() || probe.served_sha256() == subject.leaf_sha256)) continue;
     return absl::StrCat("the node says ", v1::Outcome::Code_Name(result.outcome()), ", but its probe ", probe.probe(),
                         probe.served_sha256().empty() ? " failed" : absl::StrCat(" saw ", probe.served_sha256()));
@@ -300,7 +306,7 @@ void NodeRun::AddToDetail(absl::string_view text) {
 
 void NodeRun::KeepServed(const v1::InstallResult& result) {
   for (const v1::ProbeResult& probe : result.probes()) {
-    if (probe.served_sha256().empty()) continue;
+    if (probe.served_sha256().empty() || IsOfAnother(probe, context_.subject.certificate)) continue;
     node_.mutable_result()->set_served_sha256(probe.served_sha256());
     if (probe.served_sha256() != context_.subject.leaf_sha256) return;
   }

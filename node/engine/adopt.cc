@@ -43,25 +43,26 @@ absl::StatusOr<bool> ReadsAsInForce(const EngineContext& engine, absl::string_vi
   if (absl::IsNotFound(record.status())) return false;
   if (!record.ok()) return record.status();
   for (const Service* service : engine.ServicesOf(certificate)) {
-    for (const ServiceFile& file : service->files) {
-      if (file.install == FileInstall::kCopy) continue;
-      ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, file));
+    for (const ServiceFile* file : service->FilesOf(certificate)) {
+      if (file->install == FileInstall::kCopy) continue;
+      ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, *file));
       if (!linked) return false;
     }
     if (!AreInstalledAsDeclared(*service, *record)) return false;
-    if (!FindDrift(engine, *service, *record).empty()) return false;
+    if (!FindDrift(engine, *service, certificate, *record).empty()) return false;
   }
   return true;
 }
 
-absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext& engine, const Services& services) {
+absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext& engine, const Services& services,
+                                                            absl::string_view certificate) {
   std::vector<GenerationFile> files;
   for (const Service* service : services) {
-    for (const ServiceFile& file : service->files) {
-      ASSIGN_OR_RETURN(std::optional<FoundFile> found, ReadDeclared(engine, *service, file));
+    for (const ServiceFile* file : service->FilesOf(certificate)) {
+      ASSIGN_OR_RETURN(std::optional<FoundFile> found, ReadDeclared(engine, *service, *file));
       GenerationFile& copy = files.emplace_back();
       copy.service = service;
-      copy.file = &file;
+      copy.file = file;
       if (!found.has_value()) continue;
       copy.bytes = std::move(found->bytes);
       copy.attributes = found->attributes;
@@ -141,10 +142,10 @@ std::string LinkTargetOf(const EngineContext& engine, absl::string_view certific
   return absl::StrCat(engine.layout.Certificate(certificate), "/", kCurrentLink, "/", service.name(), "/", file.name());
 }
 
-bool IsDeclared(const Services& services, absl::string_view path) {
+bool IsDeclared(const Services& services, absl::string_view certificate, absl::string_view path) {
   for (const Service* service : services) {
-    for (const ServiceFile& file : service->files) {
-      if (file.path == path) return true;
+    for (const ServiceFile* file : service->FilesOf(certificate)) {
+      if (file->path == path) return true;
     }
   }
   return false;
@@ -160,7 +161,7 @@ absl::StatusOr<std::vector<UndeclaredLink>> FindUndeclared(const EngineContext& 
   const Services services = engine.ServicesOf(certificate);
   for (const GenerationRecord::Service& service : record->services()) {
     for (const GenerationRecord::File& file : service.files()) {
-      if (IsDeclared(services, file.path())) continue;
+      if (IsDeclared(services, certificate, file.path())) continue;
       // What can't be looked at is no link of certcast's, and no reason to keep the others from being renewed.
       const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file.path());
       if (!found.ok() || found->kind != VisiblePath::Kind::kLink) continue;
@@ -203,7 +204,7 @@ absl::StatusOr<GenerationOnDisk> AdoptWhatIsThere(const EngineContext& engine, a
                                                   const GenerationOnDisk& baseline) {
   const Services services = engine.ServicesOf(certificate);
   const std::string& directory = baseline.directory();
-  ASSIGN_OR_RETURN(const std::vector<GenerationFile> files, ReadWhatIsThere(engine, services));
+  ASSIGN_OR_RETURN(const std::vector<GenerationFile> files, ReadWhatIsThere(engine, services, certificate));
   GenerationRecord record = RecordOf(baseline.generation(), services, files);
   FillInLeaves(files, record);
   RETURN_IF_ERROR(WriteGeneration(engine, certificate, directory, record, files));

@@ -179,6 +179,7 @@ TEST_F(AdoptTest, ALinkPlantedByAnotherUserIsRefused) {
 
 TEST_F(AdoptTest, ADirectoryOfTheServicesOwnUserIsRenewedToo) {
   node.disk.PutDirectory("/etc/nginx", {.mode = 0700, .owner = 4242, .group = 4242});
+  node.config.services[0].files[1].owner = "4242";
   node.PutByHand("nginx", IssuedFor(kByHand));
   ASSERT_THAT(node.Start(), IsOk());
   node.Bring(1);

@@ -24,11 +24,11 @@ struct EngineContext {
   FileSystem& files() const { return *environment.files; }
   Clock& clock() const { return *environment.clock; }
 
-  // In the order of the configuration.
+  // That have files of it, in the order of the configuration.
   std::vector<const Service*> ServicesOf(absl::string_view certificate) const {
     std::vector<const Service*> services;
     for (const Service& service : config.services) {
-      if (service.certificate == certificate) services.push_back(&service);
+      if (!service.FilesOf(certificate).empty()) services.push_back(&service);
     }
     return services;
   }

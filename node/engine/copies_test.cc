@@ -240,6 +240,33 @@ TEST_F(CopiesTest, CopiesThatAreDeclaredLinksBecomeSoWithTheNextInstall) {
   EXPECT_THAT(Drift(), IsEmpty());
 }
 
+TEST_F(CopiesTest, ARenamedServiceIsCheckedReloadedAndProbedOnTheWayBack) {
+  HaveGenerationOne();
+  node.Bring(2);
+  node.config.services[0].name = "web";
+  ASSERT_THAT(node.Start(), IsOk());
+  const int checks = node.ChecksOf("nginx");
+  const int reloads = node.ReloadsOf("nginx");
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(node.ChecksOf("nginx"), checks + 1);
+  EXPECT_EQ(node.ReloadsOf("nginx"), reloads + 1);
+  ASSERT_EQ(result.probes_size(), 1);
+  EXPECT_EQ(result.probes(0).served_sha256(), LeafOf(1));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+}
+
+TEST_F(CopiesTest, ARenamedServiceWhoseCheckFailsIsNotTakenBack) {
+  HaveGenerationOne();
+  node.Bring(2);
+  node.config.services[0].name = "web";
+  node.running["nginx"].check_error = "broken";
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED) << result.ShortDebugString();
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
+}
+
 TEST_F(CopiesTest, OfAServiceThatIsNotDeclaredAnyMoreTheyAreLeftAlone) {
   node.AddService("haproxy");
   node.DeclareFiles(FileInstall::kCopy);

@@ -68,11 +68,12 @@ std::string DriftOfFile(const EngineContext& engine, const Service& service, con
 
 }  // namespace
 
-std::vector<std::string> FindDrift(const EngineContext& engine, const Service& service, const Record& record) {
+std::vector<std::string> FindDrift(const EngineContext& engine, const Service& service, absl::string_view certificate,
+                                   const Record& record) {
   std::vector<std::string> lines;
-  for (const ServiceFile& file : service.files) {
-    const std::string drift = DriftOfFile(engine, service, file, &record);
-    if (!drift.empty()) lines.push_back(absl::StrCat(file.path, ": ", drift));
+  for (const ServiceFile* file : service.FilesOf(certificate)) {
+    const std::string drift = DriftOfFile(engine, service, *file, &record);
+    if (!drift.empty()) lines.push_back(absl::StrCat(file->path, ": ", drift));
   }
   return lines;
 }

@@ -22,6 +22,7 @@
 #include "node/engine/inventory.h"
 #include "node/engine/probe.h"
 #include "node/engine/recover.h"
+#include "node/engine/repair.h"
 #include "node/engine/revert.h"
 #include "node/engine/transaction.h"
 #include "node/engine/undo.h"
@@ -72,7 +73,9 @@ absl::Status CheckConfig(const EngineConfig& config) {
   std::set<std::string> names, paths;
   for (const Service& service : config.services) {
     RETURN_IF_ERROR(Annotate(CheckNodeName(service.name), "the name of a service"));
-    RETURN_IF_ERROR(Annotate(CheckNodeName(service.certificate), absl::StrCat("the certificate of ", service.name)));
+    for (const std::string& certificate : service.Certificates()) {
+      RETURN_IF_ERROR(Annotate(CheckNodeName(certificate), absl::StrCat("a certificate of ", service.name)));
+    }
     if (!names.insert(service.name).second) return FailInput(absl::StrCat("two services are called ", service.name));
     for (const ServiceFile& file : service.files) {
       RETURN_IF_ERROR(Annotate(SplitPath(file.path).status(), absl::StrCat("service ", service.name)));
@@ -156,6 +159,9 @@ absl::Status RealEngine::Begin() {
   // What another fleet's controller had under way has ended with that.
   if (const auto& fleet = context_.config.fleet; fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
     RETURN_IF_ERROR(context_.state->Update([&](NodeState& state) { EnterFleet(state, fleet->id); }));
+  }
+  for (const std::string& line : PutBackWhatIsGone(context_)) {
+    absl::StrAppend(&recovered_, recovered_.empty() ? "" : "; ", line);
   }
   NoteDeadline();
   return absl::OkStatus();
@@ -384,7 +390,7 @@ absl::StatusOr<std::vector<v1::ProbeResult>> RealEngine::TestService(absl::strin
   }
   RETURN_IF_ERROR(CheckServices(context_, {service}));
   std::vector<Expectation> expectations;
-  for (Expectation& expectation : ExpectedNow(context_, service->certificate)) {
+  for (Expectation& expectation : ExpectedNow(context_, "")) {
     if (expectation.service == service) expectations.push_back(std::move(expectation));
   }
   return LookOnce(context_, expectations, absl::InfiniteDuration());

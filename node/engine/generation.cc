@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,7 +19,7 @@ namespace {
 using Record = GenerationRecord;
 
 constexpr uint32_t kSchema = 1;
-constexpr size_t kMaxRecordBytes = 1024 * 1024;
+constexpr size_t kMaxRecordBytes = size_t{1024} * 1024;
 
 absl::Status WriteFile(Directory& directory, absl::string_view name, const GenerationFile& file) {
   RETURN_IF_ERROR(directory.CreateFile(name, file.bytes->ExposeSecret(), file.attributes));
@@ -47,6 +48,30 @@ absl::Status CheckFile(Directory& service, const Record::File& file) {
   if (!bytes.ok()) return bytes.status();
   if (Sha256Hex(bytes->ExposeSecret()) == file.sha256()) return absl::OkStatus();
   return Fail(Reason::STORAGE_FAILED, absl::StrCat(service.path(), "/", file.name(), " is not what was written there"));
+}
+
+// What the record has, under whatever name, as copies at the service's paths.
+std::vector<const Record::File*> CopiesOf(const Record& record, const Service& service) {
+  std::vector<const Record::File*> copies;
+  for (const Record::Service& entry : record.services()) {
+    for (const Record::File& file : entry.files()) {
+      const bool is_there = std::any_of(service.files.begin(), service.files.end(),
+                                        [&](const ServiceFile& declared) { return declared.path == file.path(); });
+      if (file.copied() && is_there) copies.push_back(&file);
+    }
+  }
+  return copies;
+}
+
+// Whether all that the service reads beside this certificate is there. What can't be looked at counts as there: the
+// service's check says more.
+bool HasFilesOfOthers(const EngineContext& engine, absl::string_view certificate, const Service& service) {
+  for (const ServiceFile& file : service.files) {
+    if (service.CertificateOf(file) == certificate) continue;
+    const absl::StatusOr<std::optional<FoundFile>> found = ReadDeclared(engine, service, file);
+    if (found.ok() && !found->has_value()) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -98,7 +123,9 @@ absl::StatusOr<Record> ReadRecord(const EngineContext& engine, absl::string_view
   Record record;
   if (!record.ParseFromString(bytes) || record.schema() == 0 || record.schema() > kSchema) {
     return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, "/", kRecordFile, " can't be read"),
-                "it was changed by hand, or written by a newer certcast-node");
+                "written by a newer certcast-node? Install that version again; changed by hand? Remove it: the next "
+                "install then "
+                "takes in what services read");
   }
   return record;
 }
@@ -171,14 +198,20 @@ std::vector<std::string> ChainOf(const Record& record, const Service& service) {
   return {};
 }
 
-Concern ConcernOf(const EngineContext& engine, const Record& record, const Service& service) {
+Concern ConcernOf(const EngineContext& engine, absl::string_view certificate, const Record& record,
+                  const Service& service) {
+  if (!HasFilesOfOthers(engine, certificate, service)) return Concern::kNone;
   for (const Record::Service& entry : record.services()) {
     if (entry.name() != service.name || entry.files().empty()) continue;
     const bool absent =
         std::all_of(entry.files().begin(), entry.files().end(), [](const Record::File& file) { return file.absent(); });
     return absent ? Concern::kLeftWithout : Concern::kServesIt;
   }
-  return LeadsIntoCertificate(engine, service) ? Concern::kServesIt : Concern::kNone;
+  const std::vector<const Record::File*> copies = CopiesOf(record, service);
+  const bool absent =
+      std::all_of(copies.begin(), copies.end(), [](const Record::File* file) { return file->absent(); });
+  if (!copies.empty()) return absent ? Concern::kLeftWithout : Concern::kServesIt;
+  return LeadsIntoCertificate(engine, service, certificate) ? Concern::kServesIt : Concern::kNone;
 }
 
 absl::Status CheckNotExpired(const Record& record, absl::Time now) {

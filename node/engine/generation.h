@@ -71,11 +71,18 @@ enum class Concern {
   kServesIt,
   // All of its files were absent: it is left without any.
   kLeftWithout,
-  // The record does not know it, and none of its paths leads into the certificate: it was added since and reads files
-  // of its own, so nothing changes for it. One whose paths do lead there (renamed since) serves it.
+  // Nothing changes for it, yet:
+  //   - the record does not know it, nor any of its paths as a copy, and none of them leads into the certificate: it
+  //   was
+  //     added since and reads files of its own. One whose paths are those of a service that has another name now does
+  //     serve it;
+  //   - it also reads files of other certificates, and some of them are not there. It can't load its configuration
+  //   before
+  //     they are, so it is left alone until the last of its certificates is installed.
   kNone,
 };
-Concern ConcernOf(const EngineContext& engine, const GenerationRecord& record, const Service& service);
+Concern ConcernOf(const EngineContext& engine, absl::string_view certificate, const GenerationRecord& record,
+                  const Service& service);
 
 // EXPIRED when there are leaves, and all of them are past their notAfter. One that has expired is no reason to keep
 // the others from what they served before: its service served it before too.

@@ -28,14 +28,23 @@ using google::protobuf::util::TimeUtil;
 // For a look at what is served before anything is done.
 constexpr absl::Duration kGlance = absl::Seconds(2);
 
-std::vector<Expectation> ExpectationsOf(const EngineContext& engine, const std::vector<const Service*>& services,
-                                        const GenerationRecord& record) {
-  std::vector<Expectation> expectations;
-  for (const Service* service : services) {
-    if (ConcernOf(engine, record, *service) != Concern::kServesIt) continue;
-    expectations.push_back(ExpectationOf(record, *service));
+// That read their files from there, and can.
+std::vector<const Service*> ServicesThatServe(const EngineContext& engine, absl::string_view certificate,
+                                              const GenerationRecord& record) {
+  std::vector<const Service*> services;
+  for (const Service* service : engine.ServicesOf(certificate)) {
+    if (ConcernOf(engine, certificate, record, *service) == Concern::kServesIt) services.push_back(service);
   }
-  return expectations;
+  return services;
+}
+
+std::vector<Expectation> AllExpectations(const EngineContext& engine, absl::string_view certificate,
+                                         const GenerationRecord& record) {
+  std::vector<Expectation> all;
+  for (const Service* service : ServicesThatServe(engine, certificate, record)) {
+    for (Expectation& one : ExpectationsOf(engine, certificate, record, *service)) all.push_back(std::move(one));
+  }
+  return all;
 }
 
 void AddOnce(google::protobuf::RepeatedPtrField<std::string>& names, const std::string& name) {
@@ -62,8 +71,8 @@ void NoteSubject(Transaction& t, const v1::Install& command) {
 
 // Whether every probe sees it already.
 bool IsServed(Transaction& t, const VerifiedInstall& install) {
-  std::vector<v1::ProbeResult> results =
-      LookOnce(t.engine, ExpectationsOf(t.engine, install.services, install.generation.record), kGlance);
+  std::vector<v1::ProbeResult> results = LookOnce(
+      t.engine, AllExpectations(t.engine, install.bundle.manifest.certificate(), install.generation.record), kGlance);
   bool all = true;
   for (v1::ProbeResult& result : results) {
     result.set_served_before_sha256(result.served_sha256());
@@ -91,7 +100,7 @@ absl::Status Begin(Transaction& t, const std::string& command_id, const v1::Inst
   journal.set_digest(install.bundle.digest);
   *journal.mutable_confirm_timeout() = command.confirm_timeout();
   for (v1::ProbeResult& seen :
-       LookOnce(engine, ExpectationsOf(t.engine, install.services, install.generation.record), kGlance)) {
+       LookOnce(engine, AllExpectations(engine, certificate, install.generation.record), kGlance)) {
     seen.set_served_before_sha256(seen.served_sha256());
     seen.clear_served_sha256();
     seen.set_ok(false);
@@ -169,10 +178,6 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
 absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
   const EngineContext& engine = t.engine;
   const std::string& certificate = t.journal.certificate();
-  std::vector<const Service*> with_files;
-  for (const Expectation& expectation : ExpectationsOf(engine, t.services(), to))
-    with_files.push_back(expectation.service);
-
   // One rename, and every service of the certificate reads the target; and one more for each copy.
   *t.journal.mutable_target()->mutable_in_force_since() =
       TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(engine.clock().Now()));
@@ -185,11 +190,12 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
   }));
 
   // Running processes still have the old one.
-  RETURN_IF_ERROR(t.Take(Journal::CHECKING, "", [&] { return CheckServices(engine, with_files); }));
+  RETURN_IF_ERROR(
+      t.Take(Journal::CHECKING, "", [&] { return CheckServices(engine, ServicesThatServe(engine, certificate, to)); }));
 
   // From the first reload on, going back takes one too.
   for (const Service* service : t.services()) {
-    const Concern concern = ConcernOf(engine, to, *service);
+    const Concern concern = ConcernOf(engine, certificate, to, *service);
     if (concern == Concern::kNone) continue;
     AddOnce(*t.journal.mutable_reloaded(), service->name);
     RETURN_IF_ERROR(t.Take(Journal::RELOADING, service->name, [&]() -> absl::Status {
@@ -203,7 +209,7 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
   // Only what is seen on the wire counts.
   return t.Take(Journal::PROBING, "", [&] {
     std::vector<v1::ProbeResult> results;
-    absl::Status served = ProbeServices(engine, ExpectationsOf(engine, t.services(), to), &results);
+    absl::Status served = ProbeServices(engine, AllExpectations(engine, certificate, to), &results);
     t.NoteProbes(std::move(results));
     return served;
   });

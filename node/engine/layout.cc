@@ -47,7 +47,7 @@ std::string Layout::Generation(absl::string_view certificate, absl::string_view 
 }
 
 std::string Layout::LinkTarget(const Service& service, const ServiceFile& file) const {
-  return absl::StrCat(Certificate(service.certificate), "/", kCurrentLink, "/", service.name, "/",
+  return absl::StrCat(Certificate(service.CertificateOf(file)), "/", kCurrentLink, "/", service.name, "/",
                       FileNameOf(service, file));
 }
 

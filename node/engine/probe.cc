@@ -1,12 +1,15 @@
 #include "node/engine/probe.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "node/engine/content.h"
+#include "node/engine/visible.h"
 
 namespace certcast::node {
 namespace {
@@ -51,6 +54,7 @@ v1::ProbeResult Named(const Expectation& expectation, const ProbeSpec& spec) {
   v1::ProbeResult result;
   result.set_service(expectation.service->name);
   result.set_probe(spec.Describe());
+  if (SeesLeaf(spec)) result.set_certificate(expectation.certificate);
   if (const auto* tls = std::get_if<TlsProbe>(&spec.what)) {
     result.set_address(tls->address);
     result.set_server_name(tls->server_name);
@@ -162,17 +166,47 @@ absl::string_view HintFor(const Trial& trial) {
              : "does the service read the paths that node.yaml names, and does nothing else listen there?";
 }
 
-absl::Status Failed(const ProbeSpec& spec, const Trial& trial) {
-  return Fail(trial.reason,
-              absl::StrCat("service ", trial.result.service(), ", probe ", trial.result.probe(), ": ",
-                           trial.result.detail(), " (tried for ", absl::FormatDuration(spec.timeout), ")"),
-              HintFor(trial));
+// Said where it isn't clear.
+std::string OfCertificate(const Expectation& expectation) {
+  return expectation.service->Certificates().size() > 1 ? absl::StrCat(", for certificate ", expectation.certificate)
+                                                        : "";
+}
+
+absl::Status Failed(const Expectation& expectation, const ProbeSpec& spec, const Trial& trial) {
+  return Fail(
+      trial.reason,
+      absl::StrCat("service ", trial.result.service(), ", probe ", trial.result.probe(), ": ", trial.result.detail(),
+                   OfCertificate(expectation), " (tried for ", absl::FormatDuration(spec.timeout), ")"),
+      HintFor(trial));
 }
 
 }  // namespace
 
-Expectation ExpectationOf(const GenerationRecord& record, const Service& service) {
-  return {.service = &service, .leaf_sha256 = LeafOf(record, service), .chain_sha256 = ChainOf(record, service)};
+std::vector<Expectation> ExpectationsOf(const EngineContext& engine, absl::string_view certificate,
+                                        const GenerationRecord& record, const Service& service) {
+  std::vector<Expectation> expectations;
+  for (const std::string& name : service.Certificates()) {
+    if (name == certificate) {
+      expectations.push_back({.service = &service,
+                              .certificate = name,
+                              .leaf_sha256 = LeafOf(record, service),
+                              .chain_sha256 = ChainOf(record, service)});
+    } else {
+      expectations.push_back(
+          {.service = &service, .certificate = name, .leaf_sha256 = ReadInstalledLeaf(engine, service, name)});
+    }
+  }
+  return expectations;
+}
+
+std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, absl::string_view certificate) {
+  for (const ServiceFile* file : service.FilesOf(certificate)) {
+    const auto found = ReadDeclared(engine, service, *file);
+    if (!found.ok() || !found->has_value()) continue;
+    const std::optional<Certificate> leaf = LeafIn(*file, (*found)->bytes.ExposeSecret());
+    if (leaf.has_value()) return leaf->sha256();
+  }
+  return "";
 }
 
 std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::vector<Expectation>& expectations,
@@ -181,6 +215,7 @@ std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::ve
   std::vector<v1::ProbeResult> results;
   for (const Expectation& expectation : expectations) {
     for (const ProbeSpec& spec : expectation.service->probes) {
+      if (!expectation.IsAbout(spec)) continue;
       const absl::Duration left = end - engine.clock().Monotonic();
       results.push_back(left > absl::ZeroDuration()
                             ? Look(engine, expectation, spec, std::min({patience, spec.timeout, left}))
@@ -195,12 +230,13 @@ absl::Status ProbeServices(const EngineContext& engine, const std::vector<Expect
   absl::Status status;
   for (const Expectation& expectation : expectations) {
     for (const ProbeSpec& spec : expectation.service->probes) {
+      if (!expectation.IsAbout(spec)) continue;
       if (!status.ok()) {
         results->push_back(Look(engine, expectation, spec, std::min(kGlance, spec.timeout)));
         continue;
       }
       const Trial trial = TryUntilItPasses(engine, expectation, spec);
-      if (!trial.result.ok()) status = Failed(spec, trial);
+      if (!trial.result.ok()) status = Failed(expectation, spec, trial);
       results->push_back(trial.result);
     }
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
 #include "node/engine/context.h"
@@ -13,16 +14,26 @@
 
 namespace certcast::node {
 
+// Of one service and one of its certificates.
 struct Expectation {
   const Service* service = nullptr;
-  // What tls and https probes must see; empty: whatever they see is right.
+  std::string certificate;
+  // What tls and https probes of the certificate must see; empty: whatever they see is right.
   std::string leaf_sha256;
   // The same for probes that expect the whole chain; empty: not known, so that they look at the leaf alone.
   std::vector<std::string> chain_sha256 = {};
+
+  // Whether it is about that probe of the service. Those that see no certificate go with the service's `certificate`.
+  bool IsAbout(const ProbeSpec& probe) const { return service->CertificateOf(probe) == certificate; }
 };
 
-// What a service must serve once it has loaded this generation.
-Expectation ExpectationOf(const GenerationRecord& record, const Service& service);
+// What a service must serve once it has loaded this generation: that of the certificate, and of its other certificates
+// what its files hold now, whoever put it there.
+std::vector<Expectation> ExpectationsOf(const EngineContext& engine, absl::string_view certificate,
+                                        const GenerationRecord& record, const Service& service);
+
+// The leaf in the first file of the certificate that holds one, as the service reads it now; empty: none.
+std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, absl::string_view certificate);
 
 // One look through every probe, each no longer than `patience` or its own timeout, and all of them no longer than
 // `altogether`: those that are left then are not looked at, and say so. What a probe sees goes to served_sha256.

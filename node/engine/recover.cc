@@ -98,8 +98,8 @@ absl::Status RemoveAllTemporaries(const EngineContext& engine) {
   RETURN_IF_ERROR(RemoveTemporariesAt(engine.files(), engine.layout.state()));
   std::set<std::string> certificates;
   for (const Service& service : engine.config.services) {
-    certificates.insert(service.certificate);
     for (const ServiceFile& file : service.files) {
+      certificates.insert(service.CertificateOf(file));
       const absl::StatusOr<PathParts> parts = SplitPath(file.path);
       if (parts.ok()) (void)RemoveTemporariesAt(engine.files(), parts->directory);
     }

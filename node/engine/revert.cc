@@ -81,13 +81,19 @@ WayBack LeaveUnswitched(Transaction& t, const std::string& current) {
   return back;
 }
 
-absl::StatusOr<GenerationRecord> ReadWhatToGoBackTo(Transaction& t) {
+absl::StatusOr<GenerationRecord> ReadBaseline(Transaction& t) {
   const std::string& certificate = t.journal.certificate();
   const std::string& directory = t.journal.baseline().directory();
   ASSIGN_OR_RETURN(GenerationRecord record, ReadRecord(t.engine, certificate, directory));
   RETURN_IF_ERROR(CheckGeneration(t.engine, certificate, directory, record));
   RETURN_IF_ERROR(CheckNotExpiredNow(t.engine, record, t.journal));
   return record;
+}
+
+// One read that fails is no proof that the files are bad.
+absl::StatusOr<GenerationRecord> ReadWhatToGoBackTo(Transaction& t) {
+  absl::StatusOr<GenerationRecord> record = ReadBaseline(t);
+  return record.ok() ? std::move(record) : ReadBaseline(t);
 }
 
 // Recovery may find the switch half done.
@@ -129,7 +135,7 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
                          "reload it by hand"));
       continue;
     }
-    const Concern concern = ConcernOf(t.engine, record, *service);
+    const Concern concern = ConcernOf(t.engine, t.journal.certificate(), record, *service);
     if (concern == Concern::kNone) continue;
     absl::Status reloaded = ReloadService(t.engine, *service);
     t.NoteReload(*service);
@@ -139,7 +145,9 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
       continue;
     }
     back.failed = KeepFirst(std::move(back.failed), std::move(reloaded));
-    expectations.push_back(ExpectationOf(record, *service));
+    for (Expectation& one : ExpectationsOf(t.engine, t.journal.certificate(), record, *service)) {
+      expectations.push_back(std::move(one));
+    }
   }
   std::vector<v1::ProbeResult> results;
   back.failed = KeepFirst(std::move(back.failed), ProbeServices(t.engine, expectations, &results));
@@ -150,6 +158,8 @@ WayBack SwitchBackAndProve(Transaction& t) {
   const std::string& certificate = t.journal.certificate();
   const GenerationOnDisk& baseline = t.journal.baseline();
   const absl::StatusOr<GenerationRecord> record = ReadWhatToGoBackTo(t);
+  // What may pass by itself says nothing about them either.
+  if (absl::IsUnavailable(record.status())) return Stuck(record.status(), /*switched=*/true);
   if (!record.ok()) return KeepNew(t, record.status());
   absl::StatusOr<Copies> copies = PlanCopiesBack(t, *record);
   if (!copies.ok()) return Stuck(copies.status(), /*switched=*/true);

@@ -8,20 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "gtest/gtest.h"
-#include "tests/testing/test_fleet.h"
 
 namespace certcast::node {
 namespace {
-
-const testing::TestFleet& Fleet() {
-  static const auto* const fleet = new testing::TestFleet();
-  return *fleet;
-}
-
-const testing::TestCa& Ca() {
-  static const auto* const ca = new testing::TestCa(testing::TestCa::Root().Intermediate());
-  return *ca;
-}
 
 // One engine a node, whatever is in memory.
 class NoLocker : public StateLocker {
@@ -37,13 +26,13 @@ std::string KeyPath(const std::string& service) {
   return absl::StrCat("/etc/", service, "/privkey.pem");
 }
 
-// As Fleet().Bundle; each is signed once.
+// As SignerOfTests().Bundle; each is signed once.
 const v1::Bundle& SignedBundle(const testing::IssuedCertificate& issued, const std::string& certificate,
                                uint64_t generation, absl::Time signed_at) {
   using Key = std::tuple<std::string, std::string, uint64_t, absl::Time>;
   static auto* const known = new std::map<Key, v1::Bundle>;
   const auto [entry, is_new] = known->try_emplace({issued.certificate.sha256(), certificate, generation, signed_at});
-  if (is_new) entry->second = Fleet().Bundle(issued, certificate, generation, signed_at);
+  if (is_new) entry->second = SignerOfTests().Bundle(issued, certificate, generation, signed_at);
   return entry->second;
 }
 
@@ -67,15 +56,25 @@ void FindTemporaries(FileSystem& files, const std::string& path, std::vector<std
 
 }  // namespace
 
+const testing::TestFleet& SignerOfTests() {
+  static const auto* const fleet = new testing::TestFleet();
+  return *fleet;
+}
+
+const testing::TestCa& CaOfTests() {
+  static const auto* const ca = new testing::TestCa(testing::TestCa::Root().Intermediate());
+  return *ca;
+}
+
 const testing::IssuedCertificate& IssuedFor(uint64_t generation) {
   static auto* const issued = new std::map<uint64_t, testing::IssuedCertificate>;
   const auto found = issued->find(generation);
   if (found != issued->end()) return found->second;
-  return issued->emplace(generation, Ca().Issue({.dns_names = {"*.example.com"}})).first->second;
+  return issued->emplace(generation, CaOfTests().Issue({.dns_names = {"*.example.com"}})).first->second;
 }
 
 EngineConfig::Fleet FleetOfTests() {
-  return {Fleet().id(), Fleet().key()};
+  return {SignerOfTests().id(), SignerOfTests().key()};
 }
 
 std::string LeafOf(uint64_t generation) {
@@ -148,6 +147,17 @@ void SimulatedNode::LosePower(uint64_t seed) {
   }
   clock.Reboot();
   files.Heal();
+}
+
+void SimulatedNode::LosePowerKeeping(uint64_t kept) {
+  engine_.reset();
+  disk.CrashKeeping(kept);
+  files.Heal();
+}
+
+v1::Report SimulatedNode::Handle(const v1::Command& command) {
+  reports.push_back(engine_->Handle(command, nullptr));
+  return reports.back();
 }
 
 v1::Command SimulatedNode::InstallCommand(uint64_t generation, const std::string& certificate) {

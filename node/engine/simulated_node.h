@@ -21,13 +21,17 @@
 #include "tests/testing/fault_file_system.h"
 #include "tests/testing/memory_file_system.h"
 #include "tests/testing/test_ca.h"
+#include "tests/testing/test_fleet.h"
 
 namespace certcast::node {
 
 // The same ones in all tests of a program: made when first asked for. From 2020 to 2049, for *.example.com.
 const testing::IssuedCertificate& IssuedFor(uint64_t generation);
-// The fleet that the node below belongs to.
+// Who issued those: a CA below a root.
+const testing::TestCa& CaOfTests();
+// The fleet that the node below belongs to, and what signs for it.
 EngineConfig::Fleet FleetOfTests();
+const testing::TestFleet& SignerOfTests();
 
 // What an operator finds in a service's two files.
 inline constexpr char kNothing[] = "nothing";
@@ -65,11 +69,13 @@ class SimulatedNode {
   // Power loss: what was not fsynced is there or not, as the seed has it. 0: none of it. The next start is in another
   // boot, right after it.
   void LosePower(uint64_t seed);
+  // The same, as MemoryFileSystem::CrashKeeping.
+  void LosePowerKeeping(uint64_t kept);
 
   v1::Command InstallCommand(uint64_t generation, const std::string& certificate = "wildcard");
   v1::Command InstallCommand(uint64_t generation, const std::string& certificate,
                              const testing::IssuedCertificate& issued);
-  v1::Report Handle(const v1::Command& command) { return engine_->Handle(command, nullptr); }
+  v1::Report Handle(const v1::Command& command);
   // Each with an id of its own; what is refused is a failed test and an empty result.
   v1::InstallResult Install(uint64_t generation, const std::string& certificate = "wildcard");
   v1::InstallResult Confirm(uint64_t generation, const std::string& certificate = "wildcard");
@@ -98,6 +104,8 @@ class SimulatedNode {
   testing::FakeLocalSocket sockets;
   EngineConfig config;
   std::map<std::string, Running> running;
+  // All that Handle returned.
+  std::vector<v1::Report> reports;
 
  private:
   absl::StatusOr<ProcessResult> RunCheck(const std::string& service);

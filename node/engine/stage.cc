@@ -53,10 +53,10 @@ absl::StatusOr<StagedGeneration> PlanGeneration(const EngineContext& engine,
                                                 const VerifiedBundle& bundle) {
   StagedGeneration generation;
   for (const Service* service : services) {
-    for (const ServiceFile& file : service->files) {
-      ASSIGN_OR_RETURN(const FileAttributes attributes, AttributesOf(engine, *service, file));
-      ASSIGN_OR_RETURN(Secret bytes, BytesOf(engine, *service, file, bundle));
-      generation.files.push_back({service, &file, std::move(bytes), attributes});
+    for (const ServiceFile* file : service->FilesOf(bundle.manifest.certificate())) {
+      ASSIGN_OR_RETURN(const FileAttributes attributes, AttributesOf(engine, *service, *file));
+      ASSIGN_OR_RETURN(Secret bytes, BytesOf(engine, *service, *file, bundle));
+      generation.files.push_back({service, file, std::move(bytes), attributes});
     }
   }
   generation.record = RecordOf(bundle.manifest.generation(), services, generation.files);

@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/activate.h"
 #include "node/engine/drift.h"
+#include "node/engine/strangers.h"
 #include "node/engine/visible.h"
 
 namespace certcast::node {
@@ -69,19 +70,25 @@ absl::StatusOr<bool> IsInPlace(const EngineContext& engine, const NodeState::Cer
   ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, known.name()));
   if (current != in_force.directory()) return false;
   for (const Service* service : install.services) {
-    if (!FindDrift(engine, *service, install.generation.record).empty()) return false;
+    if (!FindDrift(engine, *service, known.name(), install.generation.record).empty()) return false;
   }
   return true;
 }
 
-absl::Status CheckPaths(const EngineContext& engine, const std::vector<const Service*>& services) {
-  for (const Service* service : services) {
-    for (const ServiceFile& file : service->files) {
+absl::Status CheckPaths(const EngineContext& engine, const VerifiedInstall& install) {
+  for (const Service* service : install.services) {
+    for (const ServiceFile* declared : service->FilesOf(install.bundle.manifest.certificate())) {
+      const ServiceFile& file = *declared;
       RETURN_IF_ERROR(CheckFileName(FileNameOf(*service, file)));
       // A link that is there stays as it is.
       ASSIGN_OR_RETURN(const bool linked, IsOurLink(engine, *service, file));
       if (linked && file.install == FileInstall::kLink) continue;
-      RETURN_IF_ERROR(Annotate(CheckCanReplace(engine.files(), file.path), absl::StrCat("service ", service->name)));
+      // It is taken in as what to go back to.
+      RETURN_IF_ERROR(Annotate(ReadDeclared(engine, *service, file).status(),
+                               absl::StrCat("service ", service->name, ", reading what is at ", file.path)));
+      absl::Status usable = CheckNoStranger(engine.files(), file.path, *service, install.generation.record);
+      if (usable.ok()) usable = CheckCanReplace(engine.files(), file.path);
+      RETURN_IF_ERROR(Annotate(std::move(usable), absl::StrCat("service ", service->name)));
     }
   }
   return absl::OkStatus();
@@ -104,7 +111,7 @@ absl::StatusOr<VerifiedInstall> VerifyInstall(const EngineContext& engine, const
   RETURN_IF_ERROR(CheckGenerationRule(known, install.bundle));
   ASSIGN_OR_RETURN(install.generation, PlanGeneration(engine, install.services, install.bundle));
   ASSIGN_OR_RETURN(install.is_in_place, IsInPlace(engine, known, install));
-  if (!install.is_in_place) RETURN_IF_ERROR(CheckPaths(engine, install.services));
+  if (!install.is_in_place) RETURN_IF_ERROR(CheckPaths(engine, install));
   return install;
 }
 

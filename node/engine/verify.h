@@ -23,7 +23,8 @@ struct VerifiedInstall {
 };
 
 // After VerifyBundle's reasons: NOT_DECLARED when no service uses the certificate, DOWNGRADE for a generation below the
-// highest accepted one or the same with other contents, PERMISSION_DENIED when a path can't be made a link.
+// highest accepted one or the same with other contents, PERMISSION_DENIED when a path can't be put in place, or others
+// may put something there.
 // MALFORMED for a wait for Confirm outside of 1 s to 1 h. The node belongs to a fleet: that was looked at before.
 // Writes nothing but a trial link that it removes.
 absl::StatusOr<VerifiedInstall> VerifyInstall(const EngineContext& engine, const v1::Install& command);

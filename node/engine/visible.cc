@@ -15,6 +15,21 @@ namespace {
 // Named as atomic.h names its own, so that RemoveTemporaries takes it away after a crash.
 constexpr char kTrialLink[] = ".certcast-0000000000000000";
 
+absl::StatusOr<std::unique_ptr<Directory>> OpenToReplace(FileSystem& files, const PathParts& parts,
+                                                         absl::string_view path) {
+  auto directory = files.OpenDirectory(parts.directory);
+  if (!absl::IsNotFound(directory.status())) return directory;
+  return Fail(Reason::PERMISSION_DENIED, absl::StrCat(parts.directory, " is not there, so ", path, " can't be made"),
+              absl::StrCat("mkdir -p ", parts.directory, ", or correct the path in node.yaml"));
+}
+
+absl::Status WithHintToWrite(absl::Status tried, const PathParts& parts, absl::string_view path) {
+  return WithHint(
+      Annotate(std::move(tried), absl::StrCat(path, " can't be put in place")),
+      absl::StrCat("certcast-node must be able to write to ", parts.directory,
+                   ": check its owner and mode, its mount options, and ReadWritePaths= of the systemd unit"));
+}
+
 }  // namespace
 
 absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path) {
@@ -40,10 +55,10 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path) {
               "a service's path must be a file: remove what is there, or name another path in node.yaml");
 }
 
-bool LeadsIntoCertificate(const EngineContext& engine, const Service& service) {
-  const std::string inside = absl::StrCat(engine.layout.Certificate(service.certificate), "/");
-  for (const ServiceFile& file : service.files) {
-    const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file.path);
+bool LeadsIntoCertificate(const EngineContext& engine, const Service& service, absl::string_view certificate) {
+  const std::string inside = absl::StrCat(engine.layout.Certificate(certificate), "/");
+  for (const ServiceFile* file : service.FilesOf(certificate)) {
+    const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file->path);
     if (found.ok() && found->kind == VisiblePath::Kind::kLink && absl::StartsWith(found->target, inside)) return true;
   }
   return false;
@@ -68,22 +83,19 @@ absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engin
   return ReadVisible(engine.files(), ours ? engine.layout.LinkTarget(service, file) : file.path);
 }
 
+absl::Status CheckCouldReplace(FileSystem& files, absl::string_view path) {
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(files, parts, path));
+  return WithHintToWrite(directory->CheckWritable(), parts, path);
+}
+
 absl::Status CheckCanReplace(FileSystem& files, absl::string_view path) {
   ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
-  const auto directory = files.OpenDirectory(parts.directory);
-  if (absl::IsNotFound(directory.status())) {
-    return Fail(Reason::PERMISSION_DENIED, absl::StrCat(parts.directory, " is not there, so ", path, " can't be made"),
-                absl::StrCat("mkdir -p ", parts.directory, ", or correct the path in node.yaml"));
-  }
-  if (!directory.ok()) return directory.status();
-  absl::Status tried = (*directory)->MakeLink(kTrialLink, "trial");
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(files, parts, path));
+  absl::Status tried = directory->MakeLink(kTrialLink, "trial");
   if (absl::IsAlreadyExists(tried)) tried = absl::OkStatus();
-  if (tried.ok()) tried = (*directory)->Remove(kTrialLink);
-  if (tried.ok()) return tried;
-  return WithHint(
-      Annotate(std::move(tried), absl::StrCat(path, " can't be put in place")),
-      absl::StrCat("certcast-node must be able to write to ", parts.directory,
-                   ": check its owner and mode, its mount options, and ReadWritePaths= of the systemd unit"));
+  if (tried.ok()) tried = directory->Remove(kTrialLink);
+  return WithHintToWrite(std::move(tried), parts, path);
 }
 
 }  // namespace certcast::node

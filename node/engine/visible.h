@@ -26,8 +26,8 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path);
 // Whether it is the link that certcast makes for it (of a file of `install: link`).
 absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file);
 
-// Whether any of the service's paths is a link into the directory of its certificate, under whatever name.
-bool LeadsIntoCertificate(const EngineContext& engine, const Service& service);
+// Whether any of the service's paths of that certificate is a link into its directory, under whatever name.
+bool LeadsIntoCertificate(const EngineContext& engine, const Service& service, absl::string_view certificate);
 
 // What a service gets that opens `path`: links are followed, by the rule of FileSystem::OpenDirectory. None: nothing is
 // there, or a link that leads nowhere.
@@ -41,6 +41,10 @@ absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::st
 // directory: some services (PostgreSQL) keep their certificate in one of their own, where links are not followed.
 absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engine, const Service& service,
                                                       const ServiceFile& file);
+
+// Whether `path` could be replaced, as far as that is told without trying: the directory is there and may be written
+// to. PERMISSION_DENIED, with a hint, when not.
+absl::Status CheckCouldReplace(FileSystem& files, absl::string_view path);
 
 // Whether `path` can be replaced: the directory is there and takes a new name. PERMISSION_DENIED, with a hint, when
 // not. Makes a temporary link and removes it.

@@ -148,6 +148,16 @@ void FakeNode::SetClockFailure(const v1::Failure& failure) {
   clock_failure_ = failure;
 }
 
+void FakeNode::SetObstacle(std::string obstacle) {
+  absl::MutexLock lock(&mutex_);
+  obstacle_ = std::move(obstacle);
+}
+
+void FakeNode::SetOneService() {
+  absl::MutexLock lock(&mutex_);
+  is_one_service_ = true;
+}
+
 void FakeNode::SetDrift(absl::string_view certificate, std::vector<std::string> drift) {
   absl::MutexLock lock(&mutex_);
   drift_[std::string(certificate)] = std::move(drift);
@@ -345,20 +355,16 @@ v1::Inventory FakeNode::Describe(bool with_probes, absl::string_view certificate
     *entry.mutable_in_force_since() = ToProto(installed.since);
 
     v1::Inventory::Service& service = *inventory.add_services();
-    service.set_name("service-" + name);
+    service.set_name(ServiceOf(name));
     service.set_certificate(name);
     service.set_installed_sha256(installed.leaf_sha256);
     service.set_disruptive(is_disruptive_);
+    if (!obstacle_.empty()) service.add_obstacles(obstacle_);
     if (auto it = drift_.find(name); it != drift_.end()) {
       for (const std::string& line : it->second) service.add_drift(line);
     }
     if (with_probes && (certificate.empty() || certificate == name)) {
-      v1::ProbeResult& probe = *inventory.add_probes();
-      probe.set_service(service.name());
-      probe.set_probe("tls 127.0.0.1:443");
-      probe.set_address("127.0.0.1:443");
-      probe.set_served_sha256(Served(name));
-      probe.set_ok(Served(name) == installed.leaf_sha256);
+      *inventory.add_probes() = LookAt(name);
     }
   }
   return inventory;
@@ -411,11 +417,29 @@ void FakeNode::FillInForce(absl::string_view certificate, v1::InstallResult& res
   result.set_generation_in_force(it->second.generation);
   result.set_installed_sha256(it->second.leaf_sha256);
   if (!it->second.confirmed) *result.mutable_confirm_by() = ToProto(it->second.confirm_by);
-  v1::ProbeResult& probe = *result.add_probes();
-  probe.set_service("service-" + std::string(certificate));
+  *result.add_probes() = LookAt(certificate);
+  if (!is_one_service_) return;
+  for (const auto& [name, other] : installed_) {
+    if (name != certificate) *result.add_probes() = LookAt(name);
+  }
+}
+
+std::string FakeNode::ServiceOf(absl::string_view certificate) const {
+  return is_one_service_ ? "service" : "service-" + std::string(certificate);
+}
+
+// Of one that is installed.
+v1::ProbeResult FakeNode::LookAt(absl::string_view certificate) const {
+  const auto installed = installed_.find(certificate);
+  v1::ProbeResult probe;
+  probe.set_service(ServiceOf(certificate));
   probe.set_probe("tls 127.0.0.1:443");
+  probe.set_address("127.0.0.1:443");
   probe.set_served_sha256(Served(certificate));
-  probe.set_ok(probe.served_sha256() == it->second.leaf_sha256);
+  probe.set_ok(probe.served_sha256() == installed->second.leaf_sha256);
+  // Older agents, of one certificate a service, do not say it.
+  if (is_one_service_) probe.set_certificate(std::string(certificate));
+  return probe;
 }
 
 // One link to a FakeNode. After a loss it stays lost: open another.

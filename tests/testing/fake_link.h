@@ -109,8 +109,12 @@ class FakeNode {
   void SetClockOff(absl::Duration off);
   // What it says of its clock from now on: see Inventory.clock_failure.
   void SetClockFailure(const v1::Failure& failure);
+  // All of its certificates are used by one service, which is probed for each of them.
+  void SetOneService();
   // Lines of drift that Describe and Probe report for the certificate's service.
   void SetDrift(absl::string_view certificate, std::vector<std::string> drift);
+  // What all of its services would refuse an install for.
+  void SetObstacle(std::string obstacle);
 
   // --- What became of it.
   Installed installed(absl::string_view certificate) const;
@@ -143,6 +147,8 @@ class FakeNode {
   v1::Inventory Describe(bool with_probes, absl::string_view certificate) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GoBack(Installed& installed) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void GoBackWhereOverdue() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string ServiceOf(absl::string_view certificate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  v1::ProbeResult LookAt(absl::string_view certificate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string Served(absl::string_view certificate) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FillInForce(absl::string_view certificate, v1::InstallResult& result) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -159,6 +165,8 @@ class FakeNode {
   bool is_disruptive_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration clock_off_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::Failure> clock_failure_ ABSL_GUARDED_BY(mutex_);
+  std::string obstacle_ ABSL_GUARDED_BY(mutex_);
+  bool is_one_service_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<CommandKind, std::deque<PendingFault>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, absl::Duration> delays_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, int> seen_ ABSL_GUARDED_BY(mutex_);
