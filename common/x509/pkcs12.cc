@@ -122,17 +122,25 @@ std::optional<Scheme> SchemeOf(const X509_ALGOR* algorithm) {
   return Scheme{Pkcs12Encryption::kModern, *iterations};
 }
 
-// Every encrypted part must be in the same scheme.
-absl::Status Note(const X509_ALGOR* algorithm, std::optional<Scheme>& scheme) {
+// What all encrypted parts are to have in common, and the iterations of all of them together.
+struct Parts {
+  std::optional<Pkcs12Encryption> encryption;
+  int64_t iterations = 0;
+};
+
+absl::Status Note(const X509_ALGOR* algorithm, Parts& parts) {
   const std::optional<Scheme> found = SchemeOf(algorithm);
   if (!found.has_value()) return Malformed("is encrypted in a way that certcast does not use");
-  if (found->iterations < 1 || found->iterations > kMaxIterations) return Malformed("asks for too many iterations");
-  if (scheme.has_value() && scheme->encryption != found->encryption) return Malformed("is encrypted in two ways");
-  scheme = found;
+  if (found->iterations < 1 || found->iterations > kMaxIterations - parts.iterations) {
+    return Malformed("asks for too many iterations");
+  }
+  if (parts.encryption.value_or(found->encryption) != found->encryption) return Malformed("is encrypted in two ways");
+  parts.encryption = found->encryption;
+  parts.iterations += found->iterations;
   return absl::OkStatus();
 }
 
-absl::Status NoteKeys(const PKCS7* safe, std::optional<Scheme>& scheme) {
+absl::Status NoteKeys(const PKCS7* safe, Parts& parts) {
   const Bags bags(PKCS12_unpack_p7data(const_cast<PKCS7*>(safe)));
   if (bags == nullptr) return Malformed("does not parse");
   for (int i = 0; i < sk_PKCS12_SAFEBAG_num(bags.get()); ++i) {
@@ -141,7 +149,7 @@ absl::Status NoteKeys(const PKCS7* safe, std::optional<Scheme>& scheme) {
     if (key == nullptr) return Malformed("holds something that is not encrypted");
     const X509_ALGOR* algorithm = nullptr;
     X509_SIG_get0(key, &algorithm, nullptr);
-    RETURN_IF_ERROR(Note(algorithm, scheme));
+    RETURN_IF_ERROR(Note(algorithm, parts));
   }
   return absl::OkStatus();
 }
@@ -150,25 +158,24 @@ absl::Status NoteKeys(const PKCS7* safe, std::optional<Scheme>& scheme) {
 absl::StatusOr<Pkcs12Encryption> EncryptionOf(const PKCS12* file) {
   const ASN1_INTEGER* mac_iterations = nullptr;
   PKCS12_get0_mac(nullptr, nullptr, nullptr, &mac_iterations, file);
+  Parts parts;
   // Absent: one (RFC 7292 section 4).
-  if (mac_iterations != nullptr && Number(mac_iterations).value_or(kMaxIterations + 1) > kMaxIterations) {
-    return Malformed("asks for too many iterations");
-  }
+  parts.iterations = mac_iterations == nullptr ? 1 : Number(mac_iterations).value_or(0);
+  if (parts.iterations < 1 || parts.iterations > kMaxIterations) return Malformed("asks for too many iterations");
   const Safes safes(PKCS12_unpack_authsafes(file));
   if (safes == nullptr) return Malformed("does not parse");
-  std::optional<Scheme> scheme;
   for (int i = 0; i < sk_PKCS7_num(safes.get()); ++i) {
     const PKCS7* safe = sk_PKCS7_value(safes.get(), i);
     if (PKCS7_type_is_data(safe)) {
-      RETURN_IF_ERROR(NoteKeys(safe, scheme));
+      RETURN_IF_ERROR(NoteKeys(safe, parts));
     } else if (PKCS7_type_is_encrypted(safe)) {
-      RETURN_IF_ERROR(Note(safe->d.encrypted->enc_data->algorithm, scheme));
+      RETURN_IF_ERROR(Note(safe->d.encrypted->enc_data->algorithm, parts));
     } else {
       return Malformed("has a part that is neither data nor encrypted");
     }
   }
-  if (!scheme.has_value()) return Malformed("holds nothing");
-  return scheme->encryption;
+  if (!parts.encryption.has_value()) return Malformed("holds nothing");
+  return *parts.encryption;
 }
 
 absl::StatusOr<SslPtr<PKCS12>> Parse(absl::string_view bytes) {

@@ -42,7 +42,8 @@ struct Pkcs12Contents {
 };
 
 // MALFORMED for what is no such file, has another password (its MAC is checked first), is encrypted in another way,
-// asks for more than 1,000,000 iterations, or does not hold a key with its certificate. At most 1 MiB.
+// asks for more than 1,000,000 iterations in all its parts together, or does not hold a key with its certificate. At
+// most 1 MiB.
 absl::StatusOr<Pkcs12Contents> OpenPkcs12(absl::string_view bytes, const Secret& password);
 
 }  // namespace certcast

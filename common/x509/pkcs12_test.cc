@@ -183,7 +183,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Foreign{"KeyInTheOpen", -1, NID_aes_256_cbc, 1, 1, "not encrypted"},
                       Foreign{"ManyIterations", NID_aes_256_cbc, NID_aes_256_cbc, 1000001, 1, "too many iterations"},
                       Foreign{"ManyLegacyIterations", kTripleDes, kTripleDes, 1000001, 1, "too many iterations"},
+                      // Key and certificates, each below the bound.
+                      Foreign{"ManyIterationsTogether", NID_aes_256_cbc, NID_aes_256_cbc, 500000, 1, "too many iter"},
                       Foreign{"ManyMacIterations", NID_aes_256_cbc, NID_aes_256_cbc, 1, 1000001, "too many iterations"},
+                      Foreign{"ManyWithTheMac", NID_aes_256_cbc, NID_aes_256_cbc, 1000, 999000, "too many iterations"},
                       Foreign{"NoMac", NID_aes_256_cbc, NID_aes_256_cbc, 1, -1, "has no MAC"}),
     [](const ::testing::TestParamInfo<Foreign>& info) { return info.param.name; });
 
