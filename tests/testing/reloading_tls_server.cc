@@ -33,8 +33,10 @@ std::string LeafInFiles(const std::string& fullchain_path, const std::string& ke
 }
 
 ReloadingTlsServer::ReloadingTlsServer(std::string fullchain_path, std::string key_path,
-                                       absl::string_view fullchain_pem, absl::string_view key_pem)
-    : fullchain_path_(std::move(fullchain_path)), key_path_(std::move(key_path)), tls_(fullchain_pem, key_pem) {
+                                       absl::string_view fullchain_pem, absl::string_view key_pem, int port)
+    : fullchain_path_(std::move(fullchain_path)),
+      key_path_(std::move(key_path)),
+      tls_(fullchain_pem, key_pem, /*is_v6=*/false, port) {
   control_.Listen();
   thread_ = std::thread([this] { Run(); });
 }

@@ -20,9 +20,9 @@ std::string LeafInFiles(const std::string& fullchain_path, const std::string& ke
 // Thread-safe.
 class ReloadingTlsServer {
  public:
-  // Serves these until the first reload.
+  // Serves these until the first reload, on a port of 127.0.0.1; 0: a free one.
   ReloadingTlsServer(std::string fullchain_path, std::string key_path, absl::string_view fullchain_pem,
-                     absl::string_view key_pem);
+                     absl::string_view key_pem, int port = 0);
   ~ReloadingTlsServer();
 
   std::string address() const { return tls_.address(); }

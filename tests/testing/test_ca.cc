@@ -172,6 +172,11 @@ TestCa TestCa::Root(const std::string& common_name, CertificateSpec spec) {
   return TestCa({root.certificate}, std::make_shared<const PrivateKey>(std::move(root.key)));
 }
 
+TestCa TestCa::FromPem(absl::string_view certificate_pem, absl::string_view key_pem) {
+  return TestCa({Require(ParseChainPem(certificate_pem), "CA certificate").front()},
+                std::make_shared<const PrivateKey>(Require(PrivateKey::FromPem(key_pem), "CA key")));
+}
+
 TestCa TestCa::Intermediate(const std::string& common_name, CertificateSpec spec) const {
   IssuedCertificate issued = Issue(AsAuthority(common_name, std::move(spec)));
   std::vector<Certificate> path = {issued.certificate};

@@ -64,6 +64,8 @@ struct IssuedCertificate {
 class TestCa {
  public:
   static TestCa Root(const std::string& common_name = "Test Root", CertificateSpec spec = {});
+  // One that was made earlier.
+  static TestCa FromPem(absl::string_view certificate_pem, absl::string_view key_pem);
   // Signed by this one.
   TestCa Intermediate(const std::string& common_name = "Test Intermediate", CertificateSpec spec = {}) const;
   IssuedCertificate Issue(const CertificateSpec& spec) const;

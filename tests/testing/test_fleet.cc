@@ -26,10 +26,11 @@ T Require(absl::StatusOr<T> value) {
 
 }  // namespace
 
-TestFleet::TestFleet(std::string id)
-    : id_(std::move(id)),
-      signing_key_(Require(PrivateKey::Generate(KeyType::kEd25519))),
-      key_(Require(ManifestKey::FromPrivate(signing_key_))) {
+TestFleet::TestFleet(std::string id) : TestFleet(std::move(id), Require(PrivateKey::Generate(KeyType::kEd25519))) {
+}
+
+TestFleet::TestFleet(std::string id, PrivateKey signing_key)
+    : id_(std::move(id)), signing_key_(std::move(signing_key)), key_(Require(ManifestKey::FromPrivate(signing_key_))) {
 }
 
 v1::Bundle TestFleet::Bundle(const IssuedCertificate& issued, const std::string& certificate, uint64_t generation,

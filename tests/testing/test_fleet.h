@@ -17,6 +17,7 @@ namespace certcast::testing {
 class TestFleet {
  public:
   explicit TestFleet(std::string id = "test-fleet");
+  TestFleet(std::string id, PrivateKey signing_key);
 
   const std::string& id() const { return id_; }
   const PrivateKey& signing_key() const { return signing_key_; }

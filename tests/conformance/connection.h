@@ -1,0 +1,79 @@
+// One link to the node under test, whatever carries it.
+#ifndef CERTCAST_TESTS_CONFORMANCE_CONNECTION_H_
+#define CERTCAST_TESTS_CONFORMANCE_CONNECTION_H_
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "certcast/v1/link.pb.h"
+
+namespace certcast::conformance {
+
+// What the node said, in its order. Thread-safe.
+class Inbox {
+ public:
+  void Add(v1::Report report);
+  // Nothing more comes.
+  void End(absl::Status why);
+  // The next report. kDeadlineExceeded when none came in time; kUnavailable, with the reason, when the link has ended.
+  absl::StatusOr<v1::Report> Next(absl::Duration timeout);
+
+ private:
+  bool HasSomething() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !reports_.empty() || !ended_.ok(); }
+
+  absl::Mutex mutex_;
+  std::deque<v1::Report> reports_ ABSL_GUARDED_BY(mutex_);
+  absl::Status ended_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Its end cuts the link. To be used by one thread.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  virtual absl::Status Send(const v1::Command& command) = 0;
+  // Bytes that are no message. kUnimplemented where the transport can't carry any.
+  virtual absl::Status SendBytes(absl::string_view bytes) = 0;
+  absl::StatusOr<v1::Report> Next(absl::Duration timeout) { return inbox_.Next(timeout); }
+
+ protected:
+  Inbox inbox_;
+};
+
+// Who opens a link: a certificate of the fleet with its key, as PEM. Both empty: nobody.
+struct Caller {
+  std::string chain_pem;
+  std::string key_pem;
+};
+
+// How to reach the node.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  // Does not wait for Hello.
+  virtual absl::StatusOr<std::unique_ptr<Connection>> Open() = 0;
+  // As somebody else than the controller. kUnimplemented where the transport knows nobody.
+  virtual absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Caller& caller) = 0;
+  // Whether a second link may be open beside the first.
+  virtual bool carries_several() const = 0;
+};
+
+// Mutual TLS with the node called `node`, at host:port.
+std::unique_ptr<Transport> MakeGrpcTransport(const std::string& address, const std::string& node,
+                                             const std::string& fleet_ca_pem, const Caller& controller);
+
+// A program that speaks on its standard input and output; started for each link. Its standard error is appended to the
+// file `log`.
+std::unique_ptr<Transport> MakeStdioTransport(std::vector<std::string> argv, const std::string& log);
+
+}  // namespace certcast::conformance
+
+#endif  // CERTCAST_TESTS_CONFORMANCE_CONNECTION_H_

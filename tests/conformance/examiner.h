@@ -1,0 +1,123 @@
+// What the checks are made of: commands, answers, and the state that each check begins from.
+#ifndef CERTCAST_TESTS_CONFORMANCE_EXAMINER_H_
+#define CERTCAST_TESTS_CONFORMANCE_EXAMINER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "certcast/v1/link.pb.h"
+#include "tests/conformance/connection.h"
+#include "tests/conformance/site.h"
+#include "tests/testing/test_ca.h"
+
+namespace certcast::conformance {
+
+// Longer than any step of a node that works.
+inline constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// OK, or what was seen instead.
+absl::Status Expect(bool holds, absl::string_view otherwise);
+// The same for two texts.
+absl::Status ExpectSame(absl::string_view what, absl::string_view seen, absl::string_view wanted);
+
+class Examiner {
+ public:
+  Examiner(Site& site, Transport& transport) : site_(site), transport_(transport) {}
+
+  Site& site() { return site_; }
+  Transport& transport() { return transport_; }
+
+  // --- Links. One is open at most times.
+
+  // Opens one and waits for Hello: again and again for a while, since the node may be busy with an earlier one.
+  absl::StatusOr<std::unique_ptr<Connection>> OpenLink(v1::Report* hello = nullptr);
+  // The one that is open, or a new one.
+  absl::StatusOr<Connection*> Link();
+  void CutLink() { link_.reset(); }
+
+  // --- Commands.
+
+  // With an id that was never used and this run's epoch.
+  v1::Command NewCommand();
+  v1::Command NewDescribe();
+  v1::Command NewInstall(const v1::Bundle& bundle, absl::Duration confirm_timeout = absl::Minutes(1));
+  v1::Command NewInstall(const testing::IssuedCertificate& issued, uint64_t generation,
+                         absl::Duration confirm_timeout = absl::Minutes(1));
+  v1::Command NewConfirm(const testing::IssuedCertificate& issued, uint64_t generation);
+  v1::Command NewRevert(uint64_t generation);
+  v1::Bundle Bundle(const testing::IssuedCertificate& issued, uint64_t generation) const;
+  uint64_t epoch() const { return epoch_; }
+
+  // Sends it and waits for its final report, on `link` or the one that is open. Everything in between must be Progress
+  // of the same command; it is added to `steps`.
+  absl::StatusOr<v1::Report> Call(const v1::Command& command, std::vector<std::string>* steps = nullptr,
+                                  Connection* link = nullptr);
+  // The same for commands that end in one kind of report; another one is an error.
+  absl::StatusOr<v1::InstallResult> Change(const v1::Command& command, std::vector<std::string>* steps = nullptr);
+  // The same, again and again for a while where the node is BUSY, as when it goes back by itself.
+  absl::StatusOr<v1::InstallResult> ChangeOnceFree(const v1::Command& command);
+  absl::StatusOr<v1::Failure> Refusal(const v1::Command& command);
+  absl::StatusOr<v1::Inventory> Describe();
+  // The certificate's entry; an empty one when there is none.
+  absl::StatusOr<v1::Inventory::Certificate> Look();
+
+  // --- Expectations.
+
+  // The outcome and, unless it is empty, the reason: "REVERTED CHECK_FAILED".
+  static absl::Status ExpectOutcome(const v1::InstallResult& result, absl::string_view wanted);
+  // Files and server have it, and nothing waits for Confirm where `confirmed`.
+  absl::Status ExpectInForce(const testing::IssuedCertificate& issued, bool confirmed);
+
+  // --- The state that each check begins from: the highest generation that the node has accepted is in force, confirmed
+  // and served, nothing waits for Confirm, the service does what it should, and no command was run since.
+
+  absl::Status Settle();
+  // What is in force then.
+  const testing::IssuedCertificate& good() const { return *good_; }
+  uint64_t good_generation() const { return good_generation_; }
+  // A generation that the node has not seen.
+  uint64_t NextGeneration();
+
+ private:
+  absl::Status InstallGood();
+
+  Site& site_;
+  Transport& transport_;
+  std::unique_ptr<Connection> link_;
+  // Above those of earlier runs on the same node.
+  const uint64_t epoch_ = static_cast<uint64_t>(absl::ToUnixSeconds(absl::Now()));
+  int last_id_ = 0;
+  // There is a lower one for the node to refuse.
+  uint64_t next_generation_ = 2;
+  std::unique_ptr<testing::IssuedCertificate> good_;
+  uint64_t good_generation_ = 0;
+};
+
+struct Check {
+  std::string name;
+  // The sentence that a node is held to, and where it stands.
+  std::string promise;
+  std::string source;
+  // OK, what was seen instead, or kUnimplemented where the transport does not allow to see it.
+  std::function<absl::Status(Examiner&)> run;
+};
+
+// Of section 4 of the design: what goes over the link.
+std::vector<Check> LinkChecks();
+// Of section 5, step verify: bundles that must be refused.
+std::vector<Check> BundleChecks();
+// Of sections 2 and 5: an install that goes well, and what may follow.
+std::vector<Check> InstallChecks();
+// Of sections 2 and 5: what goes wrong on the way.
+std::vector<Check> TroubleChecks();
+
+}  // namespace certcast::conformance
+
+#endif  // CERTCAST_TESTS_CONFORMANCE_EXAMINER_H_
