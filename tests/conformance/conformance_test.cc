@@ -116,10 +116,10 @@ TEST_P(WrongNodeTest, IsFoundOut) {
 
 INSTANTIATE_TEST_SUITE_P(
     Faults, WrongNodeTest,
-    ::testing::Values(Wrong{"hello-with-id", "link.hello"}, Wrong{"calls-it-installed", "trouble.probe"},
-                      Wrong{"gives-no-reason", "bundle.signature"}, Wrong{"takes-any-epoch", "link.epoch"},
-                      Wrong{"confirms-anything", "install.confirm-names"}, Wrong{"hides-drift", "install.drift"},
-                      Wrong{"made-up-fingerprint", "install.proven"}),
+    ::testing::Values(Wrong{"hello-with-id", "link.hello"}, Wrong{"forgets-ids", "install.same-id"},
+                      Wrong{"calls-it-installed", "trouble.probe"}, Wrong{"gives-no-reason", "bundle.signature"},
+                      Wrong{"takes-any-epoch", "link.epoch"}, Wrong{"confirms-anything", "install.confirm-names"},
+                      Wrong{"hides-drift", "install.drift"}, Wrong{"made-up-fingerprint", "install.proven"}),
     [](const auto& info) {
       std::string name;
       for (const char c : std::string(info.param.fault)) name += c == '-' ? '_' : c;

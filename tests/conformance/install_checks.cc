@@ -114,6 +114,10 @@ absl::Status RepeatsItsAnswer(Examiner& examiner) {
     examiner.CutLink();
     RETURN_IF_ERROR(repeat("on another link"));
   }
+  // Then it waits no more, and so the answer says. A node that takes it for a new command says UNCHANGED.
+  RETURN_IF_ERROR(examiner.Change(examiner.NewConfirm(now.issued, now.generation)).status());
+  ASSIGN_OR_RETURN(const v1::InstallResult confirmed, examiner.Change(now.command));
+  RETURN_IF_ERROR(Examiner::ExpectOutcome(confirmed, "INSTALLED"));
   return ExpectSame("what was run", examiner.site().Runs(), "check reload");
 }
 
