@@ -116,8 +116,9 @@ absl::Status StartTlsOverFtp(StartTlsDialogue& dialogue) {
   RETURN_IF_ERROR(dialogue.Send("AUTH TLS\r\n"));
   ASSIGN_OR_RETURN(const Reply answer, ReadReply(dialogue, /*any_text_between=*/true));
   if (answer.code == "234") return dialogue.Finish();
-  // Not known, not implemented, not for this parameter.
-  const bool is_unknown = answer.code == "500" || answer.code == "502" || answer.code == "504";
+  // Not known, not implemented, not for this parameter; not before a login, which is what vsftpd says to all that it
+  // does not know.
+  const bool is_unknown = answer.code == "500" || answer.code == "502" || answer.code == "504" || answer.code == "530";
   return is_unknown ? dialogue.NotOffered("AUTH TLS", answer.Text()) : dialogue.Refused("AUTH TLS", answer.Text());
 }
 

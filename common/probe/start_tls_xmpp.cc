@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/probe/start_tls_dialogue.h"
 #include "common/status/status.h"
@@ -54,8 +55,11 @@ absl::StatusOr<std::string> ReadUntilFeatures(StartTlsDialogue& dialogue) {
     ASSIGN_OR_RETURN(std::string tag, ReadTag(dialogue));
     if (IsTag(tag, "stream:features")) return tag;
     if (IsTag(tag, "stream:error")) {
+      // Then perhaps a text for people (section 4.9.2), which mostly has come with it.
       ASSIGN_OR_RETURN(const std::string why, ReadTag(dialogue));
-      return dialogue.Refused("the stream", why);
+      return dialogue.Refused("the stream",
+                              absl::StrReplaceAll(absl::StrCat(why, dialogue.Available()),
+                                                  {{" xmlns='urn:ietf:params:xml:ns:xmpp-streams'", ""}}));
     }
     if (!absl::StartsWith(tag, "<?xml") && !IsTag(tag, "stream:stream")) return dialogue.NotTheProtocol(tag);
   }

@@ -28,6 +28,10 @@ constexpr absl::Duration kLookInterval = absl::Milliseconds(20);
 // How long what was killed may take to be gone. Only a process in an uninterruptible system call, or one whose parent
 // never waits for it, takes more than an instant.
 constexpr absl::Duration kGoneWithin = absl::Milliseconds(100);
+// What a daemon has after the end of the program that started it: to come to setsid, and to say its last words to the
+// output before it closes it. On a busy machine it has not run at all by then.
+constexpr absl::Duration kLeavesWithin = absl::Seconds(1);
+constexpr absl::Duration kLeaveInterval = absl::Milliseconds(2);
 
 absl::Duration Monotonic() {
   return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
@@ -102,11 +106,9 @@ class Supervisor {
       KeepDeadline();
       Serve(Patience());
     }
-    // The leader isn't waited for yet, so its number, which is the group's, can't be another's by now.
-    if (!is_lost_) kill(-child_.pid, SIGKILL);
     ProcessResult result;
     Reap(result);
-    if (!is_lost_) WaitUntilGroupIsGone();
+    if (!is_lost_) EndGroup();
     // What the program wrote before its end is in the pipes. What left the group may hold them open: no waiting for
     // their end.
     Drain(child_.output, output_);
@@ -201,9 +203,28 @@ class Supervisor {
     if (WIFSIGNALED(status)) result.signal = WTERMSIG(status);
   }
 
-  void WaitUntilGroupIsGone() const {
+  // What is left in the group after its leader. While it has members its number is nobody else's, and afterwards not
+  // before all other numbers were given away.
+  void EndGroup() {
+    if (stage_ == Stage::kRunning) LetDaemonsLeave();
+    if (!GroupIsThere()) return;
+    kill(-child_.pid, SIGKILL);
     const absl::Duration until = Monotonic() + kGoneWithin;
-    while (kill(-child_.pid, 0) == 0 && Monotonic() < until) absl::SleepFor(absl::Milliseconds(1));
+    while (GroupIsThere() && Monotonic() < until) absl::SleepFor(absl::Milliseconds(1));
+  }
+
+  // At once where nobody is in the group or has the output open. Who writes to it after this is ended by SIGPIPE.
+  void LetDaemonsLeave() {
+    pidfd_.Close();
+    const absl::Duration until = Monotonic() + kLeavesWithin;
+    while (GroupIsThere() || child_.output.valid() || child_.error.valid()) {
+      if (Monotonic() >= until) return;
+      Serve(kLeaveInterval);
+    }
+  }
+
+  bool GroupIsThere() const {
+    return kill(-child_.pid, 0) == 0;
   }
 
   Child child_;

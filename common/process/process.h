@@ -54,8 +54,9 @@ class ProcessRunner {
  public:
   virtual ~ProcessRunner() = default;
   // Fails only when the program could not be started (missing, not executable). Whatever it left in its process group
-  // is killed when this returns, also when it closed its output and went on in the background; a daemon that has made a
-  // session of its own (setsid) lives on. Not idempotent: what the program did is done.
+  // is killed when this returns, also when it closed its output and went on in the background. A daemon lives on that,
+  // within a second of the program's end, makes a session of its own (setsid) and writes to the output for the last
+  // time. Not idempotent: what the program did is done.
   virtual absl::StatusOr<ProcessResult> Run(const ProcessRequest& request) = 0;
 
   // The machine's; lives for ever.

@@ -158,6 +158,28 @@ TEST(ProcessTest, LetsADaemonWithASessionOfItsOwnLive) {
   kill(daemon, SIGKILL);
 }
 
+// As `apachectl graceful` does where apache is not running.
+TEST(ProcessTest, LetsADaemonLiveThatComesToItsSessionAfterItsParentsEnd) {
+  const auto result = RunProgram(Shell("(sleep 0.2; exec setsid sleep 60) >/dev/null 2>&1 </dev/null & echo $!"));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_TRUE(result->ok());
+  const pid_t daemon = PidIn(result->output);
+  EXPECT_FALSE(HasEnded(daemon));
+  kill(daemon, SIGKILL);
+}
+
+// So does it: `httpd not running, trying to start` is still in its buffer when it forks.
+TEST(ProcessTest, ListensToADaemonsLastWords) {
+  const auto result =
+      RunProgram(Shell("setsid sh -c 'sleep 0.2; echo started; exec sleep 60 >/dev/null 2>&1' & echo $!;"
+                       "while [ \"$(ps -o sid= -p $! | tr -d ' ')\" != $! ]; do :; done"));
+  ASSERT_THAT(result, IsOk());
+  EXPECT_THAT(result->output, EndsWith("\nstarted\n"));
+  const pid_t daemon = PidIn(result->output.substr(0, result->output.find('\n')));
+  EXPECT_FALSE(HasEnded(daemon));
+  kill(daemon, SIGKILL);
+}
+
 TEST(ProcessTest, WaitsForAProgramThatHasClosedItsOutput) {
   const auto result = RunProgram(Shell("exec >&- 2>&-; sleep 0.1; exit 4"));
   ASSERT_THAT(result, IsOk());
