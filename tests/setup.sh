@@ -9,8 +9,8 @@ packages=(
   libsqlite3-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # The tests.
   libbenchmark-dev libgmock-dev libgtest-dev
-  binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git haproxy nginx-light openjdk-17-jre-headless
-  openssl pebble postgresql-15 procps
+  apache2 binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git haproxy ldap-utils mariadb-server
+  nginx-light openjdk-17-jre-headless openssl pebble postfix postgresql-15 procps prosody slapd unbound vsftpd
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/check.sh.

@@ -32,12 +32,11 @@ const Preset& ReadPreset(const yaml::Value& value) {
   return chosen == Presets().end() ? Presets().front() : *chosen;
 }
 
-void ReadCommands(const yaml::Map& map, Service& service) {
-  if (const yaml::Value preset = map.Find("preset")) {
-    const Preset& chosen = ReadPreset(preset);
-    service.preset = std::string(chosen.name);
-    service.check.argv = chosen.check;
-    service.reload.how = CommandReload{.argv = chosen.reload};
+void ReadCommands(const yaml::Map& map, const Preset* preset, Service& service) {
+  if (preset != nullptr) {
+    service.preset = std::string(preset->name);
+    service.check.argv = preset->check;
+    service.reload.how = preset->reload;
   }
   if (const yaml::Value check = map.Find("check")) service.check = ReadCommand(check);
   if (const yaml::Value reload = map.Find("reload")) {
@@ -63,7 +62,7 @@ void CheckCertificates(const yaml::Map& map, const Service& service) {
   }
 }
 
-void ReadProbeList(const yaml::Map& map, Service& service) {
+void ReadProbeList(const yaml::Map& map, const DefaultEndpoint* standard, Service& service) {
   constexpr absl::string_view kHint =
       R"(add {tls: {address: "127.0.0.1:443", server_name: www.example.com}}: success is the fingerprint that is served)";
   const yaml::Value probes = map.Require("probes", kHint);
@@ -72,7 +71,7 @@ void ReadProbeList(const yaml::Map& map, Service& service) {
   // Those that a probe sees.
   std::set<std::string> seen;
   for (const yaml::Value& probe : probes.Items("a list of probes", 0, kMaxProbes)) {
-    for (ProbeSpec& spec : ReadProbes(probe)) {
+    for (ProbeSpec& spec : ReadProbes(probe, standard)) {
       // One that is wrong and has its own error counts as a tls probe.
       if (SeesCertificate(spec)) seen.insert(service.CertificateOf(spec));
       if (!spec.certificate.empty() && !Holds(certificates, spec.certificate)) {
@@ -110,8 +109,10 @@ Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::Firs
     service.files.push_back(ReadServiceFile(file, service.certificate, paths));
   }
   if (!service.files.empty()) CheckCertificates(map, service);
-  ReadCommands(map, service);
-  ReadProbeList(map, service);
+  const yaml::Value named = map.Find("preset");
+  const Preset* preset = named ? &ReadPreset(named) : nullptr;
+  ReadCommands(map, preset, service);
+  ReadProbeList(map, preset == nullptr ? nullptr : &preset->endpoint, service);
   return service;
 }
 

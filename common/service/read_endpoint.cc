@@ -37,12 +37,17 @@ std::vector<absl::string_view> EndpointKeys(const std::vector<absl::string_view>
   return keys;
 }
 
-Endpoints ReadEndpoints(const yaml::Map& map, bool requires_name) {
+Endpoints ReadEndpoints(const yaml::Map& map, bool requires_name, const DefaultEndpoint* standard) {
   Endpoints endpoints;
-  if (!map.Find("addresses")) map.Require("address");
+  const bool is_standard = standard != nullptr && !map.Find("address") && !map.Find("addresses");
+  if (!is_standard && !map.Find("addresses")) map.Require("address");
   if (requires_name && !map.Find("server_names")) map.Require("server_name", kNameHint);
   endpoints.addresses =
       OneOrSeveral(map, "address", "addresses", [](const yaml::Value& value) { return value.HostPort(); });
+  if (is_standard) {
+    endpoints.addresses = {std::string(standard->address)};
+    endpoints.starttls = standard->starttls;
+  }
   endpoints.server_names =
       OneOrSeveral(map, "server_name", "server_names", [](const yaml::Value& value) { return value.HostName(); });
   const size_t handshakes = endpoints.addresses.size() * std::max<size_t>(1, endpoints.server_names.size());

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/probe/start_tls_protocol.h"
 #include "common/yaml/value.h"
 
@@ -19,11 +20,19 @@ struct Endpoints {
   StartTlsProtocol starttls = StartTlsProtocol::kNone;
 };
 
+// Where a server listens unless it is told otherwise, as a preset knows it.
+struct DefaultEndpoint {
+  // host:port
+  absl::string_view address;
+  StartTlsProtocol starttls = StartTlsProtocol::kNone;
+};
+
 // The keys that ReadEndpoints reads; `more` are the caller's own.
 std::vector<absl::string_view> EndpointKeys(const std::vector<absl::string_view>& more = {});
 
-// `address` or `addresses`, `server_name` or `server_names`, `starttls`. At most 64 handshakes in all.
-Endpoints ReadEndpoints(const yaml::Map& map, bool requires_name);
+// `address` or `addresses`, `server_name` or `server_names`, `starttls`. At most 64 handshakes in all. Without
+// `address` and `addresses` it is `standard`, and an error where that is null.
+Endpoints ReadEndpoints(const yaml::Map& map, bool requires_name, const DefaultEndpoint* standard = nullptr);
 
 }  // namespace certcast
 

@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "common/probe/body_pattern.h"
 #include "common/service/read.h"
-#include "common/service/read_endpoint.h"
 #include "common/status/status.h"
 #include "common/yaml/grammar.h"
 #include "common/yaml/secret.h"
@@ -43,10 +42,10 @@ ClientCertificate ReadClient(const yaml::Value& value) {
   return client;
 }
 
-std::vector<ProbeSpec> ReadTls(const yaml::Value& value) {
+std::vector<ProbeSpec> ReadTls(const yaml::Value& value, const DefaultEndpoint* standard) {
   const yaml::Map map = value.ReadMap("a map with address and server_name",
                                       EndpointKeys({"certificate", "expect", "client", "consecutive", "timeout"}));
-  const Endpoints endpoints = ReadEndpoints(map, /*requires_name=*/true);
+  const Endpoints endpoints = ReadEndpoints(map, /*requires_name=*/true, standard);
   TlsProbe probe;
   probe.starttls = endpoints.starttls;
   if (const yaml::Value expect = map.Find("expect")) probe.expects_chain = expect.Word({"leaf", "chain"}) == "chain";
@@ -118,12 +117,12 @@ ProbeSpec ReadCommandProbe(const yaml::Value& value) {
 
 }  // namespace
 
-std::vector<ProbeSpec> ReadProbes(const yaml::Value& value) {
+std::vector<ProbeSpec> ReadProbes(const yaml::Value& value, const DefaultEndpoint* standard) {
   const yaml::Map map =
       value.ReadMap("a probe such as {tls: {address: ..., server_name: ...}}", {"tls", "http", "tcp", "command"});
   const yaml::Value what = map.RequireOneOf({"tls", "http", "tcp", "command"});
   if (!what) return std::vector<ProbeSpec>(1);
-  if (what.key() == "tls") return ReadTls(what);
+  if (what.key() == "tls") return ReadTls(what, standard);
   if (what.key() == "http") return {ReadHttp(what)};
   if (what.key() == "tcp") return {ReadTcp(what)};
   return {ReadCommandProbe(what)};

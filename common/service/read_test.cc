@@ -89,25 +89,65 @@ struct PresetCase {
   std::string name;
   std::vector<std::string> check;
   std::vector<std::string> reload;
+  // Of a probe that names a server alone.
+  std::string probe;
+  bool is_disruptive = false;
 };
 
 class Presets : public testing::TestWithParam<PresetCase> {};
 
-TEST_P(Presets, FillInCheckAndReload) {
-  const Service service = ReadOne(absl::StrCat(kHead, "\n  preset: ", GetParam().name, kFiles, kProbes));
+TEST_P(Presets, FillInWhatIsNotSaid) {
+  const Service service = ReadOne(
+      absl::StrCat(kHead, "\n  preset: ", GetParam().name, kFiles, "\n  probes: [{tls: {server_name: a.test}}]\n"));
   EXPECT_EQ(service.preset, GetParam().name);
   EXPECT_EQ(service.check.argv, GetParam().check);
   EXPECT_EQ(ReloadArgv(service), GetParam().reload);
+  EXPECT_EQ(service.reload.is_disruptive(), GetParam().is_disruptive);
   EXPECT_EQ(service.check.timeout, absl::Seconds(30));
+  ASSERT_THAT(service.probes, SizeIs(1));
+  EXPECT_EQ(service.probes[0].Describe(), GetParam().probe);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Presets,
-                         testing::Values(PresetCase{"nginx", {"nginx", "-t"}, {"nginx", "-s", "reload"}},
-                                         PresetCase{"apache", {"apachectl", "-t"}, {"apachectl", "graceful"}},
-                                         PresetCase{"haproxy",
-                                                    {"haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"},
-                                                    {"systemctl", "reload", "haproxy"}}),
-                         [](const testing::TestParamInfo<PresetCase>& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    All, Presets,
+    testing::Values(
+        PresetCase{"nginx", {"nginx", "-t"}, {"nginx", "-s", "reload"}, "tls 127.0.0.1:443 a.test"},
+        PresetCase{"apache", {"apachectl", "-t"}, {"apachectl", "graceful"}, "tls 127.0.0.1:443 a.test"},
+        PresetCase{"haproxy",
+                   {"haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"},
+                   {"systemctl", "reload", "haproxy"},
+                   "tls 127.0.0.1:443 a.test"},
+        PresetCase{"postfix", {"postfix", "check"}, {"postfix", "reload"}, "tls 127.0.0.1:25 a.test starttls smtp"},
+        PresetCase{"dovecot", {"doveconf", "-n"}, {"doveadm", "reload"}, "tls 127.0.0.1:143 a.test starttls imap"},
+        PresetCase{
+            "postgresql", {}, {"pg_ctlcluster", "15", "main", "reload"}, "tls 127.0.0.1:5432 a.test starttls postgres"},
+        PresetCase{"mariadb", {}, {"mariadb", "--execute", "FLUSH SSL"}, "tls 127.0.0.1:3306 a.test starttls mysql"},
+        PresetCase{"slapd",
+                   {"slaptest", "-u"},
+                   {"ldapmodify", "-Q", "-Y", "EXTERNAL", "-H", "ldapi:///", "-f", "/etc/ldap/certcast.ldif"},
+                   "tls 127.0.0.1:389 a.test starttls ldap"},
+        PresetCase{"prosody", {}, {}, "tls 127.0.0.1:5222 a.test starttls xmpp"},
+        PresetCase{"vsftpd", {}, {"systemctl", "restart", "vsftpd"}, "tls 127.0.0.1:21 a.test starttls ftp", true},
+        PresetCase{
+            "unbound", {"unbound-checkconf"}, {"systemctl", "restart", "unbound"}, "tls 127.0.0.1:853 a.test", true}),
+    [](const testing::TestParamInfo<PresetCase>& info) { return info.param.name; });
+
+TEST(ReadServices, AProbesOwnAddressLeavesThePresetsProtocol) {
+  const Service service = ReadOne(absl::StrCat(
+      kHead, "\n  preset: postfix", kFiles,
+      "\n  probes: [{tls: {server_name: a.test}}, {tls: {address: \"127.0.0.1:465\", server_name: a.test}}]\n"));
+  ASSERT_THAT(service.probes, SizeIs(2));
+  EXPECT_EQ(service.probes[0].Describe(), "tls 127.0.0.1:25 a.test starttls smtp");
+  EXPECT_EQ(service.probes[1].Describe(), "tls 127.0.0.1:465 a.test");
+}
+
+TEST(ReadServices, ProsodyIsToldByASignal) {
+  const Service service = ReadOne(absl::StrCat(kHead, "\n  preset: prosody", kFiles, kProbes));
+  const auto* told = std::get_if<SignalReload>(&service.reload.how);
+  ASSERT_NE(told, nullptr);
+  EXPECT_EQ(told->signal, SIGHUP);
+  EXPECT_EQ(told->pid_file, "/run/prosody/prosody.pid");
+}
 
 TEST(ReadServices, OwnCommandsOverrideThePreset) {
   const Service service = ReadOne(absl::StrCat(kHead, R"(
@@ -336,9 +376,10 @@ INSTANTIATE_TEST_SUITE_P(
             R"(/etc/certcast/n.yaml:5:9: at [1].name: found the service name "web" a second time; the first is at line 1, column 9)"},
         Mistake{
             "UnknownPreset", With("preset: ngnix"),
-            R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "ngnix", expected one of nginx, apache, haproxy; did you mean nginx?)"},
-        Mistake{"PresetOfNothingAlike", With("preset: iis"),
-                R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy)"},
+            R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "ngnix", expected one of nginx, apache, haproxy, postfix, dovecot, postgresql, mariadb, slapd, prosody, vsftpd, unbound; did you mean nginx?)"},
+        Mistake{
+            "PresetOfNothingAlike", With("preset: iis"),
+            R"(/etc/certcast/n.yaml:3:11: at [0].preset: found "iis", expected one of nginx, apache, haproxy, postfix, dovecot, postgresql, mariadb, slapd, prosody, vsftpd, unbound)"},
         Mistake{
             "UnknownKeyOfAFile", WithFiles("[{path: /a, content: cert, format: pem}]"),
             R"(/etc/certcast/n.yaml:3:37: at [0].files[0]: unknown key "format"; known here: path, content, certificate, install, owner, group, mode, password, encryption, alias)"}),

@@ -113,7 +113,7 @@ struct Service {
   std::string name;
   // Of the files and probes that name no other.
   std::string certificate;
-  // `nginx`, `apache`, `haproxy`, or empty. Already applied to what follows.
+  // `nginx`, `apache` and so on (preset.h), or empty. Already applied to what follows.
   std::string preset;
   std::vector<ServiceFile> files;
   ServiceCommand check;

@@ -16,6 +16,8 @@
 #include "common/process/process.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/daemon.h"
+#include "tests/testing/debian_server.h"
 #include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temporary_directory.h"
@@ -24,11 +26,14 @@
 namespace certcast {
 namespace {
 
+using ::certcast::testing::Daemon;
+using ::certcast::testing::DebianServer;
 using ::certcast::testing::FreePort;
 using ::certcast::testing::IsOk;
 using ::certcast::testing::IssuedCertificate;
 using ::certcast::testing::Program;
 using ::certcast::testing::ReadFile;
+using ::certcast::testing::ServerPlace;
 using ::certcast::testing::TemporaryDirectory;
 using ::certcast::testing::TestCa;
 using ::certcast::testing::WaitUntil;
@@ -39,7 +44,7 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(20);
 constexpr absl::Duration kReloadTimeout = absl::Seconds(20);
 constexpr absl::Duration kLook = absl::Seconds(5);
 
-// Neither server runs as root. The test's directory is below directories that its own user alone may pass.
+// It does not run as root. The test's directory is below directories that its own user alone may pass.
 std::vector<std::string> AsUser(const std::string& user, std::vector<std::string> argv) {
   if (geteuid() != 0) return argv;
   std::vector<std::string> whole = {"setpriv",        "--reuid=" + user,          "--regid=" + user,
@@ -204,55 +209,36 @@ TEST_F(DovecotTest, WithoutTlsOffersNone) {
               HasSubstr("smtp greeting: the server answered with something that is not smtp: \"* OK"));
 }
 
-class PostgresTest : public RealServerTest {
- protected:
-  void Start(bool with_tls) {
-    const auto free = FreePort("127.0.0.1");
-    ASSERT_THAT(free.status(), IsOk());
-    port_ = *free;
-    ChangeOwner("postgres", home());
-    const std::string bin = "/usr/lib/postgresql/15/bin/";
-    const auto made = ProcessRunner::Real().Run(
-        {.argv = AsUser("postgres", {bin + "initdb", "-D", home() + "/data", "--no-sync", "--no-locale", "-E", "UTF8",
-                                     "-A", "trust", "-U", "postgres"}),
-         .timeout = absl::Minutes(1)});
-    ASSERT_TRUE(made.ok() && made->ok()) << (made.ok() ? made->error : made.status().ToString());
-    std::vector<std::string> argv = {bin + "postgres", "-D", home() + "/data"};
-    for (const std::string& setting :
-         {std::string("listen_addresses=127.0.0.1"), absl::StrCat("port=", port_),
-          std::string("unix_socket_directories="), std::string("fsync=off"),
-          absl::StrCat("ssl=", with_tls ? "on" : "off"), absl::StrCat("ssl_cert_file=", home(), "/cert.pem"),
-          absl::StrCat("ssl_key_file=", home(), "/key.pem")}) {
-      argv.insert(argv.end(), {"-c", setting});
-    }
-    auto started = Program::Start(
-        {.argv = AsUser("postgres", std::move(argv)), .output = log(), .error = log(), .on_death = SIGQUIT});
-    ASSERT_THAT(started.status(), IsOk());
-    server_ = *std::move(started);
-    const absl::Status listens = WaitUntil("postgres listens", kStartTimeout, [&] {
-      return Prober::Real().Look({.what = TcpProbe{absl::StrCat("127.0.0.1:", port_)}}, kLook).ok;
-    });
-    ASSERT_THAT(listens, IsOk()) << ReadFile(log());
+// How each of Debian's servers says that it has no TLS to change to. With TLS: daemon_test.cc.
+class WithoutTlsTest : public ::testing::TestWithParam<DebianServer> {};
+
+TEST_P(WithoutTlsTest, OffersNone) {
+  const TemporaryDirectory root = TemporaryDirectory::Short();
+  ASSERT_EQ(chmod(root.path().c_str(), 0755), 0);
+  const auto port = FreePort("127.0.0.1");
+  ASSERT_THAT(port, IsOk());
+  const ServerPlace place = {.home = root.path() + "/server", .port = *port, .with_tls = false};
+  ASSERT_TRUE(std::filesystem::create_directory(place.home));
+  const auto daemon = Daemon::Start(GetParam().plan(place), place.home + "/out.log");
+  ASSERT_THAT(daemon, IsOk());
+  TlsProbe probe = {.address = place.address(), .server_name = "www.example.com"};
+  probe.starttls = GetParam().starttls;
+  const Observation seen = Prober::Real().Look({.what = probe}, kLook);
+  EXPECT_FALSE(seen.ok);
+  EXPECT_EQ(seen.served_sha256, "");
+  EXPECT_THAT(seen.detail, HasSubstr(GetParam().without_tls));
+}
+
+std::vector<DebianServer> ThoseWithStartTls() {
+  std::vector<DebianServer> some;
+  for (const DebianServer& server : ::certcast::testing::DebianServers()) {
+    if (server.starttls != StartTlsProtocol::kNone) some.push_back(server);
   }
-
-  int port_ = 0;
-  std::unique_ptr<Program> server_;
-};
-
-TEST_F(PostgresTest, ServesTheNewCertificateAfterAReload) {
-  ASSERT_NO_FATAL_FAILURE(Start(/*with_tls=*/true));
-  ExpectServes(port_, StartTlsProtocol::kPostgres, old_);
-  EXPECT_EQ(Look(port_, StartTlsProtocol::kPostgres).chain_sha256.size(), 2u);
-  Put(new_);
-  server_->Signal(SIGHUP);
-  ExpectServes(port_, StartTlsProtocol::kPostgres, new_);
+  return some;
 }
 
-TEST_F(PostgresTest, WithoutTlsOffersNone) {
-  ASSERT_NO_FATAL_FAILURE(Start(/*with_tls=*/false));
-  EXPECT_THAT(Look(port_, StartTlsProtocol::kPostgres).detail,
-              HasSubstr("postgres SSLRequest: the server does not offer TLS"));
-}
+INSTANTIATE_TEST_SUITE_P(Debian12, WithoutTlsTest, ::testing::ValuesIn(ThoseWithStartTls()),
+                         [](const ::testing::TestParamInfo<DebianServer>& info) { return info.param.name; });
 
 }  // namespace
 }  // namespace certcast
