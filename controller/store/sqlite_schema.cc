@@ -1,6 +1,7 @@
 #include "controller/store/sqlite_schema.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
@@ -30,6 +31,7 @@ struct Header {
   int64_t tables = 0;
 };
 
+// Within a transaction: all three as of one moment, since another process may be making the database.
 absl::StatusOr<Header> ReadHeader(SqliteConnection& connection) {
   Header header;
   ASSIGN_OR_RETURN(header.application_id, connection.QueryInteger("PRAGMA application_id"));
@@ -56,6 +58,20 @@ absl::Status CheckHeader(const Header& header, const std::string& path) {
   return absl::OkStatus();
 }
 
+// The end of a transaction whose last call ended with `status`.
+absl::Status Finish(SqliteConnection& connection, absl::Status status) {
+  if (status.ok()) status = connection.Execute("COMMIT");
+  if (!status.ok() && connection.in_transaction()) return KeepFirst(status, connection.Execute("ROLLBACK"));
+  return status;
+}
+
+absl::StatusOr<Header> LookAtHeader(SqliteConnection& connection) {
+  RETURN_IF_ERROR(connection.Execute("BEGIN"));
+  absl::StatusOr<Header> header = ReadHeader(connection);
+  RETURN_IF_ERROR(Finish(connection, header.status()));
+  return header;
+}
+
 absl::Status MakeSchema(SqliteConnection& connection) {
   RETURN_IF_ERROR(connection.Execute("BEGIN IMMEDIATE"));
   // Another process may have made it since we looked.
@@ -66,9 +82,7 @@ absl::Status MakeSchema(SqliteConnection& connection) {
                                              "; PRAGMA user_version = ", kSchemaVersion, ";")
                                     .c_str());
   }
-  if (status.ok()) status = connection.Execute("COMMIT");
-  if (!status.ok() && connection.in_transaction()) return KeepFirst(status, connection.Execute("ROLLBACK"));
-  return status;
+  return Finish(connection, std::move(status));
 }
 
 absl::Status CheckStructure(SqliteConnection& connection) {
@@ -81,7 +95,7 @@ absl::Status CheckStructure(SqliteConnection& connection) {
 }  // namespace
 
 absl::Status CheckOrMakeSchema(SqliteConnection& connection, bool make) {
-  ASSIGN_OR_RETURN(const Header header, ReadHeader(connection));
+  ASSIGN_OR_RETURN(const Header header, LookAtHeader(connection));
   if (!IsEmpty(header)) {
     RETURN_IF_ERROR(CheckHeader(header, connection.path()));
     return CheckStructure(connection);

@@ -188,6 +188,20 @@ TEST_F(SqliteStoreProcessTest, TwoProcessesLoseNoUpdate) {
   EXPECT_EQ((*store)->Get("counter")->value, absl::StrCat(2 * kEach));
 }
 
+TEST_F(SqliteStoreProcessTest, TwoProcessesMakeTheDatabaseAtOnce) {
+  for (int round = 0; round < 25; ++round) {
+    SCOPED_TRACE(round);
+    const std::string state = absl::StrCat(directory_.path(), "/", round);
+    Child first({"increment", state, "counter", "1"});
+    Child second({"increment", state, "counter", "1"});
+    EXPECT_TRUE(Succeeded(first.Wait()));
+    EXPECT_TRUE(Succeeded(second.Wait()));
+    const auto store = SqliteStore::Open(state);
+    ASSERT_THAT(store, IsOk());
+    EXPECT_EQ((*store)->Get("counter")->value, "2");
+  }
+}
+
 TEST_F(SqliteStoreProcessTest, ASecondProcessIsToldWhoHoldsTheLease) {
   Child child({"hold", state_});
   ASSERT_TRUE(child.ReadLine().has_value());
