@@ -6,12 +6,11 @@
 //
 // Woken: voluntary context switches, summed over the threads, as the kernel counts them: each is a thread that went to
 // sleep again after it had run. Not measured: what dial-home costs.
-#include <dirent.h>
-#include <sys/stat.h>
+
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -19,52 +18,28 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/substitute.h"
+#include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "common/identity/names.h"
-#include "common/process/process.h"
 #include "common/status/status.h"
-#include "common/x509/private_key.h"
 #include "controller/transport/grpc_transport.h"
 #include "tests/bench/measure.h"
-#include "tests/bench/work_folder.h"
+#include "tests/testing/agent_program.h"
 #include "tests/testing/program.h"
-#include "tests/testing/test_ca.h"
-#include "tests/testing/test_fleet.h"
 
 namespace certcast::bench {
 namespace {
 
-constexpr char kAgent[] = "node/certcast-node";
-constexpr char kNode[] = "rest-01";
-constexpr char kFleetId[] = "6d1c7f6e-3a5b-4f0e-9c53-0d5f6c1b7a10";
 constexpr absl::Duration kPlenty = absl::Seconds(20);
-
-// $0 name, $1 folder, $2 address.
-constexpr absl::string_view kNodeYaml = R"(name: $0
-state: $1/state
-listen: $2
-allow_names: ["*.example.com"]
-services:
-  - name: web
-    certificate: wildcard
-    files:
-      - {path: $1/tls/fullchain.pem, content: fullchain}
-      - {path: $1/tls/privkey.pem, content: private_key}
-    reload: none
-    probes:
-      - tls: {address: "127.0.0.1:443", server_name: www.example.com}
-)";
+// As most systems give.
+constexpr rlim_t kDescriptors = 1024;
 
 struct Flags {
   int seconds = 60;
   std::string output = "table";
-  std::string directory;
 };
 
 // Since the process started.
@@ -117,75 +92,17 @@ Line Watch(std::string what, pid_t pid, absl::Duration time) {
   return line;
 }
 
-// An agent of its own fleet, in a folder of its own.
-class Agent {
- public:
-  static absl::StatusOr<std::unique_ptr<Agent>> Start(const std::string& parent) {
-    std::unique_ptr<Agent> agent(new Agent);
-    ASSIGN_OR_RETURN(agent->folder_, WorkFolder::Make(parent));
-    RETURN_IF_ERROR(agent->Enrol());
-    ASSIGN_OR_RETURN(agent->program_, testing::Program::Start(
-                                          {.argv = agent->Argv("run"), .output = agent->log(), .error = agent->log()}));
-    RETURN_IF_ERROR(Annotate(
-        testing::WaitUntil("the agent listens", kPlenty,
-                           [&] { return absl::StrContains(testing::ReadFile(agent->log()), "listening on "); }),
-        testing::ReadFile(agent->log())));
-    return agent;
-  }
-
-  pid_t pid() const { return program_->pid(); }
-
-  absl::StatusOr<std::unique_ptr<controller::Link>> Open() const {
-    testing::IssuedCertificate issued =
-        ca_.Issue({.dns_names = {ControllerDnsName()}, .uris = {ControllerUri(fleet_.id())}});
-    controller::GrpcTransport transport({.fleet_id = fleet_.id(),
-                                         .chain_pem = issued.fullchain_pem,
-                                         .private_key_pem = std::move(issued.key_pem),
-                                         .fleet_ca_pem = ca_.root_pem()});
-    return transport.Open({.name = kNode, .address = address_}, kPlenty);
-  }
-
- private:
-  Agent() = default;
-
-  std::string config() const { return folder_->path() + "/node.yaml"; }
-  std::string log() const { return folder_->path() + "/agent.log"; }
-  std::vector<std::string> Argv(const std::string& verb) const { return {kAgent, "--config", config(), verb}; }
-
-  absl::Status Run(const std::string& verb, std::string input) const {
-    ASSIGN_OR_RETURN(const ProcessResult result,
-                     ProcessRunner::Real().Run({.argv = Argv(verb), .input = std::move(input), .timeout = kPlenty}));
-    return result.ok() ? absl::OkStatus() : absl::InternalError(absl::StrCat(result.Describe(), ": ", result.error));
-  }
-
-  absl::Status Enrol() {
-    ASSIGN_OR_RETURN(const int port, testing::FreePort("127.0.0.1"));
-    address_ = absl::StrCat("127.0.0.1:", port);
-    if (mkdir((folder_->path() + "/tls").c_str(), 0755) != 0) return FailErrno(errno, "making a directory");
-    RETURN_IF_ERROR(testing::WriteFile(config(), absl::Substitute(kNodeYaml, kNode, folder_->path(), address_)));
-    RETURN_IF_ERROR(Run("csr", ""));
-    ASSIGN_OR_RETURN(const PrivateKey key,
-                     PrivateKey::FromPem(testing::ReadFile(folder_->path() + "/state/identity/key.pem")));
-    return Run("accept", fleet_.Identity(ca_, kNode, key));
-  }
-
-  const testing::TestFleet fleet_{kFleetId};
-  const testing::TestCa ca_ = testing::TestCa::Root("fleet CA");
-  std::unique_ptr<WorkFolder> folder_;
-  std::string address_;
-  std::unique_ptr<testing::Program> program_;
-};
-
 absl::StatusOr<std::vector<Line>> MeasureAgent(const Flags& flags) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<Agent> agent, Agent::Start(flags.directory));
+  testing::AgentProgram agent;
+  RETURN_IF_ERROR(agent.Start(kDescriptors));
   const absl::Duration time = absl::Seconds(flags.seconds);
-  std::vector<Line> lines = {Watch("no link", agent->pid(), time)};
-  ASSIGN_OR_RETURN(const std::unique_ptr<controller::Link> link, agent->Open());
+  std::vector<Line> lines = {Watch("no link", agent.pid(), time)};
+  ASSIGN_OR_RETURN(const std::unique_ptr<controller::Link> link, agent.Open(kPlenty));
   v1::Command describe;
   describe.set_id("describe");
   describe.mutable_describe();
   RETURN_IF_ERROR(link->Call(describe, kPlenty, [](const v1::Progress&) {}).status());
-  lines.push_back(Watch("one idle link", agent->pid(), time));
+  lines.push_back(Watch("one idle link", agent.pid(), time));
   return lines;
 }
 
@@ -244,7 +161,6 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", flags.seconds, "how long it is watched, without a link and with one")
       ->capture_default_str()
       ->check(CLI::Range(1, 86'400));
-  app.add_option("--directory", flags.directory, "where the agent's files are made ($TMPDIR)");
   app.add_option("-o,--output", flags.output, "table or json")
       ->capture_default_str()
       ->check(CLI::IsMember({"table", "json"}));

@@ -9,12 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "certcast/v1/identity.pb.h"
 #include "certcast/v1/link.pb.h"
 #include "common/identity/names.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
-#include "common/x509/pem.h"
 
 namespace certcast::testing {
 namespace {
@@ -100,15 +98,11 @@ absl::Status AgentProgram::Run(const std::vector<std::string>& arguments, const 
 // As `certcast nodes sign` does.
 std::string AgentProgram::Sign() {
   const PrivateKey key = *PrivateKey::FromPem(ReadFile(directory_.path() + "/state/identity/key.pem"));
-  const IssuedCertificate issued =
-      ca_.Issue({.dns_names = {NodeDnsName("web-01")}, .uris = {NodeUri(kFleetId, "web-01")}, .key = &key});
-  v1::FleetIdentity identity;
-  identity.set_schema(1);
-  identity.set_fleet_id(kFleetId);
-  identity.set_node("web-01");
-  identity.set_manifest_key_pem(fleet_.key().ToPem());
-  return absl::StrCat(issued.certificate.ToPem(), ca_.root_pem(),
-                      EncodePem("CERTCAST FLEET", identity.SerializeAsString()));
+  return fleet_.Identity(ca_, "web-01", key);
+}
+
+absl::StatusOr<std::unique_ptr<controller::Link>> AgentProgram::Open(absl::Duration timeout) {
+  return transport_->Open({.name = "web-01", .address = address_}, timeout);
 }
 
 absl::Status AgentProgram::InstallNext(absl::Duration timeout) {
@@ -116,7 +110,7 @@ absl::Status AgentProgram::InstallNext(absl::Duration timeout) {
   const IssuedCertificate issued = public_ca_.Issue({.dns_names = {"*.example.com"}});
   service_.Serve(issued.fullchain_pem, issued.key_pem.ExposeSecret());
   const absl::Time deadline = absl::Now() + timeout;
-  ASSIGN_OR_RETURN(auto link, transport_->Open({.name = "web-01", .address = address_}, timeout));
+  ASSIGN_OR_RETURN(const auto link, Open(timeout));
   v1::Command install;
   install.set_id(absl::StrCat("install-", generation_));
   *install.mutable_install()->mutable_bundle() = fleet_.Bundle(issued, "wildcard", generation_, absl::Now());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "controller/transport/grpc_transport.h"
 #include "tests/testing/local_tls_server.h"
@@ -38,6 +39,7 @@ class AgentProgram {
   // many it may have.
   absl::Status Start(rlim_t descriptors);
   bool Running() { return agent_->Running(); }
+  pid_t pid() const { return agent_->pid(); }
 
   // 127.0.0.1:port.
   const std::string& address() const { return address_; }
@@ -45,6 +47,8 @@ class AgentProgram {
   const IssuedCertificate& controller() const { return controller_; }
   const IssuedCertificate& other_node() const { return other_node_; }
 
+  // A link of the controller's.
+  absl::StatusOr<std::unique_ptr<controller::Link>> Open(absl::Duration timeout);
   // As the controller does it: opens a link, installs the next generation, sees it served, confirms.
   absl::Status InstallNext(absl::Duration timeout);
   Held Look() const;
