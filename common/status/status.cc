@@ -98,6 +98,8 @@ absl::StatusCode CodeOf(Reason::Code reason) {
       return absl::StatusCode::kPermissionDenied;
     case Reason::AUTH_FAILED:
     case Reason::HOST_KEY_UNKNOWN:
+    case Reason::HOST_KEY_CHANGED:
+    case Reason::SUDO_REFUSED:
       return absl::StatusCode::kUnauthenticated;
     case Reason::NO_ROUTE:
     case Reason::LINK_LOST:
