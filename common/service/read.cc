@@ -9,10 +9,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/service/preset.h"
 #include "common/service/read_file.h"
 #include "common/service/read_probe.h"
 #include "common/service/read_reload.h"
+#include "common/status/status.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/grammar.h"
 
@@ -20,6 +22,7 @@ namespace certcast {
 namespace {
 
 constexpr size_t kMaxServices = 64;
+constexpr size_t kMaxCatalogue = 10'000;
 constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxProbes = 64;
 
@@ -116,10 +119,14 @@ Service ReadService(const yaml::Value& value, yaml::FirstSeen& names, yaml::Firs
   return service;
 }
 
+bool IsBelow(absl::string_view path, absl::string_view directory) {
+  return absl::ConsumePrefix(&path, directory) && (path.empty() || path.front() == '/');
+}
+
 // A file's path may not be another's directory, nor lie in the node's own.
 void CheckPaths(const std::map<std::string, yaml::Value>& paths, absl::string_view state) {
   for (auto path = paths.begin(); path != paths.end(); ++path) {
-    if (!state.empty() && (path->first == state || absl::StartsWith(path->first, absl::StrCat(state, "/")))) {
+    if (!state.empty() && IsBelow(path->first, state)) {
       path->second.FailExpected(absl::StrCat("a path outside of the node's state ", state));
     }
     const std::string as_directory = absl::StrCat(path->first, "/");
@@ -141,6 +148,42 @@ std::vector<Service> ReadServices(const yaml::Value& list, absl::string_view sta
   }
   CheckPaths({paths.seen().begin(), paths.seen().end()}, state);
   return services;
+}
+
+std::vector<Service> ReadServiceCatalogue(const yaml::Value& list) {
+  yaml::FirstSeen names("the service name");
+  std::vector<Service> services;
+  for (const yaml::Value& item : list.Items("a list of services", 0, kMaxCatalogue)) {
+    yaml::FirstSeen paths("the path");
+    services.push_back(ReadService(item, names, paths));
+    CheckPaths({paths.seen().begin(), paths.seen().end()}, "");
+  }
+  return services;
+}
+
+absl::Status CheckFilesTogether(const std::vector<const Service*>& services, absl::string_view state) {
+  std::map<absl::string_view, const Service*> owners;
+  for (const Service* service : services) {
+    for (const ServiceFile& file : service->files) {
+      // One that is wrong has its own error.
+      if (file.path.empty()) continue;
+      const std::string shown = absl::StrCat("the file ", Quoted(file.path), " of ", service->name);
+      if (!state.empty() && IsBelow(file.path, state))
+        return FailInput(absl::StrCat(shown, " lies in the node's state ", state));
+      const auto [owner, is_new] = owners.emplace(file.path, service);
+      if (is_new || owner->second == service) continue;
+      return FailInput(absl::StrCat(shown, " is one of ", owner->second->name, " too"),
+                       "one node can't have both services");
+    }
+  }
+  for (const auto& [path, owner] : owners) {
+    const std::string as_directory = absl::StrCat(path, "/");
+    const auto inside = owners.lower_bound(as_directory);
+    if (inside == owners.end() || !absl::StartsWith(inside->first, as_directory)) continue;
+    return FailInput(absl::StrCat("the file ", Quoted(inside->first), " of ", inside->second->name, " lies below ",
+                                  Quoted(path), ", which is a file of ", owner->name));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace certcast

@@ -1,10 +1,11 @@
-// Reads services from YAML: node.yaml's.
+// Reads services from YAML: those of a node, and those of which several nodes choose.
 #ifndef CERTCAST_COMMON_SERVICE_READ_H_
 #define CERTCAST_COMMON_SERVICE_READ_H_
 
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "common/service/service.h"
 #include "common/yaml/value.h"
@@ -15,6 +16,14 @@ namespace certcast {
 // serves (no tls or https probe), a private key that others may read, a name or a file's path that is there twice.
 // Files may not lie in `state`, the node's own directory; empty: not known.
 std::vector<Service> ReadServices(const yaml::Value& list, absl::string_view state);
+
+// Services of which each node has some: two of them may have the same file, since no node need have both. All else is
+// as above; what they are to each other on one node is for CheckFilesTogether.
+std::vector<Service> ReadServiceCatalogue(const yaml::Value& list);
+
+// kInvalidArgument when two of these services have the same file, one's file is another's directory, or a file lies in
+// `state` (empty: not known).
+absl::Status CheckFilesTogether(const std::vector<const Service*>& services, absl::string_view state);
 
 // A command's words: `[nginx, -t]`. A program with a slash in it is a path, relative to the document's file; others are
 // looked up in PATH when they are run.

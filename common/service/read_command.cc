@@ -26,8 +26,9 @@ std::vector<std::string> ReadArgv(const yaml::Value& list) {
     return {};
   }
   std::vector<std::string> argv;
-  for (const yaml::Value& word : list.Items(kArgv, 1, kMaxWords)) argv.push_back(ReadWord(word));
-  if (!argv.empty() && argv[0].find('/') != std::string::npos) argv[0] = list.document().Resolve(argv[0]);
+  const std::vector<yaml::Value> words = list.Items(kArgv, 1, kMaxWords);
+  for (const yaml::Value& word : words) argv.push_back(ReadWord(word));
+  if (!argv.empty() && argv[0].find('/') != std::string::npos) argv[0] = words[0].Path();
   return argv;
 }
 

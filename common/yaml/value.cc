@@ -83,7 +83,7 @@ std::string Value::Describe() const {
 
 Value Value::Child(absl::string_view key) const {
   for (const Node* child : node_->children) {
-    if (child->key == key) return Value(document_, child);
+    if (child->key == key) return Value(document_, child, absolute_paths_);
   }
   return Value();
 }
@@ -170,7 +170,10 @@ absl::Duration Value::Duration(absl::Duration least, absl::Duration most, absl::
 
 std::string Value::Path() const {
   const std::string* text = Scalar("a path");
-  return text == nullptr ? "" : document_->Resolve(*text);
+  if (text == nullptr) return "";
+  if (!absolute_paths_ || text->front() == '/') return document_->Resolve(*text);
+  FailExpected("an absolute path", "there is no directory that it could be relative to");
+  return "";
 }
 
 std::string Value::AbsolutePath() const {
@@ -206,7 +209,7 @@ std::vector<Value> Value::Children() const {
   std::vector<Value> children;
   if (node_ == nullptr) return children;
   children.reserve(node_->children.size());
-  for (const Node* child : node_->children) children.emplace_back(document_, child);
+  for (const Node* child : node_->children) children.push_back(Value(document_, child, absolute_paths_));
   return children;
 }
 

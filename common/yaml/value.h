@@ -31,11 +31,15 @@ class Value {
   Value() = default;
   Value(Document* document, const Node* node) : document_(document), node_(node) {}
 
+  // The same value; in what is read from it and from what it holds, a relative path is an error.
+  Value WithAbsolutePaths() const { return Value(document_, node_, /*absolute_paths=*/true); }
+
   explicit operator bool() const { return node_ != nullptr; }
   bool is_text() const { return node_ != nullptr && node_->kind == Node::Kind::kText; }
   bool is_list() const { return node_ != nullptr && node_->kind == Node::Kind::kList; }
   bool is_map() const { return node_ != nullptr && node_->kind == Node::Kind::kMap; }
   Document& document() const { return *document_; }
+  const Node* node() const { return node_; }
   // Key in the map that this is a value of.
   const std::string& key() const { return node_->key; }
 
@@ -63,7 +67,7 @@ class Value {
   mode_t Mode(mode_t otherwise) const;
   double Percent(double otherwise) const;
   absl::Duration Duration(absl::Duration least, absl::Duration most, absl::Duration otherwise) const;
-  // Absolute; a relative one is taken from the file's directory.
+  // Absolute; a relative one is taken from the file's directory, or is an error under WithAbsolutePaths.
   std::string Path() const;
   // Must be written absolute, and without "..".
   std::string AbsolutePath() const;
@@ -85,6 +89,9 @@ class Value {
  private:
   friend class Map;
 
+  Value(Document* document, const Node* node, bool absolute_paths)
+      : document_(document), node_(node), absolute_paths_(absolute_paths) {}
+
   // Absent where a map has no such key.
   Value Child(absl::string_view key) const;
   // What is there, for messages: `a list`, `"abc"`.
@@ -94,6 +101,7 @@ class Value {
 
   Document* document_ = nullptr;
   const Node* node_ = nullptr;
+  bool absolute_paths_ = false;
 };
 
 class Map {

@@ -5,6 +5,7 @@
 #include "common/yaml/first_seen.h"
 #include "common/yaml/grammar.h"
 #include "controller/config/sections.h"
+#include "controller/config/ssh_services.h"
 
 namespace certcast::controller {
 namespace {
@@ -138,6 +139,30 @@ void CheckDistinct(const Config& config, const Places& places) {
   yaml::FirstSeen addresses("the address");
   for (size_t i = 0; i < config.nodes.size(); ++i) {
     addresses.Add(config.nodes[i].address, yaml::Map(places.nodes[i]).Find("address"));
+  }
+}
+
+void ReadSshServices(Config& config, const Places& places) {
+  ServiceCatalogue catalogue(places.services);
+  catalogue.CheckCertificates(config);
+  for (size_t i = 0; i < config.nodes.size(); ++i) {
+    if (!config.nodes[i].ssh) continue;
+    const yaml::Map map(places.nodes[i]);
+    catalogue.Choose(map.Require("services", "what runs there, by its name under the file's `services`"), config,
+                     *config.nodes[i].ssh);
+  }
+  const auto is_ssh = [](const NodeConfig& node) { return node.ssh.has_value(); };
+  if (std::none_of(config.nodes.begin(), config.nodes.end(), is_ssh)) return;
+  for (const CertificateConfig& certificate : config.certificates) {
+    if (certificate.name.empty()) continue;
+    for (const NodeConfig* node : config.NodesOf(certificate)) {
+      if (!node->ssh || catalogue.Uses(*node->ssh, certificate.name, config)) continue;
+      yaml::Map(places.nodes[node - config.nodes.data()])
+          .Find("services")
+          .Fail(absl::StrCat("the certificate ", certificate.name,
+                             " goes to this node, but none of its services uses it"),
+                "add one, or choose other nodes for the certificate");
+    }
   }
 }
 

@@ -45,19 +45,20 @@ const Entry* FindByName(const std::vector<Entry>& entries, const Index& index, a
   return FindByName(entries, name);
 }
 
-template <typename Entry>
-std::vector<Entry> ReadList(const yaml::Value& list, absl::string_view expected, size_t most,
-                            Entry (*read)(const yaml::Value&), std::vector<yaml::Value>& places) {
+template <typename Read>
+auto ReadList(const yaml::Value& list, absl::string_view expected, size_t most, const Read& read,
+              std::vector<yaml::Value>& places) {
   places = list.Items(expected, 0, most);
-  std::vector<Entry> entries;
+  std::vector<decltype(read(list))> entries;
   entries.reserve(places.size());
   for (const yaml::Value& place : places) entries.push_back(read(place));
   return entries;
 }
 
 Config ReadDocument(yaml::Document& document) {
-  const yaml::Map map = document.root().ReadMap("a map with state, master_key, accounts, certificates and nodes",
-                                                {"state", "master_key", "accounts", "certificates", "nodes"});
+  const yaml::Map map =
+      document.root().ReadMap("a map with state, master_key, accounts, certificates and nodes",
+                              {"state", "master_key", "accounts", "certificates", "nodes", "ssh", "services"});
   Config config;
   Places places;
   config.path = document.absolute_path();
@@ -67,10 +68,14 @@ Config ReadDocument(yaml::Document& document) {
   config.accounts = ReadList(map.Find("accounts"), "a list of accounts", kMaxAccounts, &ReadAccount, places.accounts);
   config.certificates = ReadList(map.Find("certificates"), "a list of certificates", kMaxCertificates, &ReadCertificate,
                                  places.certificates);
-  config.nodes = ReadList(map.Find("nodes"), "a list of nodes", kMaxNodes, &ReadNode, places.nodes);
+  const SshOptions ssh = ReadSshOptions(map.Find("ssh"), SshOptions());
+  const auto read_node = [&ssh](const yaml::Value& node) { return ReadNode(node, ssh); };
+  config.nodes = ReadList(map.Find("nodes"), "a list of nodes", kMaxNodes, read_node, places.nodes);
+  places.services = map.Find("services");
   config.certificate_index = MakeIndex(config.certificates);
   config.node_index = MakeIndex(config.nodes);
   CheckDistinct(config, places);
+  ReadSshServices(config, places);
   CheckReferences(config, places);
   return config;
 }

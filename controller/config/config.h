@@ -15,6 +15,7 @@
 #include "common/probe/start_tls_protocol.h"
 #include "common/secret/reference.h"
 #include "common/x509/private_key.h"
+#include "controller/config/ssh_node.h"
 
 namespace certcast::controller {
 
@@ -126,8 +127,10 @@ struct VerifyEndpoint {
 
 struct NodeConfig {
   std::string name;
-  // `grpc://host:port`, as host:port.
+  // `grpc://host:port`, as host:port. Of an ssh node: `user@host:port`, for messages.
   std::string address;
+  // The host is logged in to; no agent listens there.
+  std::optional<SshNode> ssh;
   std::map<std::string, std::string> labels;
   std::vector<VerifyEndpoint> verify;
 };

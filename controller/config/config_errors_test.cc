@@ -89,8 +89,9 @@ INSTANTIATE_TEST_SUITE_P(
 c.yaml:1:1: missing key "master_key"; write master_key: {file: /etc/certcast/master.key}; `certcast init` makes that file)"},
         Mistake{"UnknownKey", "accounts:", "acounts:", R"(c.yaml:3:1: unknown key "acounts"; did you mean accounts?
 c.yaml:11:14: at certificates[0].account: found "digicert", expected the name of an account under `accounts`)"},
-        Mistake{"KeyOfALaterVersion", "accounts:", "listen: {socket: /run/x}\naccounts:",
-                R"(c.yaml:3:1: unknown key "listen"; known here: state, master_key, accounts, certificates, nodes)"},
+        Mistake{
+            "KeyOfALaterVersion", "accounts:", "listen: {socket: /run/x}\naccounts:",
+            R"(c.yaml:3:1: unknown key "listen"; known here: state, master_key, accounts, certificates, nodes, ssh, services)"},
         Mistake{"KeyTwice", "accounts:", "state: /tmp\naccounts:",
                 R"(c.yaml:3:1: found the key "state" a second time; the first is at line 1, column 1)"},
         Mistake{"KeyTwiceInFlowMap", "parallel: 64", "parallel: 64, parallel: 65",
@@ -383,14 +384,11 @@ c.yaml:23:12: at nodes[1].name: found the node name "web-01" a second time; the 
             "SameAddress", "10.0.0.2:7444", "10.0.0.1:7444",
             R"(c.yaml:23:29: at nodes[1].address: found the address "10.0.0.1:7444" a second time; the first is at line 22, column 29)"},
         Mistake{
-            "Ssh", "grpc://10.0.0.2:7444", "ssh://deploy@10.0.0.9:22",
-            R"(c.yaml:23:29: at nodes[1].address: found "ssh://deploy@10.0.0.9:22", expected an address such as grpc://10.0.0.1:7444; ssh:// is not supported by this version)"},
-        Mistake{
             "Home", "\"grpc://10.0.0.2:7444\"", "home",
-            R"(c.yaml:23:29: at nodes[1].address: found "home", expected an address such as grpc://10.0.0.1:7444; nodes that dial home are not supported by this version)"},
+            R"(c.yaml:23:29: at nodes[1].address: found "home", expected an address such as grpc://10.0.0.1:7444 or ssh://deploy@10.0.0.1:22; nodes that dial home are not supported by this version)"},
         Mistake{
             "AddressWithoutScheme", "grpc://10.0.0.2:7444", "10.0.0.2:7444",
-            R"(c.yaml:23:29: at nodes[1].address: found "10.0.0.2:7444", expected an address such as grpc://10.0.0.1:7444)"},
+            R"(c.yaml:23:29: at nodes[1].address: found "10.0.0.2:7444", expected an address such as grpc://10.0.0.1:7444 or ssh://deploy@10.0.0.1:22)"},
         Mistake{
             "AddressWithoutPort", "grpc://10.0.0.2:7444", "grpc://10.0.0.2",
             R"(c.yaml:23:29: at nodes[1].address: "10.0.0.2" is not an address: it has no port; an address is host:port or [v6]:port, as 10.0.0.1:443)"},

@@ -80,7 +80,8 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_EQ(account.external_account->key_id, "kid-1");
   EXPECT_EQ(account.external_account->hmac_key.name, "/etc/certcast/eab.key");
 
-  ASSERT_THAT(config->nodes, SizeIs(2));
+  ASSERT_THAT(config->nodes, SizeIs(3));
+  EXPECT_TRUE(config->nodes[2].ssh.has_value());
   const NodeConfig& node = config->nodes[0];
   EXPECT_EQ(node.name, "web-01");
   EXPECT_EQ(node.address, "10.0.0.1:7444");

@@ -11,24 +11,37 @@ namespace {
 
 constexpr size_t kMaxEndpoints = 64;
 constexpr size_t kMaxLabel = 63;
-constexpr absl::string_view kScheme = "grpc://";
 
-std::string ReadAddress(const yaml::Value& value) {
-  constexpr absl::string_view kExpected = "an address such as grpc://10.0.0.1:7444";
+// Exactly one of them is set, none after an error.
+struct Address {
+  std::string grpc;
+  std::optional<SshServer> ssh;
+};
+
+Address ReadAddress(const yaml::Value& value) {
+  constexpr absl::string_view kExpected = "an address such as grpc://10.0.0.1:7444 or ssh://deploy@10.0.0.1:22";
   const std::string text = value.Text(kExpected);
   absl::string_view address = text;
-  if (text.empty()) return "";
-  if (text == "home" || absl::StartsWith(text, "ssh://")) {
-    value.FailExpected(kExpected, text == "home" ? "nodes that dial home are not supported by this version"
-                                                 : "ssh:// is not supported by this version");
-  } else if (!absl::ConsumePrefix(&address, kScheme)) {
-    value.FailExpected(kExpected);
-  } else {
+  if (text.empty()) return {};
+  if (absl::ConsumePrefix(&address, "ssh://")) return {.ssh = ReadSshServer(address, value)};
+  if (absl::ConsumePrefix(&address, "grpc://")) {
     const absl::Status status = CheckHostPort(address);
     value.Fail(status);
-    if (status.ok()) return std::string(address);
+    if (status.ok()) return {.grpc = std::string(address)};
+    return {};
   }
-  return "";
+  value.FailExpected(kExpected, text == "home" ? "nodes that dial home are not supported by this version" : "");
+  return {};
+}
+
+// What runs on a host that has an agent is decided by its own node.yaml.
+void RefuseForAgents(const yaml::Map& map) {
+  for (const absl::string_view key : {"services", "state", "ssh"}) {
+    if (const yaml::Value value = map.Find(key)) {
+      value.Fail(absl::StrCat("found ", key, " of a node that is not reached over ssh, expected none"),
+                 "an agent has it in its own node.yaml; or is the address to be ssh://user@host?");
+    }
+  }
 }
 
 std::map<std::string, std::string> ReadLabels(const yaml::Value& value) {
@@ -60,11 +73,18 @@ void ReadVerify(const yaml::Value& value, NodeConfig& node) {
 
 }  // namespace
 
-NodeConfig ReadNode(const yaml::Value& value) {
-  const yaml::Map map = value.ReadMap("a node", {"name", "address", "labels", "verify"});
+NodeConfig ReadNode(const yaml::Value& value, const SshOptions& ssh) {
+  const yaml::Map map = value.ReadMap("a node", {"name", "address", "labels", "verify", "services", "state", "ssh"});
   NodeConfig node;
   node.name = map.Require("name").Name();
-  node.address = ReadAddress(map.Require("address"));
+  const Address address = ReadAddress(map.Require("address"));
+  node.address = address.grpc;
+  if (address.ssh) {
+    node.ssh = ReadSshNode(map, *address.ssh, ssh);
+    node.address = node.ssh->server.ToString();
+  } else if (!address.grpc.empty()) {
+    RefuseForAgents(map);
+  }
   node.labels = ReadLabels(map.Find("labels"));
   for (const yaml::Value& item : map.Find("verify").Items("a list of host:port", 1, kMaxEndpoints)) {
     ReadVerify(item, node);
