@@ -93,9 +93,7 @@ class ControllerTest : public ::testing::Test {
     machine_.http = &network_;
     machine_.dns = &network_;
     machine_.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
-    machine_.make_transport = [this](const std::string&, ControllerIdentity) {
-      return std::make_unique<TransportView>(transport_);
-    };
+    machine_.make_transport = [this](FleetCredentials) { return std::make_unique<TransportView>(transport_); };
     // The controller's own handshakes see what the node serves.
     prober_.Otherwise([this](const ProbeSpec& spec) {
       const std::string& address = std::get<TlsProbe>(spec.what).address;
@@ -612,6 +610,86 @@ TEST_F(ControllerTest, DoctorNamesWhatANodeWouldRefuseAnInstallFor) {
     if (check.result() == v1::DoctorResponse::Check::PROBLEM) problems += check.name() + ": " + check.detail() + "\n";
   }
   EXPECT_THAT(problems, HasSubstr("node web-1: service-wildcard: /etc/nginx may be written to by every user"));
+}
+
+// --- Hosts that are logged in to.
+
+class SshNodesTest : public ControllerTest {
+ protected:
+  void SetUp() override {
+    machine_.make_transport = [this](FleetCredentials credentials) {
+      manifest_key_pem_ = credentials.manifest_key_pem;
+      return std::make_unique<TransportView>(transport_);
+    };
+    transport_.Node("old-1");
+    ConfigureText(R"(state: state
+master_key: {file: master.key}
+certificates:
+  - {name: ev, domains: [www.example.com], nodes: all}
+ssh: {agent: true, known_hosts: known_hosts, sudo: true}
+services:
+  - name: web
+    certificate: ev
+    files: [{path: /etc/tls/a.pem, content: combined}]
+    probes: [{tls: {address: "127.0.0.1:443", server_name: www.example.com}}]
+nodes:
+  - {name: old-1, address: "ssh://deploy@127.0.0.9:2022", services: [web], verify: ["old-1:443"]}
+)");
+  }
+  v1::DoctorResponse::Check Doctor() {
+    absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+    EXPECT_THAT(response, IsOk());
+    for (const auto& check : response->checks()) {
+      if (check.name() == "node old-1") return check;
+    }
+    return {};
+  }
+
+  std::string manifest_key_pem_;
+};
+
+TEST_F(SshNodesTest, TakePartInARollout) {
+  ASSERT_THAT(Import(Make()), IsOk());
+  absl::StatusOr<v1::ApplyResponse> response = Apply();
+  ASSERT_THAT(response, IsOk());
+  ASSERT_EQ(response->rollouts_size(), 1);
+  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
+  EXPECT_THAT(manifest_key_pem_, HasSubstr("BEGIN PUBLIC KEY"));
+}
+
+TEST_F(SshNodesTest, AreKnownByTheirLoginAndNotSigned) {
+  absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});
+  ASSERT_THAT(nodes, IsOk());
+  EXPECT_EQ(nodes->nodes(0).address(), "ssh://deploy@127.0.0.9:2022");
+  EXPECT_FALSE(nodes->nodes(0).enrolled());
+  EXPECT_TRUE(nodes->nodes(0).hosted());
+  v1::SignNodeRequest request;
+  request.set_name("old-1");
+  const absl::Status refused = controller_->SignNode(request).status();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(FailureOf(refused).detail(), HasSubstr("there is nothing to sign"));
+  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("certcast doctor"));
+}
+
+TEST_F(SshNodesTest, DoctorSaysWhatWorksAndWhatToTryByHand) {
+  v1::DoctorResponse::Check check = Doctor();
+  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::OK);
+  EXPECT_THAT(check.detail(), HasSubstr("over ssh as deploy@127.0.0.9:2022, sudo, /var/lib/certcast-node"));
+
+  transport_.Node("old-1").SetReachable(Fail(Reason::SUDO_REFUSED, "sudo: a password is required"));
+  check = Doctor();
+  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::PROBLEM);
+  EXPECT_THAT(check.detail(), HasSubstr("SUDO_REFUSED: sudo: a password is required"));
+  EXPECT_THAT(check.hint(), HasSubstr("ssh -p 2022 deploy@127.0.0.9 sudo -n true"));
+}
+
+TEST_F(SshNodesTest, DoctorSaysWhatANodeRefused) {
+  transport_.Node("old-1").Inject(testing::CommandKind::kProbe,
+                                  testing::Fault::Refused(Reason::PERMISSION_DENIED, "making /var/lib/certcast-node"));
+  const v1::DoctorResponse::Check check = Doctor();
+  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::PROBLEM);
+  EXPECT_THAT(check.detail(), HasSubstr("PERMISSION_DENIED: "));
+  EXPECT_THAT(check.hint(), HasSubstr("is /var/lib/certcast-node on old-1 the login's own"));
 }
 
 }  // namespace

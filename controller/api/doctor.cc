@@ -1,5 +1,6 @@
 // Looks at everything that a rollout needs, and says what to do about what it finds.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -167,21 +168,60 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
   }
 }
 
+std::string HintForAgent(v1::StatusResponse::Node::State state) {
+  return state == v1::StatusResponse::Node::UNREACHABLE
+             ? "is certcast-node running there, enrolled, and its port open to this machine?"
+             : "";
+}
+
+// What was shown to work: all of it is in the way of an answer.
+std::string DescribeLogin(const NodeConfig& node) {
+  return absl::StrCat("answers over ssh as ", node.address, node.ssh->options.sudo ? ", sudo" : "", ", ",
+                      node.ssh->state, " can be written");
+}
+
+// Where to try by hand what did not work. Empty: the reason says enough.
+std::string HintForSsh(const NodeConfig& node, Reason::Code reason) {
+  const SshNode& ssh = *node.ssh;
+  const SshServer& server = ssh.server;
+  const std::string login = absl::StrCat("ssh", server.port == 0 ? "" : absl::StrCat(" -p ", server.port), " ",
+                                         server.user, server.user.empty() ? "" : "@", server.host);
+  switch (reason) {
+    case Reason::NO_ROUTE:
+    case Reason::TIMED_OUT:
+    case Reason::LINK_LOST:
+    case Reason::AUTH_FAILED:
+      return absl::StrCat("try by hand: ", login, " true");
+    case Reason::SUDO_REFUSED:
+      return absl::StrCat("try by hand: ", login, " sudo -n true; docs/operations.md has the line for sudoers");
+    case Reason::PERMISSION_DENIED:
+    case Reason::STORAGE_FAILED:
+      return absl::StrCat("is ", ssh.state, " on ", node.name, " the login's own, and may it write there?");
+    default:
+      return "";
+  }
+}
+
 void CheckNodes(const Config& config, const Machine& machine, Session& session, Findings& findings) {
   std::vector<const CertificateConfig*> certificates;
   for (const CertificateConfig& certificate : config.certificates) certificates.push_back(&certificate);
   absl::StatusOr<FleetView> view = ViewFleet(config, machine, session, std::move(certificates));
   if (!view.ok()) return findings.Problem("nodes", view.status());
   // Expiring identities are said node by node below.
-  std::string last;
+  std::set<std::string> known;
+  for (const SeenNode& seen : view->status.seen) known.insert(seen.name);
   for (const v1::StatusResponse::Node& row : view->status.rows) {
-    if (row.state() != v1::StatusResponse::Node::UNREACHABLE || row.name() == last) continue;
-    last = row.name();
+    // Not reached, or it refused to answer.
+    if (!known.insert(row.name()).second) continue;
+    const NodeConfig* const node = config.FindNode(row.name());
+    const bool is_ssh = node != nullptr && node->ssh.has_value();
     findings.Problem(absl::StrCat("node ", row.name()), absl::StrCat(ReasonName(row.reason()), ": ", row.detail()),
-                     "is certcast-node running there, enrolled, and its port open to this machine?");
+                     is_ssh ? HintForSsh(*node, row.reason()) : HintForAgent(row.state()));
   }
   for (const SeenNode& seen : view->status.seen) {
-    findings.Ok(absl::StrCat("node ", seen.name), absl::StrCat("answers, certcast-node ", seen.inventory.version()));
+    const NodeConfig* const node = config.FindNode(seen.name);
+    const std::string how = node != nullptr && node->ssh.has_value() ? DescribeLogin(*node) : "answers";
+    findings.Ok(absl::StrCat("node ", seen.name), absl::StrCat(how, ", certcast-node ", seen.inventory.version()));
     CheckInventory(config, seen, findings);
   }
 }

@@ -29,10 +29,19 @@ absl::StatusOr<v1::InitResponse> Controller::Init() {
 }
 
 absl::StatusOr<v1::SignNodeResponse> Controller::SignNode(const v1::SignNodeRequest& request) {
-  if (config_.FindNode(request.name()) == nullptr) {
+  const NodeConfig* const node = config_.FindNode(request.name());
+  if (node == nullptr) {
     return FailInput(
         absl::StrCat("there is no node ", request.name(), " in ", config_.path),
         absl::StrCat("add it under `nodes:` first: - {name: ", request.name(), ", address: \"grpc://HOST:7444\"}"));
+  }
+  if (node->ssh.has_value() && node->ssh->hosted()) {
+    return FailInput(absl::StrCat(node->name,
+                                  " is reached over ssh, where the login is what it is known by: there is "
+                                  "nothing to sign"),
+                     "`certcast doctor` shows whether the login works; where the host is to have its own node.yaml, "
+                     "remove the node's "
+                     "`services`");
   }
   ASSIGN_OR_RETURN(Session session, OpenToChange(config_, machine_, "nodes sign"));
   ASSIGN_OR_RETURN(NodeIdentity identity, session.keyring->SignNode(request.name(), request.csr_pem()));

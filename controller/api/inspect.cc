@@ -152,13 +152,17 @@ absl::StatusOr<v1::ListNodesResponse> Controller::ListNodes(const v1::ListNodesR
     if (!request.name().empty() && node.name != request.name()) continue;
     v1::ListNodesResponse::Node& shown = *response.add_nodes();
     shown.set_name(node.name);
-    shown.set_address(absl::StrCat("grpc://", node.address));
+    shown.set_address(absl::StrCat(node.ssh.has_value() ? "ssh://" : "grpc://", node.address));
+    shown.set_hosted(node.ssh.has_value() && node.ssh->hosted());
     shown.mutable_labels()->insert(node.labels.begin(), node.labels.end());
     for (const std::string& certificate : certificates[node.name]) shown.add_certificates(certificate);
     const auto record = by_name.find(node.name);
     if (record == by_name.end()) continue;
-    shown.set_enrolled(record->second->has_identity_not_after());
-    *shown.mutable_identity_not_after() = record->second->identity_not_after();
+    // Whatever it was once signed for: it is known by the login.
+    if (!shown.hosted()) {
+      shown.set_enrolled(record->second->has_identity_not_after());
+      *shown.mutable_identity_not_after() = record->second->identity_not_after();
+    }
     if (record->second->has_last_seen()) *shown.mutable_last_seen() = record->second->last_seen();
   }
   return response;

@@ -28,9 +28,9 @@ RealMachine::RealMachine()
     options.make = make;
     return SqliteStore::Open(state, options);
   };
-  machine_.make_transport = [](const std::string& fleet_id,
-                               ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    return std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = fleet_id,
+  machine_.make_transport = [](FleetCredentials credentials) -> absl::StatusOr<std::unique_ptr<Transport>> {
+    ControllerIdentity& identity = credentials.identity;
+    return std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = credentials.fleet_id,
                                                         .chain_pem = std::move(identity.chain_pem),
                                                         .private_key_pem = std::move(identity.private_key_pem),
                                                         .fleet_ca_pem = std::move(identity.fleet_ca_pem)});

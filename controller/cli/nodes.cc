@@ -27,7 +27,10 @@ int ListNodes(Session& session, const std::string& name) {
   for (const auto& node : response.nodes()) {
     table.AddRow({node.name(), node.address(), absl::StrJoin(node.labels(), ",", absl::PairFormatter("=")),
                   absl::StrJoin(node.certificates(), ","),
-                  node.enrolled() ? ShowTime(node.identity_not_after()) : "not enrolled", ShowTime(node.last_seen())});
+                  node.enrolled() ? ShowTime(node.identity_not_after())
+                  : node.hosted() ? "by login"
+                                  : "not enrolled",
+                  ShowTime(node.last_seen())});
   }
   table.Print(session.out);
   return kDone;

@@ -147,9 +147,9 @@ void ReadSshServices(Config& config, const Places& places) {
   catalogue.CheckCertificates(config);
   for (size_t i = 0; i < config.nodes.size(); ++i) {
     if (!config.nodes[i].ssh) continue;
-    const yaml::Map map(places.nodes[i]);
-    catalogue.Choose(map.Require("services", "what runs there, by its name under the file's `services`"), config,
-                     *config.nodes[i].ssh);
+    if (const yaml::Value services = yaml::Map(places.nodes[i]).Find("services")) {
+      catalogue.Choose(services, config, *config.nodes[i].ssh);
+    }
   }
   const auto is_ssh = [](const NodeConfig& node) { return node.ssh.has_value(); };
   if (std::none_of(config.nodes.begin(), config.nodes.end(), is_ssh)) return;

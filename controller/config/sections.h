@@ -35,8 +35,8 @@ struct Places {
 // No name of an account, certificate or node, and no node's address, is there twice.
 void CheckDistinct(const Config& config, const Places& places);
 
-// Fills in the services of ssh nodes. Their certificates exist, and each certificate that goes to an ssh node is used
-// there.
+// Fills in the services of ssh nodes that have some here. Their certificates exist, and each certificate that goes to
+// an ssh node is used there.
 void ReadSshServices(Config& config, const Places& places);
 
 // What entries say about each other: the accounts, nodes and labels that certificates name exist.

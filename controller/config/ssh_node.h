@@ -58,7 +58,10 @@ struct SshNode {
   SshServer server;
   SshOptions options;
 
-  // --- What goes into the NodeDefinition.
+  // Whether certcast.yaml says what runs there. Otherwise the host has a node.yaml and an identity, as agents have.
+  bool hosted() const { return !services.empty(); }
+
+  // --- What goes into the NodeDefinition. Without services all but `state` is empty.
   // On the host; absolute, of letters, digits and `/._-+@=,:`, and not `/`.
   std::string state = "/var/lib/certcast-node";
   // Names of the services, in the node's order.

@@ -137,6 +137,18 @@ TEST(SshNodes, WithTheSameServicesShareTheText) {
   EXPECT_EQ(NodeOf(*config, "old-01").services_yaml, NodeOf(*config, "old-04").services_yaml);
 }
 
+TEST(SshNodes, WithoutServicesHaveTheirOwnNodeYaml) {
+  std::string text = kGood;
+  text += R"(  - {name: old-04, address: "ssh://deploy@10.0.0.10", labels: {role: web}})";
+  const auto config = ParseConfig(text, "/etc/certcast/c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(NodeOf(*config, "old-01").hosted());
+  const SshNode node = NodeOf(*config, "old-04");
+  EXPECT_FALSE(node.hosted());
+  EXPECT_EQ(node.services_yaml, nullptr);
+  EXPECT_THAT(node.allow_names, IsEmpty());
+}
+
 TEST(SshNodes, ThatAreNotThereNeedNoSshSection) {
   EXPECT_TRUE(ParseConfig("state: s\nmaster_key: {file: m}\n", "/c.yaml").ok());
 }
@@ -260,9 +272,6 @@ c.yaml:32:68: at nodes[2].ssh: found an ssh certificate without its key; add key
 INSTANTIATE_TEST_SUITE_P(
     Services, SshErrors,
     testing::Values(
-        Mistake{
-            "None", "services: [nginx]}", "}",
-            R"(c.yaml:29:5: at nodes[0]: missing key "services"; what runs there, by its name under the file's `services`)"},
         Mistake{
             "EmptyList", "services: [nginx]}", "services: []}",
             R"(c.yaml:29:90: at nodes[0].services: found an empty list, expected a list of at least one service name)"},

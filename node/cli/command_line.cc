@@ -1,6 +1,9 @@
 #include "node/cli/command_line.h"
 
+#include <sys/stat.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <functional>
 #include <string>
 
@@ -11,6 +14,8 @@
 
 namespace certcast::node {
 namespace {
+
+constexpr char kDefaultConfig[] = "/etc/certcast/node.yaml";
 
 constexpr char kAbout[] =
     R"(The agent of certcast: installs certificates that the fleet's controller sends to this machine, reloads the
@@ -47,8 +52,15 @@ constexpr char kStdio[] =
     R"(Carries out the commands that come on standard input, and reports on standard output: what the controller runs
 over SSH. Each message has its length before it as a varint; the messages are those of certcast/v1/link.proto.
 
-When the input ends while an install waits for its Confirm, waits until its time is over, goes back, and ends.
-Needs no identity for looking; installs need one. Works only while no agent runs.)";
+The line `certcast-link 1` comes before the first report.
+
+The state is locked only while a command is carried out, so that the next connection can confirm what this one
+installed. A command that changes something waits up to a minute for another one. An install goes on when the
+connection breaks. When the input ends while an install waits for its Confirm, this stays until its time is over, and
+goes back unless another connection has confirmed it. Needs no identity for looking; installs need one.
+
+Where there is no /etc/certcast/node.yaml (and no --config), the controller's first command says what this host is: its
+name, state directory and services. The host keeps that, and belongs to the fleet of that controller from then on.)";
 
 constexpr char kCsr[] =
     R"(Prints a certificate request (PEM, RFC 2986) for this node's own key. The key is made the first time, in
@@ -82,7 +94,12 @@ while an agent runs: it has done so already.
 
 A node whose clock can't be right (CLOCK_SUSPICIOUS) installs nothing: it is before the time at which the latest bundle
 was signed, or more than a year after that and after the end of the node's identity. Where the clock is right all the
-same, --trust-clock says so, and the node goes by it from then on.)";
+same, --trust-clock says so, and the node goes by it from then on.
+
+
+On a host that is reached over SSH and has no node.yaml, --state names its state directory; what the controller said of
+the host last is kept there. With --wait it also waits, where an install is still to be confirmed, and goes back when
+nobody does in time: what a systemd unit runs at boot (docs/operations.md).)";
 
 constexpr char kCheckConfig[] =
     R"(Reads the configuration and prints what is wrong with it: file, line, column, what was found and what was
@@ -102,29 +119,37 @@ CLI::App* AddVerb(CLI::App& app, const std::string& name, const std::string& sum
   return verb;
 }
 
+// A link that leads nowhere is there too, and so is what can't be looked at: then reading it says what is wrong.
+bool Exists(const std::string& path) {
+  struct stat found;
+  return lstat(path.c_str(), &found) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
   int exit_code = kDone;
-  std::string config = "/etc/certcast/node.yaml";
+  std::string config = kDefaultConfig;
   std::string output = "table";
   std::string service;
   bool force = false;
-  bool trust_clock = false;
   StatusOptions status;
+  RecoverOptions recover;
 
   CLI::App app(kAbout, "certcast-node");
   app.footer(std::string("\n") + kJoining + kEveryPage);
   app.set_version_flag("--version", std::string("certcast-node ") + kVersion);
-  app.add_option("--config", config, "The node's configuration")->envname("CERTCAST_NODE_CONFIG")->type_name("FILE");
+  const CLI::Option* const config_option = app.add_option("--config", config, "The node's configuration")
+                                               ->envname("CERTCAST_NODE_CONFIG")
+                                               ->type_name("FILE");
   app.failure_message(DescribeUsageError);
   app.require_subcommand(1);
 
   AddVerb(
       app, "run", "Serve the controller over the network", kRun, [&] { return Run(config); }, exit_code);
   AddVerb(
-      app, "stdio", "Serve one controller on standard input and output", kStdio, [&] { return Stdio(config); },
-      exit_code);
+      app, "stdio", "Serve one controller on standard input and output", kStdio,
+      [&] { return config_option->count() == 0 && !Exists(config) ? HostedStdio() : Stdio(config); }, exit_code);
   AddVerb(
       app, "csr", "Print a certificate request for this node's own key", kCsr, [&] { return Csr(config); }, exit_code);
   AddVerb(
@@ -142,10 +167,12 @@ int RunCommandLine(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
   show->add_flag("--probe", status.probe, "Also look at what is served now");
-  AddVerb(
-      app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config, trust_clock); },
-      exit_code)
-      ->add_flag("--trust-clock", trust_clock, "Also take this machine's clock for right");
+  CLI::App* put_right = AddVerb(
+      app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config, recover); },
+      exit_code);
+  put_right->add_option("--state", recover.state, "Of a host without a configuration")->type_name("DIR");
+  put_right->add_flag("--trust-clock", recover.trust_clock, "Also take this machine's clock for right");
+  put_right->add_flag("--wait", recover.wait, "Also wait until nothing is to be confirmed");
   AddVerb(
       app, "check-config", "Check the configuration", kCheckConfig, [&] { return CheckConfig(config); }, exit_code);
   AddVerb(

@@ -1,39 +1,59 @@
 // recover, test and check-config: what an operator runs on the node by hand.
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/clock/clock.h"
+#include "common/file/file_system.h"
 #include "common/status/status.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
+#include "node/engine/layout.h"
+#include "node/frontend/stdio.h"
+#include "node/hosted/hosted_engine.h"
+#include "node/hosted/on_demand_engine.h"
 
 namespace certcast::node {
 namespace {
 
-absl::StatusOr<std::string> RecoverNow(const std::string& config_path, bool trust_clock) {
-  ASSIGN_OR_RETURN(Setup setup, ReadSetup(config_path));
-  absl::StatusOr<std::unique_ptr<Engine>> engine = Engine::Start(setup.MakeEngineConfig(), RealEnvironment());
-  if (ReasonOf(engine.status()) == Reason::BUSY) {
-    return WithHint(engine.status(),
+// Null where there is nothing that could be recovered.
+absl::StatusOr<std::unique_ptr<EngineSource>> SourceToRecover(const std::string& config_path,
+                                                              const std::string& state) {
+  if (!state.empty()) {
+    if (state.front() != '/') return FailInput(absl::StrCat("--state ", state, " is not an absolute path"));
+    return MakeKeptSource(FileSystem::Real(), Layout(state).state());
+  }
+  ASSIGN_OR_RETURN(const Setup setup, ReadSetup(config_path));
+  return MakeEngineSource(setup.MakeEngineConfig());
+}
+
+absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& options) {
+  ASSIGN_OR_RETURN(std::unique_ptr<EngineSource> source, SourceToRecover(config_path, options.state));
+  if (source == nullptr) {
+    std::cout << "nothing to recover" << std::endl;
+    return absl::OkStatus();
+  }
+  OnDemandEngine engine(std::move(source), RealEnvironment());
+  const absl::StatusOr<std::string> recovered = engine.Recover();
+  if (ReasonOf(recovered.status()) == Reason::BUSY) {
+    return WithHint(recovered.status(),
                     "an agent that runs has recovered at its start; `certcast-node status` shows the rest");
   }
-  RETURN_IF_ERROR(engine.status());
-  RETURN_IF_ERROR((*engine)->RevertIfOverdue());
-  if (trust_clock) RETURN_IF_ERROR((*engine)->TrustClock());
-  std::string recovered = (*engine)->Recovered();
-  if (trust_clock) {
-    absl::StrAppend(&recovered, recovered.empty() ? "" : "\n",
-                    "the clock is taken for right: ", ShowTime(Clock::Real().Now()));
-  }
-  if (const std::optional<absl::Time> confirm_by = (*engine)->ConfirmBy()) {
-    absl::StrAppend(&recovered, recovered.empty() ? "" : "\n", "an install waits for the controller until ",
-                    ShowTime(*confirm_by), ": start the agent");
-  }
-  return recovered;
+  RETURN_IF_ERROR(recovered.status());
+  if (options.trust_clock) RETURN_IF_ERROR(engine.TrustClock());
+  const std::optional<absl::Time> confirm_by = engine.ConfirmBy();
+  if (!recovered->empty()) std::cout << *recovered << std::endl;
+  if (options.trust_clock) std::cout << "the clock is taken for right: " << ShowTime(Clock::Real().Now()) << std::endl;
+  if (recovered->empty() && !options.trust_clock && !confirm_by) std::cout << "nothing to recover" << std::endl;
+  if (!confirm_by) return absl::OkStatus();
+  std::cout << "an install waits for the controller until " << ShowTime(*confirm_by)
+            << (options.wait ? "" : ": start the agent") << std::endl;
+  return options.wait ? AwaitNothingToConfirm(engine, Clock::Real()) : absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::ProbeResult>> TestNow(const std::string& config_path, const std::string& service) {
@@ -49,11 +69,9 @@ absl::StatusOr<std::vector<v1::ProbeResult>> TestNow(const std::string& config_p
 
 }  // namespace
 
-int Recover(const std::string& config_path, bool trust_clock) {
-  absl::StatusOr<std::string> recovered = RecoverNow(config_path, trust_clock);
-  if (!recovered.ok()) return ReportError(recovered.status());
-  std::cout << (recovered->empty() ? "nothing to recover" : *recovered) << std::endl;
-  return kDone;
+int Recover(const std::string& config_path, const RecoverOptions& options) {
+  const absl::Status recovered = RecoverNow(config_path, options);
+  return recovered.ok() ? kDone : ReportError(recovered);
 }
 
 int TestService(const std::string& config_path, const std::string& service) {

@@ -11,6 +11,8 @@ namespace certcast::node {
 int Run(const std::string& config_path);
 // Serves one controller on standard input and output.
 int Stdio(const std::string& config_path);
+// The same where there is no configuration: the controller's first command says what this host is.
+int HostedStdio();
 
 // Prints a certificate request for the node's own key.
 int Csr(const std::string& config_path);
@@ -25,8 +27,16 @@ struct StatusOptions {
 // What the node has, read from its disk beside a running agent.
 int ShowStatus(const std::string& config_path, const StatusOptions& options);
 
-// Finishes or takes back what a crash left half-done. `trust_clock`: the operator says that the clock is right.
-int Recover(const std::string& config_path, bool trust_clock);
+struct RecoverOptions {
+  // The directory of a host without a configuration of its own, which then is not read.
+  std::string state;
+  // Also until nothing waits for Confirm any more.
+  bool wait = false;
+  // The operator says that the clock is right.
+  bool trust_clock = false;
+};
+// Finishes or takes back what a crash left half-done.
+int Recover(const std::string& config_path, const RecoverOptions& options);
 // Runs one service's check and probes.
 int TestService(const std::string& config_path, const std::string& service);
 int CheckConfig(const std::string& config_path);

@@ -172,6 +172,11 @@ v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_p
     return Refuse(command, Fail(Reason::MALFORMED, absl::StrCat("a command's id has 1 to ", kMaxCommandId,
                                                                 " characters; this one has ", command.id().size())));
   }
+  if (command.has_definition() && !context_.config.hosted) {
+    return Refuse(command, Fail(Reason::DEFINITION_REFUSED,
+                                "the command says what this node is, but the node has a node.yaml that says so",
+                                "remove /etc/certcast/node.yaml there, or give it a grpc:// address in certcast.yaml"));
+  }
   v1::Report report;
   report.set_command_id(command.id());
   switch (command.body_case()) {

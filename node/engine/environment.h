@@ -36,6 +36,8 @@ struct EngineConfig {
   };
   std::optional<Fleet> fleet;
   std::string version;
+  // All of this came with the commands, since the node has no configuration of its own.
+  bool hosted = false;
   // Of the node's own certificate: for Inventory, and what the clock is held against (clock_check.h).
   std::optional<absl::Time> identity_not_before;
   std::optional<absl::Time> identity_not_after;

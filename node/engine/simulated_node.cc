@@ -119,16 +119,20 @@ void SimulatedNode::PutByHand(const std::string& service, const testing::IssuedC
   running[service].served = issued.certificate.sha256();
 }
 
-absl::Status SimulatedNode::Start() {
+EngineEnvironment SimulatedNode::Environment() {
   static auto* const locker = new NoLocker;
+  return {.files = &files,
+          .processes = &processes,
+          .prober = &prober,
+          .clock = &clock,
+          .locker = locker,
+          .signaller = &signaller,
+          .sockets = &sockets};
+}
+
+absl::Status SimulatedNode::Start() {
   engine_.reset();
-  ASSIGN_OR_RETURN(engine_, Engine::Start(config, {.files = &files,
-                                                   .processes = &processes,
-                                                   .prober = &prober,
-                                                   .clock = &clock,
-                                                   .locker = locker,
-                                                   .signaller = &signaller,
-                                                   .sockets = &sockets}));
+  ASSIGN_OR_RETURN(engine_, Engine::Start(config, Environment()));
   return absl::OkStatus();
 }
 

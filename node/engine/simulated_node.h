@@ -61,6 +61,8 @@ class SimulatedNode {
   // Files from the days of scp, which the service serves.
   void PutByHand(const std::string& service, const testing::IssuedCertificate& issued);
 
+  // For an engine of one's own; it has every lock.
+  EngineEnvironment Environment();
   // Starts the engine, in place of one that runs.
   absl::Status Start();
   Engine& engine() { return *engine_; }

@@ -10,9 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/link/bounds.h"
+#include "common/link/preface.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "google/protobuf/io/coded_stream.h"
+#include "node/frontend/bounded_write.h"
 #include "node/frontend/confirm_watch.h"
 
 namespace certcast::node {
@@ -75,7 +77,6 @@ class ReportWriter {
   explicit ReportWriter(int out) : out_(out) {}
 
   void Write(const v1::Report& report) {
-    if (broken_) return;
     std::string bytes;
     {
       google::protobuf::io::StringOutputStream stream(&bytes);
@@ -83,16 +84,9 @@ class ReportWriter {
       coded.WriteVarint32(static_cast<uint32_t>(report.ByteSizeLong()));
       report.SerializeToCodedStream(&coded);
     }
-    for (absl::string_view rest = bytes; !rest.empty();) {
-      const ssize_t count = write(out_, rest.data(), rest.size());
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) {
-        broken_ = true;
-        return;
-      }
-      rest.remove_prefix(static_cast<size_t>(count));
-    }
+    WriteBytes(bytes);
   }
+  void WriteBytes(absl::string_view bytes) { broken_ = broken_ || !WriteWithin(out_, bytes, WriteBounds()); }
 
   bool broken() const { return broken_; }
 
@@ -120,29 +114,26 @@ absl::Status HandleCommands(int in, ReportWriter& reports, Engine& engine, Confi
   return absl::OkStatus();
 }
 
-absl::Status WaitUntilNothingWaits(Engine& engine, Clock& clock) {
+}  // namespace
+
+absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1::Hello& hello) {
+  ReportWriter reports(out);
+  reports.WriteBytes(kLinkPreface);
+  v1::Report first;
+  *first.mutable_hello() = hello;
+  reports.Write(first);
+  // While a command is awaited, the time for Confirm may run out. What kept it from going back is said at the end.
+  ConfirmWatch watch(engine, clock, [](const absl::Status&) {});
+  return HandleCommands(in, reports, engine, watch);
+}
+
+absl::Status AwaitNothingToConfirm(Engine& engine, Clock& clock) {
   while (const std::optional<absl::Time> confirm_by = engine.ConfirmBy()) {
     const absl::Duration left = *confirm_by - clock.Now();
     if (left <= absl::ZeroDuration()) RETURN_IF_ERROR(engine.RevertIfOverdue());
     if (engine.ConfirmBy().has_value()) clock.Sleep(std::clamp(left, kAtLeast, kLookAgain));
   }
   return absl::OkStatus();
-}
-
-}  // namespace
-
-absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1::Hello& hello) {
-  ReportWriter reports(out);
-  v1::Report first;
-  *first.mutable_hello() = hello;
-  reports.Write(first);
-  absl::Status served;
-  {
-    // While a command is awaited, the time for Confirm may run out. What kept it from going back is said at the end.
-    ConfirmWatch watch(engine, clock, [](const absl::Status&) {});
-    served = HandleCommands(in, reports, engine, watch);
-  }
-  return KeepFirst(std::move(served), WaitUntilNothingWaits(engine, clock));
 }
 
 }  // namespace certcast::node

@@ -10,11 +10,15 @@
 
 namespace certcast::node {
 
-// Says Hello, then handles one command after the other until `in` ends. An install that then still waits for Confirm is
-// waited for: this returns when it was taken back, since nobody can confirm it any more. MALFORMED for a message that
-// does not parse or is larger than 1 MiB (nothing is allocated for it), STORAGE_FAILED when reading fails; that the
-// other side stopped to read is no error, `in` counts as ended then. Ignore SIGPIPE before calling.
+// Writes the line `certcast-link 1`, says Hello, then handles one command after the other until `in` ends. MALFORMED
+// for a message that does not parse or is larger than 1 MiB (nothing is allocated for it), STORAGE_FAILED when reading
+// fails; that the other side stopped to read is no error, `in` counts as ended then. A side that is there but takes
+// nothing holds up no command for longer than WriteBounds says, once. Ignore SIGPIPE before calling.
 absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1::Hello& hello);
+
+// Returns when nothing waits for Confirm any more: whoever could send one over this link is gone. What kept it from
+// going back, when it could not.
+absl::Status AwaitNothingToConfirm(Engine& engine, Clock& clock);
 
 }  // namespace certcast::node
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/file/descriptor.h"
+#include "common/link/preface.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "google/protobuf/util/delimited_message_util.h"
@@ -60,7 +61,11 @@ class Session {
     thread_ = std::thread([this, hello, &engine, &clock] {
       status_ = ServeStdio(node_in_.get(), node_out_.get(), engine, clock, hello);
       node_out_.Close();
+      status_ = KeepFirst(status_, AwaitNothingToConfirm(engine, clock));
     });
+    std::string preface(sizeof kLinkPreface - 1, '\0');
+    EXPECT_EQ(read(reports_.get(), preface.data(), preface.size()), static_cast<ssize_t>(preface.size()));
+    EXPECT_EQ(preface, "certcast-link 1\n");
   }
   ~Session() { End().IgnoreError(); }
 

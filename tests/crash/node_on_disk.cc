@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/substitute.h"
 #include "absl/time/clock.h"
+#include "common/link/preface.h"
 #include "common/probe/tls_client.h"
 #include "gtest/gtest.h"
 #include "tests/testing/program.h"
@@ -137,6 +138,7 @@ TracedRun NodeOnDisk::Recover(const std::optional<KillPoint>& kill_at) {
 
 std::vector<std::string> NodeOnDisk::Outcomes() const {
   std::ifstream file(directory_.path() + "/output", std::ios::binary);
+  file.ignore(sizeof kLinkPreface - 1);
   google::protobuf::io::IstreamInputStream stream(&file);
   std::vector<std::string> outcomes;
   v1::Report report;

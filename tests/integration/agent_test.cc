@@ -301,7 +301,7 @@ TEST_F(AgentTest, ServesUntilItIsToldToEnd) {
   EXPECT_EQ(status.exit_code, 0) << status.error;
   EXPECT_THAT(status.output, AllOf(HasSubstr("web-01, fleet"), HasSubstr("wildcard")));
   EXPECT_THAT(Run({"status", "-o", "json"}).output, AllOf(HasSubstr("\"fleetId\""), HasSubstr("\"services\"")));
-  for (const char* verb : {"recover", "stdio", "run"}) {
+  for (const char* verb : {"recover", "run"}) {
     const ProcessResult refused = Run({verb});
     EXPECT_EQ(refused.exit_code, 1) << verb;
     EXPECT_THAT(refused.error, HasSubstr("certcast-node: ")) << verb;
