@@ -6,11 +6,12 @@ packages=(
   # The build.
   bazel-bootstrap bazel-platforms bazel-rules-java bazel-rules-proto bazel-skylib g++ pkg-config python3
   libabsl-dev libc-ares-dev libcli11-dev libcurl4-openssl-dev libgrpc++-dev libldns-dev libprotobuf-dev libre2-dev
-  libsqlite3-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
+  libsqlite3-dev libssh-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # The tests.
   libbenchmark-dev libgmock-dev libgtest-dev
-  apache2 binutils ca-certificates curl dovecot-imapd dovecot-lmtpd dovecot-pop3d git haproxy ldap-utils mariadb-server
-  nginx-light openjdk-17-jre-headless openssl pebble postfix postgresql-15 procps prosody slapd unbound vsftpd
+  apache2 binutils busybox ca-certificates csh curl dovecot-imapd dovecot-lmtpd dovecot-pop3d fish git haproxy ldap-utils
+  mariadb-server nginx-light openjdk-17-jre-headless openssh-client openssh-server openssl pebble postfix postgresql-15 procps
+  prosody slapd sudo unbound vsftpd
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/check.sh.

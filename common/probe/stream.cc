@@ -75,9 +75,8 @@ absl::StatusOr<Descriptor> ConnectTo(const SocketAddress& address, absl::string_
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TcpStream>> TcpStream::Connect(const HostPort& to, Resolver& resolver,
-                                                              Deadline deadline) {
-  std::string peer = to.ToString();
+absl::StatusOr<Descriptor> ConnectTcp(const HostPort& to, Resolver& resolver, Deadline deadline) {
+  const std::string peer = to.ToString();
   auto addresses = resolver.Resolve(to, deadline.Remaining());
   if (!addresses.ok()) return Annotate(addresses.status(), absl::StrCat("connecting to ", peer));
   absl::Status first;
@@ -85,10 +84,16 @@ absl::StatusOr<std::unique_ptr<TcpStream>> TcpStream::Connect(const HostPort& to
     // None may use up the time of those after it.
     const Deadline share = deadline.ButWithin(deadline.Remaining() / static_cast<int64_t>(addresses->size() - i));
     absl::StatusOr<Descriptor> fd = ConnectTo((*addresses)[i], peer, share);
-    if (fd.ok()) return std::unique_ptr<TcpStream>(new TcpStream(*std::move(fd), std::move(peer), deadline));
+    if (fd.ok()) return fd;
     if (first.ok()) first = fd.status();
   }
   return first;
+}
+
+absl::StatusOr<std::unique_ptr<TcpStream>> TcpStream::Connect(const HostPort& to, Resolver& resolver,
+                                                              Deadline deadline) {
+  ASSIGN_OR_RETURN(Descriptor fd, ConnectTcp(to, resolver, deadline));
+  return std::unique_ptr<TcpStream>(new TcpStream(std::move(fd), to.ToString(), deadline));
 }
 
 absl::Status TcpStream::WaitFor(short events, absl::string_view awaited, Deadline deadline) const {

@@ -25,10 +25,13 @@ class Stream {
   virtual absl::StatusOr<std::string> Read() = 0;
 };
 
+// A connected socket, non-blocking. Tries every address of the host until one accepts. Errors as of Stream.
+absl::StatusOr<Descriptor> ConnectTcp(const HostPort& to, Resolver& resolver, Deadline deadline);
+
 // Over TCP. Never raises SIGPIPE.
 class TcpStream final : public Stream {
  public:
-  // Tries every address of the host until one accepts. `to` may not be a name that `resolver` doesn't know.
+  // As ConnectTcp.
   static absl::StatusOr<std::unique_ptr<TcpStream>> Connect(const HostPort& to, Resolver& resolver, Deadline deadline);
 
   absl::Status Write(absl::string_view bytes) override;

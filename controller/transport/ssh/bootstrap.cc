@@ -1,0 +1,228 @@
+#include "controller/transport/ssh/bootstrap.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/clock/clock.h"
+#include "common/status/status.h"
+
+namespace certcast::controller {
+
+// Within the quotes of the outer shell there may be no quote, backslash, line end or exclamation mark (csh). What the
+// inner shell does, a line each:
+//   says that it is there, after whatever a profile may have printed without a line end; reads its four lines
+//   makes the directory, enters it, and refuses one that others could have put something into
+//   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name)
+//   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
+//   leaves a name that stays the same beside it (for systemd units), and removes what is older
+//   becomes the agent
+const char kBootstrapCommand[] =
+    "/bin/sh -c '"
+    "set -f; umask 077; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
+    "echo; echo certcast-bootstrap 1; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
+    "[ -d \"$d\" ] || e=$(mkdir -p \"$d\" 2>&1) || f \"directory: $e\"; "
+    "cd -P \"$d\" || f \"directory: $d can not be entered\"; p=$(pwd -P); "
+    "[ -O . ] || f \"directory: $p belongs to another user\"; "
+    "case $(ls -ld .) in d????w*|d???????w*) f \"directory: $p can be written to by others\";; esac; "
+    "b=certcast-node-$h; "
+    "if [ -f $b ] && [ -x $b ] && [ \"$(wc -c <$b)\" -eq \"$n\" ]; then echo have; else "
+    "for c in head mktemp sha256sum uname wc; do command -v $c >/dev/null || f \"tools: there is no $c\"; done; "
+    "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
+    "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "
+    "chmod 700 $t || f \"write: $t\"; [ -x $t ] || f \"noexec: programs may not run in $p\"; "
+    "echo need $(uname -s -m); read -r a && [ \"$a\" = upload ] || exit 0; "
+    "e=$({ head -c $n >$t; } 2>&1) || f \"write: $e\"; "
+    "[ \"$(wc -c <$t)\" -eq $n ] || f \"cut: the upload ended too early\"; "
+    "[ \"$(sha256sum <$t)\" = \"$h  -\" ] || f \"digest: what came is not what was sent\"; "
+    "sync $t 2>/dev/null || sync; e=$($t --version 2>&1 </dev/null) || f \"run: $e\"; "
+    "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
+    "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
+    "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo stored; fi; "
+    "if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
+    "'";
+
+namespace {
+
+constexpr absl::string_view kBootstrapMarker = "certcast-bootstrap 1";
+constexpr absl::string_view kLinkMarker = "certcast-link 1";
+// What a login may print before either program speaks.
+constexpr size_t kMaxNoise = size_t{64} * 1024;
+constexpr size_t kMaxLine = 8 * 1024;
+// Of an upload, between two looks at how it gets on.
+constexpr size_t kUploadPiece = size_t{256} * 1024;
+// For the host to check, sync and start what came.
+constexpr absl::Duration kToStore = absl::Minutes(1);
+constexpr absl::Duration kToStart = absl::Seconds(30);
+constexpr absl::Duration kToExit = absl::Seconds(2);
+// Of a shell: found but not executable, not found.
+constexpr int kNotExecutable = 126;
+constexpr int kNotFound = 127;
+
+absl::string_view HintFor(absl::string_view what) {
+  if (what == "directory") {
+    return "the login must be able to make this directory, and nobody else may write to it: `state` in the node's "
+           "entry "
+           "names where it is";
+  }
+  if (what == "noexec") return "it is mounted noexec: give the node another `state`";
+  if (what == "tools") return "the host needs coreutils or busybox";
+  if (what == "write") return "is the disk full, over quota or read-only?";
+  if (what == "run") return "the static certcast-node runs on Linux 3.2 and later";
+  return "";
+}
+
+// The dialogue, until the agent runs.
+class Dialogue {
+ public:
+  Dialogue(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options, Deadline deadline)
+      : channel_(channel), reader_(reader), options_(options), deadline_(deadline) {}
+
+  absl::StatusOr<bool> Run();
+
+ private:
+  // Skips what comes before a line that ends with one of them (without an end of its own, noise may stand before it),
+  // and gives that one.
+  absl::StatusOr<absl::string_view> AwaitMarker(const std::vector<absl::string_view>& markers);
+  // One line of the script's; what it says of a failure is the error.
+  absl::StatusOr<std::string> ReadAnswer(Deadline deadline);
+  absl::Status CheckMachine(absl::string_view host, const AgentBinary& binary) const;
+  absl::Status Upload(const AgentBinary& binary);
+  // Nothing more comes, and no marker came.
+  absl::Status Ended();
+
+  ByteChannel& channel_;
+  ChannelReader& reader_;
+  const BootstrapOptions& options_;
+  Deadline deadline_;
+  std::string noise_;
+  bool started_agent_ = false;
+};
+
+absl::StatusOr<bool> Dialogue::Run() {
+  ASSIGN_OR_RETURN(const absl::string_view first, AwaitMarker({kBootstrapMarker, kLinkMarker}));
+  if (first == kLinkMarker) return false;
+  noise_.clear();
+  ASSIGN_OR_RETURN(const std::shared_ptr<const AgentBinary> binary, options_.binary());
+  RETURN_IF_ERROR(channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->contents.size(),
+                                              "\n", options_.sudo ? "sudo" : "-", "\n"),
+                                 deadline_));
+  ASSIGN_OR_RETURN(const std::string answer, ReadAnswer(deadline_));
+  absl::string_view host = answer;
+  const bool needed = absl::ConsumePrefix(&host, "need ");
+  if (needed) {
+    RETURN_IF_ERROR(CheckMachine(host, *binary));
+    RETURN_IF_ERROR(Upload(*binary));
+    deadline_ = Deadline::In(kToStart);
+  } else if (answer != "have") {
+    return Fail(Reason::PROTOCOL, absl::StrCat(channel_.peer(), " answered what is no answer: ", answer));
+  }
+  started_agent_ = true;
+  RETURN_IF_ERROR(AwaitMarker({kLinkMarker}).status());
+  return needed;
+}
+
+absl::StatusOr<absl::string_view> Dialogue::AwaitMarker(const std::vector<absl::string_view>& markers) {
+  while (true) {
+    absl::StatusOr<std::optional<std::string>> line = reader_.ReadLine(kMaxNoise - noise_.size(), deadline_);
+    if (ReasonOf(line.status()) == Reason::TIMED_OUT && !(noise_.empty() && reader_.pending().empty())) {
+      return Annotate(line.status(), absl::StrCat("no agent answered, but it said: ",
+                                                  absl::StrCat(noise_, reader_.pending()).substr(0, 200)));
+    }
+    if (ReasonOf(line.status()) == Reason::PROTOCOL) {
+      return Fail(Reason::PROTOCOL,
+                  absl::StrCat(channel_.peer(), " sent more than ", kMaxNoise, " bytes, and no agent among them: ",
+                               absl::StrCat(noise_, reader_.pending()).substr(0, 200)),
+                  "does the login run something else?");
+    }
+    RETURN_IF_ERROR(line.status());
+    if (!line->has_value()) return Ended();
+    for (const absl::string_view marker : markers) {
+      if (absl::EndsWith(**line, marker)) return marker;
+    }
+    absl::StrAppend(&noise_, **line, "\n");
+    noise_.resize(std::min(noise_.size(), kMaxNoise));
+  }
+}
+
+absl::StatusOr<std::string> Dialogue::ReadAnswer(Deadline deadline) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> line, reader_.ReadLine(kMaxLine, deadline));
+  if (!line.has_value()) return Ended();
+  absl::string_view text = *line;
+  if (!absl::ConsumePrefix(&text, "failed ")) return *line;
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits(": ", 1));
+  return WithStderr(
+      Fail(Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node can't be put on ", channel_.peer(), ": ", parts.second),
+           HintFor(parts.first)),
+      channel_.error_output());
+}
+
+absl::Status Dialogue::CheckMachine(absl::string_view host, const AgentBinary& binary) const {
+  const std::string wanted = absl::StrCat("Linux ", binary.machine);
+  if (host == wanted) return absl::OkStatus();
+  return Fail(Reason::NO_AGENT_BINARY,
+              absl::StrCat(channel_.peer(), " is ", host, ", but ", binary.path, " runs on ", wanted),
+              "give the node's entry an agent_binary for its machine: ssh: {agent_binary: ...}");
+}
+
+absl::Status Dialogue::Upload(const AgentBinary& binary) {
+  const absl::Duration start = Clock::Real().Monotonic();
+  const Deadline whole = Deadline::In(options_.longest_upload);
+  absl::Status sent = channel_.Write("upload\n", whole.ButWithin(options_.longest_stall));
+  absl::string_view rest = binary.contents;
+  while (sent.ok() && !rest.empty()) {
+    const absl::string_view piece = rest.substr(0, kUploadPiece);
+    sent = channel_.Write(piece, whole.ButWithin(options_.longest_stall));
+    rest.remove_prefix(piece.size());
+  }
+  if (ReasonOf(sent) == Reason::TIMED_OUT) {
+    return Annotate(std::move(sent), absl::StrCat("after ", binary.contents.size() - rest.size(), " of ",
+                                                  binary.contents.size(), " bytes of certcast-node"));
+  }
+  // A host that stops to read has said why. Else the last of it, as much as a window holds, may still be on its way.
+  const absl::Duration taken = Clock::Real().Monotonic() - start;
+  const absl::StatusOr<std::string> answer = ReadAnswer(Deadline::In(sent.ok() ? taken + kToStore : kToExit));
+  if (!answer.ok() && (sent.ok() || ReasonOf(answer.status()) == Reason::NO_AGENT_BINARY)) return answer.status();
+  RETURN_IF_ERROR(sent);
+  if (*answer == "stored") return absl::OkStatus();
+  return Fail(Reason::PROTOCOL, absl::StrCat(channel_.peer(), " answered what is no answer: ", *answer));
+}
+
+absl::Status Dialogue::Ended() {
+  const std::optional<int> exit = channel_.AwaitExit(deadline_.ButWithin(kToExit));
+  const std::string& error = channel_.error_output();
+  const std::string how = exit.has_value() ? absl::StrCat("exited with ", *exit) : "ended";
+  absl::Status status;
+  if (started_agent_ && options_.sudo && !absl::StrContains(error, "unable to execute")) {
+    status = Fail(
+        Reason::SUDO_REFUSED, absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
+        "allow it without a password, in sudoers: USER ALL=(root) NOPASSWD: HOME/.certcast/bin/certcast-node-* stdio");
+  } else if (started_agent_) {
+    status = Fail(
+        Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),
+        exit == kNotExecutable || exit == kNotFound ? "is its directory mounted noexec, or is it for another machine?"
+                                                    : "");
+  } else {
+    const std::string said = absl::StrCat(noise_, reader_.pending()).substr(0, 200);
+    status = Fail(Reason::PROTOCOL,
+                  absl::StrCat(channel_.peer(), " logged in, but its shell ", how,
+                               " before an agent spoke; it said: ", said.empty() ? "nothing" : said),
+                  "the login shell must run `/bin/sh -c`, or the key's forced command must be `certcast-node stdio`");
+  }
+  return WithStderr(std::move(status), error);
+}
+
+}  // namespace
+
+absl::StatusOr<bool> Bootstrap(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options,
+                               Deadline deadline) {
+  return Dialogue(channel, reader, options, deadline).Run();
+}
+
+}  // namespace certcast::controller
