@@ -10,6 +10,8 @@
 #include "controller/acme/ldns_dns_client.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/transport/grpc_transport.h"
+#include "controller/transport/ssh/ssh_transport.h"
+#include "controller/transport/transport_by_address.h"
 
 namespace certcast::controller {
 
@@ -30,10 +32,15 @@ RealMachine::RealMachine()
   };
   machine_.make_transport = [](FleetCredentials credentials) -> absl::StatusOr<std::unique_ptr<Transport>> {
     ControllerIdentity& identity = credentials.identity;
-    return std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = credentials.fleet_id,
-                                                        .chain_pem = std::move(identity.chain_pem),
-                                                        .private_key_pem = std::move(identity.private_key_pem),
-                                                        .fleet_ca_pem = std::move(identity.fleet_ca_pem)});
+    SshTransportOptions ssh;
+    ssh.fleet_id = credentials.fleet_id;
+    ssh.manifest_key_pem = std::move(credentials.manifest_key_pem);
+    return std::make_unique<TransportByAddress>(
+        std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = credentials.fleet_id,
+                                                     .chain_pem = std::move(identity.chain_pem),
+                                                     .private_key_pem = std::move(identity.private_key_pem),
+                                                     .fleet_ca_pem = std::move(identity.fleet_ca_pem)}),
+        std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real()));
   };
 }
 

@@ -43,6 +43,9 @@ bool IsUnanswered(const absl::Status& status) {
     case Reason::NO_ROUTE:
     case Reason::AUTH_FAILED:
     case Reason::HOST_KEY_UNKNOWN:
+    case Reason::HOST_KEY_CHANGED:
+    case Reason::NO_AGENT_BINARY:
+    case Reason::SUDO_REFUSED:
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
     case Reason::PROTOCOL:

@@ -34,7 +34,8 @@ class Transport {
  public:
   virtual ~Transport() = default;
   // Connected, both sides authenticated, Hello received. Errors are what makes a node UNREACHABLE: NO_ROUTE, TIMED_OUT,
-  // AUTH_FAILED, PROTOCOL, with the address and a hint. Idempotent.
+  // AUTH_FAILED, PROTOCOL, with the address and a hint; over SSH also HOST_KEY_UNKNOWN, HOST_KEY_CHANGED,
+  // NO_AGENT_BINARY and SUDO_REFUSED. Idempotent.
   virtual absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) = 0;
 };
 

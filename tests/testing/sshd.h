@@ -69,7 +69,8 @@ class Sshd {
   std::string ReadHostFile(const std::string& path) const;
   // What a shell line prints that root runs on the host.
   absl::StatusOr<std::string> Run(const std::string& line) const;
-  // Of this machine: the processes of connections, sshd's own and what they run.
+  // As this machine numbers them: the server, and the processes of connections, sshd's own and what they run.
+  pid_t server() const { return server_; }
   std::vector<pid_t> ConnectionProcesses() const;
   std::string log() const;
 
@@ -82,7 +83,6 @@ class Sshd {
   const SshdOptions options_;
   TemporaryDirectory directory_;
   int port_ = 0;
-  // The server, as this machine numbers it.
   pid_t server_ = 0;
   std::unique_ptr<Program> program_;
 };

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -39,6 +40,8 @@ int BindToFreePort(std::string& address) {
   return fd;
 }
 
+constexpr long kSlicesPerSecond = 50;
+
 // With a reset, as when a machine has forgotten the connection.
 void Reset(int fd) {
   const linger at_once{.l_onoff = 1, .l_linger = 0};
@@ -46,16 +49,10 @@ void Reset(int fd) {
   close(fd);
 }
 
-// What came on one end goes out at the other; false at the end of either.
-bool Forward(int from, int to) {
-  char buffer[16384];
-  const ssize_t count = read(from, buffer, sizeof buffer);
-  return count > 0 && send(to, buffer, static_cast<size_t>(count), MSG_NOSIGNAL) == count;
-}
-
 }  // namespace
 
-TcpRelay::TcpRelay(const std::string& to) : to_port_(std::stoi(to.substr(to.rfind(':') + 1))) {
+TcpRelay::TcpRelay(const std::string& to, const TcpRelayOptions& options)
+    : options_(options), to_port_(std::stoi(to.substr(to.rfind(':') + 1))) {
   listener_ = BindToFreePort(address_);
   Must(listen(listener_, 64), "listen");
   Must(pipe(stop_), "pipe");
@@ -74,8 +71,30 @@ void TcpRelay::Cut() {
   thread_.join();
 }
 
+int TcpRelay::port() const {
+  return std::stoi(address_.substr(address_.rfind(':') + 1));
+}
+
+bool TcpRelay::Forward(int from, int to, long& left) {
+  char buffer[16384];
+  size_t most = sizeof buffer;
+  if (options_.bytes_per_second > 0) {
+    most = std::min(most, static_cast<size_t>(options_.bytes_per_second / kSlicesPerSecond));
+    usleep(1000000 / kSlicesPerSecond);
+  }
+  if (options_.cut_after >= 0) most = std::min(most, static_cast<size_t>(left));
+  if (most == 0) return false;
+  const ssize_t count = read(from, buffer, most);
+  if (count <= 0) return false;
+  left -= count;
+  forwarded_ += count;
+  return send(to, buffer, static_cast<size_t>(count), MSG_NOSIGNAL) == count;
+}
+
 void TcpRelay::Loop() {
   std::map<int, int> other_end;
+  // By the lower descriptor of the two.
+  std::map<int, long> left;
   while (true) {
     std::vector<pollfd> watched = {{.fd = stop_[0], .events = POLLIN}, {.fd = listener_, .events = POLLIN}};
     for (const auto& [from, to] : other_end) watched.push_back({.fd = from, .events = POLLIN});
@@ -88,15 +107,17 @@ void TcpRelay::Loop() {
       Must(connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
       other_end[near] = far;
       other_end[far] = near;
+      left[std::min(near, far)] = options_.cut_after;
     }
     for (size_t i = 2; i < watched.size(); ++i) {
       const int from = watched[i].fd;
-      if (watched[i].revents == 0 || !other_end.contains(from) || Forward(from, other_end[from])) continue;
+      if (watched[i].revents == 0 || !other_end.contains(from)) continue;
       const int to = other_end[from];
+      long& budget = left[std::min(from, to)];
+      if (Forward(from, to, budget)) continue;
       other_end.erase(from);
       other_end.erase(to);
-      close(from);
-      close(to);
+      for (const int fd : {from, to}) budget == 0 ? Reset(fd) : static_cast<void>(close(fd));
     }
   }
   close(listener_);

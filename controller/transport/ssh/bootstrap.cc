@@ -32,7 +32,7 @@ const char kBootstrapCommand[] =
     "[ -O . ] || f \"directory: $p belongs to another user\"; "
     "case $(ls -ld .) in d????w*|d???????w*) f \"directory: $p can be written to by others\";; esac; "
     "b=certcast-node-$h; "
-    "if [ -f $b ] && [ -x $b ] && [ \"$(wc -c <$b)\" -eq \"$n\" ]; then echo have; else "
+    "if [ -f $b ] && [ -x $b ] && [ \"$(wc -c <$b)\" -eq \"$n\" ]; then echo \"have $p\"; else "
     "for c in head mktemp sha256sum uname wc; do command -v $c >/dev/null || f \"tools: there is no $c\"; done; "
     "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
     "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "
@@ -44,7 +44,7 @@ const char kBootstrapCommand[] =
     "sync $t 2>/dev/null || sync; e=$($t --version 2>&1 </dev/null) || f \"run: $e\"; "
     "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
     "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
-    "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo stored; fi; "
+    "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; fi; "
     "if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
     "'";
 
@@ -102,6 +102,8 @@ class Dialogue {
   const BootstrapOptions& options_;
   Deadline deadline_;
   std::string noise_;
+  // Of the binaries, as the host calls it.
+  std::string directory_;
   bool started_agent_ = false;
 };
 
@@ -120,9 +122,10 @@ absl::StatusOr<bool> Dialogue::Run() {
     RETURN_IF_ERROR(CheckMachine(host, *binary));
     RETURN_IF_ERROR(Upload(*binary));
     deadline_ = Deadline::In(kToStart);
-  } else if (answer != "have") {
+  } else if (!absl::ConsumePrefix(&host, "have ")) {
     return Fail(Reason::PROTOCOL, absl::StrCat(channel_.peer(), " answered what is no answer: ", answer));
   }
+  if (!needed) directory_ = std::string(host);
   started_agent_ = true;
   RETURN_IF_ERROR(AwaitMarker({kLinkMarker}).status());
   return needed;
@@ -190,7 +193,11 @@ absl::Status Dialogue::Upload(const AgentBinary& binary) {
   const absl::StatusOr<std::string> answer = ReadAnswer(Deadline::In(sent.ok() ? taken + kToStore : kToExit));
   if (!answer.ok() && (sent.ok() || ReasonOf(answer.status()) == Reason::NO_AGENT_BINARY)) return answer.status();
   RETURN_IF_ERROR(sent);
-  if (*answer == "stored") return absl::OkStatus();
+  absl::string_view stored = *answer;
+  if (absl::ConsumePrefix(&stored, "stored ")) {
+    directory_ = std::string(stored);
+    return absl::OkStatus();
+  }
   return Fail(Reason::PROTOCOL, absl::StrCat(channel_.peer(), " answered what is no answer: ", *answer));
 }
 
@@ -200,9 +207,10 @@ absl::Status Dialogue::Ended() {
   const std::string how = exit.has_value() ? absl::StrCat("exited with ", *exit) : "ended";
   absl::Status status;
   if (started_agent_ && options_.sudo && !absl::StrContains(error, "unable to execute")) {
-    status = Fail(
-        Reason::SUDO_REFUSED, absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
-        "allow it without a password, in sudoers: USER ALL=(root) NOPASSWD: HOME/.certcast/bin/certcast-node-* stdio");
+    status = Fail(Reason::SUDO_REFUSED,
+                  absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
+                  absl::StrCat("allow it without a password, in sudoers: ", options_.user,
+                               " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
   } else if (started_agent_) {
     status = Fail(
         Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),

@@ -27,6 +27,8 @@ struct BootstrapOptions {
   // Of the binaries on the host: absolute, or relative to the login's home. Without line ends.
   std::string directory;
   bool sudo = false;
+  // Who logs in, for messages.
+  std::string user;
   // Asked for only when the host has no agent of its own to offer.
   std::function<absl::StatusOr<std::shared_ptr<const AgentBinary>>()> binary;
   // An upload may go on beyond the deadline of all else, as long as it gets on.

@@ -1,6 +1,7 @@
 // The remote command, run by the shells of this machine.
 #include "controller/transport/ssh/bootstrap.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,6 +52,7 @@ class BootstrapTest : public ::testing::Test {
     binary_ = *std::move(binary);
     options_.directory = home_.path() + "/state/bin";
     options_.binary = [this] { return binary_; };
+    options_.user = "deploy";
   }
 
   // What `login`, with the command as its last argument, comes to.
@@ -68,6 +70,12 @@ class BootstrapTest : public ::testing::Test {
     v1::Report report;
     ASSERT_THAT(reader_->ReadMessage(report, Deadline::In(absl::Seconds(20))), IsOk());
     EXPECT_EQ(report.hello().version(), "stand-in");
+  }
+  // What is there once the shell has ended.
+  std::vector<std::string> StoredAtTheEnd() const {
+    channel_->CloseInput();
+    channel_->AwaitExit(Deadline::In(absl::Seconds(20)));
+    return Stored();
   }
   std::vector<std::string> Stored() const {
     std::vector<std::string> names;
@@ -209,7 +217,7 @@ TEST_F(BootstrapTest, WhatIsNotAsItShouldBeIsNotStored) {
   other.contents.back() ^= 1;
   options_.binary = [&] { return std::make_shared<const AgentBinary>(other); };
   EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("what came is not what was sent")));
-  EXPECT_THAT(Stored(), IsEmpty());
+  EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
 }
 
 TEST_F(BootstrapTest, WhatDoesNotRunIsNotStored) {
@@ -218,7 +226,7 @@ TEST_F(BootstrapTest, WhatDoesNotRunIsNotStored) {
   other.sha256 = Sha256Hex(other.contents);
   options_.binary = [&] { return std::make_shared<const AgentBinary>(other); };
   EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("no such system call")));
-  EXPECT_THAT(Stored(), IsEmpty());
+  EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
 }
 
 TEST_F(BootstrapTest, RefusesADirectoryThatOthersCouldHaveFilled) {
@@ -230,7 +238,7 @@ TEST_F(BootstrapTest, RefusesADirectoryThatOthersCouldHaveFilled) {
   chmod(options_.directory.c_str(), 0700);
   ASSERT_EQ(chown(options_.directory.c_str(), 2002, 2002), 0);
   EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("belongs to another user")));
-  EXPECT_THAT(Stored(), IsEmpty());
+  EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
 }
 
 TEST_F(BootstrapTest, SaysWhyTheDirectoryCanNotBeMade) {
@@ -240,7 +248,7 @@ TEST_F(BootstrapTest, SaysWhyTheDirectoryCanNotBeMade) {
 
 TEST_F(BootstrapTest, SaysThatAHomeIsReadOnlyFullOrNoexec) {
   EXPECT_THAT(Run(WithHome("ro")), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("Read-only file system")));
-  EXPECT_THAT(Run(WithHome("size=1m")), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("No space left on device")));
+  EXPECT_THAT(Run(WithHome("size=16k")), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("No space left on device")));
   EXPECT_THAT(Run(WithHome("noexec")), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("programs may not run in")));
 }
 
@@ -259,7 +267,7 @@ TEST_F(BootstrapTest, AForeignMachineGetsNothing) {
     EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("uname", absl::StrCat("echo ", host))}}),
                 HasReason(Reason::NO_AGENT_BINARY, AllOf(HasSubstr(absl::StrCat("is ", host)),
                                                          HasSubstr(absl::StrCat("Linux ", binary_->machine)))));
-    EXPECT_THAT(Stored(), Not(::testing::Contains(BinaryName())));
+    EXPECT_THAT(StoredAtTheEnd(), Not(::testing::Contains(BinaryName())));
   }
 }
 
@@ -298,10 +306,10 @@ TEST_F(BootstrapTest, RunsTheAgentBySudoWhereItIsAsked) {
   options_.sudo = true;
   options_.directory = ".certcast/bin";
   const std::string log = home_.path() + "/sudo_log";
-  const std::string path = PathWith("sudo", absl::StrCat("echo \"$@\" >>", log, "; shift; exec \"$@\""));
+  const std::string path = PathWith("sudo", absl::StrCat("printf '%s ' \"$@\" >>", log, "; shift; exec \"$@\""));
   EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", path}}), IsOkAndHolds(true));
   ExpectHello();
-  EXPECT_EQ(ReadFile(log), absl::StrCat("-n ", home_.path(), "/.certcast/bin/", BinaryName(), " stdio\n"));
+  EXPECT_EQ(ReadFile(log), absl::StrCat("-n ", home_.path(), "/.certcast/bin/", BinaryName(), " stdio "));
 }
 
 TEST_F(BootstrapTest, SaysThatSudoRefused) {
@@ -310,7 +318,8 @@ TEST_F(BootstrapTest, SaysThatSudoRefused) {
       Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo sudo: a password is required >&2; exit 1")}});
   EXPECT_THAT(run, HasReason(Reason::SUDO_REFUSED, HasSubstr("exited with 1")));
   EXPECT_THAT(FailureOf(run.status()).stderr(), HasSubstr("a password is required"));
-  EXPECT_THAT(FailureOf(run.status()).hint(), HasSubstr("NOPASSWD"));
+  EXPECT_THAT(FailureOf(run.status()).hint(), HasSubstr(absl::StrCat("in sudoers: deploy ALL=(root) NOPASSWD: ",
+                                                                     options_.directory, "/certcast-node-* stdio")));
   EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo sudo: unable to execute x >&2; exit 1")}}),
               HasReason(Reason::NO_AGENT_BINARY));
 }
@@ -323,13 +332,13 @@ TEST_F(BootstrapTest, AHostThatStopsToReadIsGivenUp) {
 
 TEST_F(BootstrapTest, AnAgentThatDoesNotStartIsToldOf) {
   const absl::StatusOr<bool> run =
-      Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo have; echo Illegal >&2; exit 126"});
+      Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo have /x; echo Illegal >&2; exit 126"});
   EXPECT_THAT(run, HasReason(Reason::NO_AGENT_BINARY, HasSubstr("exited with 126")));
   EXPECT_THAT(FailureOf(run.status()).stderr(), HasSubstr("Illegal"));
 }
 
 TEST_F(BootstrapTest, AnswersOfAnotherProgramAreRefused) {
-  for (const std::string& answer : {"hello\n", "need\n", "stored\n"}) {
+  for (const char* answer : {"hello\n", "need\n", "have\n", "stored /x\n"}) {
     ScriptedChannel channel({"certcast-bootstrap 1\n", answer});
     ChannelReader reader(channel);
     EXPECT_THAT(Bootstrap(channel, reader, options_, Deadline::In(absl::Seconds(1))),

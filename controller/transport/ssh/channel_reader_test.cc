@@ -69,7 +69,9 @@ TEST(ChannelReader, ATimeoutLosesNothing) {
     if (cut < text.size()) channel.Add(text.substr(cut));
     ChannelReader reader(channel);
     v1::Report report;
-    if (cut < text.size()) EXPECT_THAT(reader.ReadMessage(report, kSoon), HasReason(Reason::TIMED_OUT)) << cut;
+    if (cut < text.size()) {
+      EXPECT_THAT(reader.ReadMessage(report, kSoon), HasReason(Reason::TIMED_OUT)) << cut;
+    }
     ASSERT_THAT(reader.ReadMessage(report, kSoon), IsOk()) << cut;
     EXPECT_EQ(report.command_id(), "id");
   }

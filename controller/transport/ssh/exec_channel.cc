@@ -12,6 +12,8 @@ namespace certcast::controller {
 namespace {
 
 constexpr size_t kMaxErrorOutput = 4096;
+// Of standard error, before something else has its turn.
+constexpr int kMostReads = 64;
 constexpr size_t kReadSize = size_t{64} * 1024;
 // Between two looks at the window. More would only lie in libssh's buffer.
 constexpr size_t kWriteSize = size_t{256} * 1024;
@@ -46,8 +48,9 @@ ExecChannel::~ExecChannel() {
 
 void ExecChannel::DrainErrorOutput() {
   std::array<char, 4096> buffer;
-  int size = 0;
-  while ((size = ssh_channel_read_nonblocking(channel_, buffer.data(), buffer.size(), 1)) > 0) {
+  for (int reads = 0; reads < kMostReads; ++reads) {
+    const int size = ssh_channel_read_nonblocking(channel_, buffer.data(), buffer.size(), 1);
+    if (size <= 0) return;
     absl::StrAppend(&error_output_, absl::string_view(buffer.data(), static_cast<size_t>(size)));
     if (error_output_.size() > kMaxErrorOutput) error_output_.erase(0, error_output_.size() - kMaxErrorOutput);
   }
@@ -90,7 +93,7 @@ absl::StatusOr<std::string> ExecChannel::Read(Deadline deadline) {
     if (!session_->alive()) return session_->Lost();
     if (ssh_channel_is_eof(channel_) != 0 || ssh_channel_is_closed(channel_) != 0) return std::string();
     if (size == SSH_ERROR) return session_->Lost();
-    if (session_->received() == before) RETURN_IF_ERROR(session_->Wait("an answer", deadline));
+    if (session_->received() == before || deadline.IsOver()) RETURN_IF_ERROR(session_->Wait("an answer", deadline));
   }
 }
 

@@ -113,7 +113,7 @@ void JumpHost::WakeUp() const {
 absl::StatusOr<Descriptor> JumpHost::Tunnel(const HostPort& to, Deadline deadline) {
   std::array<int, 2> ends;
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()) != 0) {
-    return FailErrno(errno, absl::StrCat("a tunnel through ", peer_));
+    return WithReason(FailErrno(errno, absl::StrCat("a tunnel through ", peer_)), Reason::NO_ROUTE);
   }
   Descriptor near_end(ends[0]);
   auto request = std::make_shared<Request>();
@@ -126,6 +126,7 @@ absl::StatusOr<Descriptor> JumpHost::Tunnel(const HostPort& to, Deadline deadlin
   const auto done = [&request] { return request->done; };
   if (!mutex_.AwaitWithTimeout(absl::Condition(&done), deadline.Remaining())) {
     request->given_up = true;
+    doubted_ = true;
     return Fail(Reason::TIMED_OUT, absl::StrCat(peer_, ": timed out while waiting for a tunnel to ", to.ToString()),
                 "does the jump host reach that address? A firewall may drop the packets");
   }
@@ -135,7 +136,7 @@ absl::StatusOr<Descriptor> JumpHost::Tunnel(const HostPort& to, Deadline deadlin
 
 bool JumpHost::alive() const {
   absl::MutexLock lock(&mutex_);
-  return ended_.ok();
+  return ended_.ok() && !doubted_;
 }
 
 void JumpHost::Answer(const std::shared_ptr<Request>& request, absl::Status status) {

@@ -34,7 +34,8 @@ class JumpHost {
   // non-blocking. No shell and no command is in it. NO_ROUTE when the jump host can't or won't, TIMED_OUT, LINK_LOST.
   absl::StatusOr<Descriptor> Tunnel(const HostPort& to, Deadline deadline);
 
-  // False once its connection is lost: then no tunnel can be had any more.
+  // False once its connection is lost, and no tunnel can be had any more, or is in doubt: a tunnel was waited for in
+  // vain. Log in anew for further ones.
   bool alive() const;
 
  private:
@@ -68,6 +69,7 @@ class JumpHost {
   mutable absl::Mutex mutex_;
   std::vector<std::shared_ptr<Request>> requests_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool doubted_ ABSL_GUARDED_BY(mutex_) = false;
   // Once the session is gone.
   absl::Status ended_ ABSL_GUARDED_BY(mutex_);
 

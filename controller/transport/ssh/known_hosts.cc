@@ -1,13 +1,13 @@
 #include "controller/transport/ssh/known_hosts.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -16,12 +16,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/file/descriptor.h"
 #include "common/status/status.h"
 
 namespace certcast::controller {
 namespace {
 
 constexpr int kUsualPort = 22;
+constexpr size_t kMaxFile = size_t{64} * 1024 * 1024;
 constexpr absl::string_view kHashed = "|1|";
 
 // |1|SALT|HMAC-SHA1(SALT, name), both base64.
@@ -79,12 +81,19 @@ bool Split(absl::string_view text, Line& line) {
 }
 
 absl::StatusOr<std::string> ReadWhole(const std::string& path) {
-  errno = 0;
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  if (!file.is_open() || file.bad()) return FailErrno(errno == 0 ? EIO : errno, absl::StrCat("reading ", path));
-  return text.str();
+  const std::string doing = absl::StrCat("reading ", path);
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) return FailErrno(errno, doing);
+  std::string text;
+  std::array<char, 16384> bytes;
+  while (true) {
+    const ssize_t size = read(file.get(), bytes.data(), bytes.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return FailErrno(errno, doing);
+    if (size == 0) return text;
+    text.append(bytes.data(), static_cast<size_t>(size));
+    if (text.size() > kMaxFile) return FailInput(absl::StrCat(path, " is larger than ", kMaxFile, " bytes"));
+  }
 }
 
 }  // namespace

@@ -67,11 +67,11 @@ absl::StatusOr<SshKeyPtr> ReadKey(const SshLogin& login) {
               "try both by hand: ssh-keygen -y -f KEY");
 }
 
-// Joins the certificate to its key. What is wrong with it by itself is only told when a server refuses it.
-absl::Status AddCertificate(const std::string& file, ssh_key key, std::string& note) {
+// Of this key. What is wrong with it by itself goes to `note`: it is told when a server refuses it.
+absl::StatusOr<SshKeyPtr> ReadCertificate(const std::string& file, ssh_key key, std::string& note) {
   ssh_key read = nullptr;
   const int code = ssh_pki_import_cert_file(file.c_str(), &read);
-  const SshKeyPtr certificate(read);
+  SshKeyPtr certificate(read);
   if (code != SSH_OK) {
     return Fail(Reason::AUTH_FAILED, absl::StrCat("the SSH certificate ", file, " can't be read"),
                 "it is what `ssh-keygen -s` wrote: KEY-cert.pub");
@@ -85,10 +85,7 @@ absl::Status AddCertificate(const std::string& file, ssh_key key, std::string& n
   if (parsed.ok() && absl::Now() >= parsed->valid_before) note = " has expired";
   if (parsed.ok() && absl::Now() < parsed->valid_after) note = " is not valid yet";
   if (!note.empty()) note = absl::StrCat(file, note);
-  if (ssh_pki_copy_cert_to_privkey(read, key) != SSH_OK) {
-    return Fail(Reason::AUTH_FAILED, absl::StrCat("the SSH certificate ", file, " can't be used with its key"));
-  }
-  return absl::OkStatus();
+  return certificate;
 }
 
 absl::StatusOr<Descriptor> ConnectToAgent(const std::string& path) {
@@ -138,7 +135,8 @@ absl::StatusOr<std::unique_ptr<LoginKeys>> LoginKeys::Read(const SshLogin& login
   ASSIGN_OR_RETURN(keys->key_, ReadKey(login));
   keys->key_text_ = absl::StrCat("key ", PublicOf(keys->key_.get()).Fingerprint(), " (", login.key.Describe(), ")");
   if (!login.certificate_file.empty()) {
-    RETURN_IF_ERROR(AddCertificate(login.certificate_file, keys->key_.get(), keys->certificate_note_));
+    ASSIGN_OR_RETURN(keys->certificate_,
+                     ReadCertificate(login.certificate_file, keys->key_.get(), keys->certificate_note_));
     absl::StrAppend(&keys->key_text_, " with certificate ", login.certificate_file);
   }
   return keys;
@@ -146,6 +144,11 @@ absl::StatusOr<std::unique_ptr<LoginKeys>> LoginKeys::Read(const SshLogin& login
 
 absl::StatusOr<int> LoginKeys::TryKey(SshSession& session, Deadline deadline) const {
   const SshKeyPtr own(ssh_key_dup(key_.get()));
+  // It does not dup the certificate.
+  if (own == nullptr ||
+      (certificate_ != nullptr && ssh_pki_copy_cert_to_privkey(certificate_.get(), own.get()) != SSH_OK)) {
+    return Fail(Reason::AUTH_FAILED, absl::StrCat(session.peer(), ": libssh can't use the ", key_text_));
+  }
   return session.Drive("the login", deadline, [&] {
     const int code = ssh_userauth_publickey(session.get(), nullptr, own.get());
     return code == SSH_AUTH_AGAIN ? SSH_AGAIN : code;
@@ -183,9 +186,9 @@ absl::Status LoginKeys::Refused(const SshSession& session) const {
   std::vector<std::string> tried;
   if (key_ != nullptr) tried.push_back(key_text_);
   if (!login_.agent_socket.empty()) tried.push_back(absl::StrCat("the keys of the ssh-agent at ", login_.agent_socket));
-  std::string detail =
-      absl::StrCat(session.peer(), " refused the login; tried: ",
-                   tried.empty() ? "nothing, there is neither key nor agent" : absl::StrJoin(tried, ", "));
+  std::string detail = absl::StrCat(
+      session.peer(), " refused the login; tried: ",
+      tried.empty() ? "nothing, no key is configured and SSH_AUTH_SOCK names no agent" : absl::StrJoin(tried, ", "));
   const int offered = ssh_userauth_list(session.get(), nullptr);
   std::vector<absl::string_view> methods;
   if ((offered & SSH_AUTH_METHOD_PUBLICKEY) != 0) methods.push_back("publickey");

@@ -51,8 +51,9 @@ class LoginKeys {
   absl::Status Refused(const SshSession& session) const;
 
   const SshLogin login_;
-  // With its certificate; nullptr when the login has no key.
+  // nullptr when the login has none.
   SshKeyPtr key_;
+  SshKeyPtr certificate_;
   // What was wrong with the certificate by itself, when it was read; empty when nothing.
   std::string certificate_note_;
   // For messages: "key SHA256:... (file /etc/...)".

@@ -111,7 +111,7 @@ absl::StatusOr<std::unique_ptr<SshSession>> SshRoutes::OpenSession(const std::st
   const Deadline deadline = whole.ButWithin(hop.connect_timeout);
   // What is wrong on this side is said before anybody is spoken to.
   absl::StatusOr<std::shared_ptr<const LoginKeys>> keys = KeysFor(hop.login);
-  if (!keys.ok()) return Annotate(keys.status(), peer);
+  if (!keys.ok()) return WithReason(Annotate(keys.status(), peer), Reason::AUTH_FAILED);
   const HostPort named = {hop.known_as.empty() ? hop.to.host : hop.known_as,
                           hop.known_as.empty() ? hop.to.port : uint16_t{22}};
   absl::StatusOr<KnownHost> known = FindKnownHost(hop.known_hosts, named);

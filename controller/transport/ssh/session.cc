@@ -72,8 +72,8 @@ absl::StatusOr<SshPublicKey> ShownKey(ssh_session session) {
 
 }  // namespace
 
-SshSession::SshSession(ssh_session session, std::string peer)
-    : session_(session), peer_(std::move(peer)), pump_(ssh_channel_new(session)) {
+SshSession::SshSession(ssh_session session, Descriptor socket, std::string peer)
+    : socket_(std::move(socket)), session_(session), peer_(std::move(peer)), pump_(ssh_channel_new(session)) {
   ssh_set_blocking(session_, 0);
   ssh_set_counters(session_, &counter_, nullptr);
 }
@@ -90,15 +90,13 @@ absl::StatusOr<std::unique_ptr<SshSession>> SshSession::Connect(Descriptor socke
                                                                 bool only_those, Deadline deadline) {
   const ssh_session raw = ssh_new();
   if (raw == nullptr) return Fail(Reason::PROTOCOL, absl::StrCat(peer, ": libssh has no memory for a session"));
-  std::unique_ptr<SshSession> session(new SshSession(raw, peer));
   const int fd = socket.get();
+  std::unique_ptr<SshSession> session(new SshSession(raw, std::move(socket), peer));
   if (!SetOptions(raw, user, HostKeyAlgorithms(key_types, only_those)) ||
       ssh_options_set(raw, SSH_OPTIONS_FD, &fd) != SSH_OK) {
     return Fail(Reason::PROTOCOL, absl::StrCat(peer, ": libssh refused an option: ", session->Error()));
   }
-  // From ssh_connect on the socket is libssh's.
   absl::StatusOr<int> connected = session->Drive("its SSH handshake", deadline, [&] {
-    socket.Release();
     const int code = ssh_connect(raw);
     // libssh switches it back to blocking once; a send of more than the peer takes would then stop this thread.
     if (code != SSH_ERROR) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -133,17 +131,16 @@ short SshSession::PollEvents() const {
 }
 
 absl::Status SshSession::Wait(absl::string_view awaited, Deadline deadline) {
-  while (true) {
+  // Also where there is always something: who only talks is not waited for longer than who is silent.
+  while (!deadline.IsOver()) {
     pollfd polled = {fd(), PollEvents(), 0};
     const absl::Duration remaining = std::min<absl::Duration>(deadline.Remaining(), absl::Hours(1));
     const int count =
         poll(&polled, 1, static_cast<int>(absl::ToInt64Milliseconds(absl::Ceil(remaining, absl::Milliseconds(1)))));
     if (count > 0) return absl::OkStatus();
     if (count < 0 && errno != EINTR) return Fail(Reason::LINK_LOST, absl::StrCat(peer_, ": poll failed"));
-    if (deadline.IsOver()) {
-      return Fail(Reason::TIMED_OUT, absl::StrCat(peer_, ": timed out while waiting for ", awaited));
-    }
   }
+  return Fail(Reason::TIMED_OUT, absl::StrCat(peer_, ": timed out while waiting for ", awaited));
 }
 
 absl::Status SshSession::Lost() const {

@@ -64,8 +64,10 @@ class SshSession {
   absl::Status Lost() const;
 
  private:
-  SshSession(ssh_session session, std::string peer);
+  SshSession(ssh_session session, Descriptor socket, std::string peer);
 
+  // libssh uses it, but closes none that it was given.
+  const Descriptor socket_;
   const ssh_session session_;
   const std::string peer_;
   // Of the socket.

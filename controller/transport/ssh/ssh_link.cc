@@ -52,7 +52,7 @@ absl::Status SshLink::CheckHello() const {
   }
   if (!hello_.fleet_id().empty() && hello_.fleet_id() != fleet_id_) {
     return Fail(
-        Reason::FOREIGN_FLEET, absl::StrCat(peer_, " belongs to fleet ", hello_.fleet_id(), ", not to ", fleet_id_),
+        Reason::AUTH_FAILED, absl::StrCat(peer_, " belongs to fleet ", hello_.fleet_id(), ", not to ", fleet_id_),
         "have its agent accept an identity of this fleet: `certcast nodes sign` here, `certcast-node accept` there");
   }
   return absl::OkStatus();

@@ -106,7 +106,7 @@ TEST_F(SshLinkTest, RefusesAnAgentThatIsAnother) {
   Make({HelloOf("web-02", "fleet")});
   EXPECT_THAT(Hello(), HasReason(Reason::AUTH_FAILED, HasSubstr("web-02, not web-01")));
   Make({HelloOf("web-01", "other")});
-  EXPECT_THAT(Hello(), HasReason(Reason::FOREIGN_FLEET, HasSubstr("fleet other")));
+  EXPECT_THAT(Hello(), HasReason(Reason::AUTH_FAILED, HasSubstr("fleet other")));
   Make({Answer("")});
   EXPECT_THAT(Hello(), HasReason(Reason::PROTOCOL, HasSubstr("no Hello")));
   Make({});

@@ -1,54 +1,48 @@
-// Reaches hosts where no agent listens: logs in by SSH, runs certcast-node there, and uploads it first where it is
-// missing.
+// Reaches the nodes of the configuration whose address is ssh://.
 #ifndef CERTCAST_CONTROLLER_TRANSPORT_SSH_SSH_TRANSPORT_H_
 #define CERTCAST_CONTROLLER_TRANSPORT_SSH_SSH_TRANSPORT_H_
 
-#include <map>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/probe/resolver.h"
+#include "common/process/process.h"
 #include "controller/transport/link.h"
-#include "controller/transport/ssh/agent_binary.h"
-#include "controller/transport/ssh/hop.h"
-#include "controller/transport/ssh/route.h"
+#include "controller/transport/ssh/ssh_dialer.h"
 
 namespace certcast::controller {
 
-// How one host is reached, and what it is told to be.
-struct SshTarget {
-  // In the order in which they are passed.
-  std::vector<SshHop> jumps;
-  SshHop host;
-  bool sudo = false;
-  // Where its binaries are: absolute, or relative to the login's home.
-  std::string binary_directory;
-  // The static binary on this side.
-  std::string agent_binary;
-  v1::NodeDefinition definition;
+struct SshTransportOptions {
+  // What a host pins at first contact.
+  std::string fleet_id;
+  std::string manifest_key_pem;
+  // For use_ssh_config, instead of the user's and the system's; empty: those.
+  std::string ssh_config_file;
 };
 
-// Thread-safe. Links keep what they need of it alive.
-class SshTransport {
- public:
-  // `resolver` outlives it.
-  explicit SshTransport(Resolver& resolver) : routes_(std::make_shared<SshRoutes>(resolver)) {}
+// What a node's configuration comes to. INVALID_ARGUMENT with what is wrong in ssh_config, when that is used.
+// The node has `ssh`.
+absl::StatusOr<SshTarget> MakeSshTarget(const NodeConfig& node, const SshTransportOptions& options,
+                                        ProcessRunner& processes);
 
-  // As Transport::Open, with the errors of SshRoutes and Bootstrap as well. `timeout` is for all but the upload of a
-  // missing agent, which may go on as long as it gets on.
-  absl::StatusOr<std::unique_ptr<Link>> Open(const SshTarget& target, absl::Duration timeout);
+// Thread-safe. Links may outlive it.
+class SshTransport final : public Transport {
+ public:
+  // `resolver` and `processes` outlive it and its links.
+  SshTransport(SshTransportOptions options, Resolver& resolver, ProcessRunner& processes)
+      : options_(std::move(options)), processes_(processes), dialer_(resolver) {}
+
+  // As in link.h. May take longer than `timeout`: by what connect_timeout was raised to, and for the upload of an agent
+  // that the host has not, as long as it gets on.
+  absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) override;
 
  private:
-  absl::StatusOr<std::shared_ptr<const AgentBinary>> BinaryAt(const std::string& path);
-
-  const std::shared_ptr<SshRoutes> routes_;
-  absl::Mutex mutex_;
-  std::map<std::string, std::shared_ptr<const AgentBinary>> binaries_ ABSL_GUARDED_BY(mutex_);
+  const SshTransportOptions options_;
+  ProcessRunner& processes_;
+  SshDialer dialer_;
 };
 
 }  // namespace certcast::controller

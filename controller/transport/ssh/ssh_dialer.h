@@ -1,0 +1,56 @@
+// Reaches hosts where no agent listens: logs in by SSH, runs certcast-node there, and uploads it first where it is
+// missing.
+#ifndef CERTCAST_CONTROLLER_TRANSPORT_SSH_SSH_DIALER_H_
+#define CERTCAST_CONTROLLER_TRANSPORT_SSH_SSH_DIALER_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/probe/resolver.h"
+#include "controller/transport/link.h"
+#include "controller/transport/ssh/agent_binary.h"
+#include "controller/transport/ssh/hop.h"
+#include "controller/transport/ssh/route.h"
+
+namespace certcast::controller {
+
+// How one host is reached, and what it is told to be.
+struct SshTarget {
+  // In the order in which they are passed.
+  std::vector<SshHop> jumps;
+  SshHop host;
+  bool sudo = false;
+  // Where its binaries are: absolute, or relative to the login's home.
+  std::string binary_directory;
+  // The static binary on this side.
+  std::string agent_binary;
+  v1::NodeDefinition definition;
+};
+
+// Thread-safe. Links keep what they need of it alive.
+class SshDialer {
+ public:
+  // `resolver` outlives it.
+  explicit SshDialer(Resolver& resolver) : routes_(std::make_shared<SshRoutes>(resolver)) {}
+
+  // As Transport::Open, with the errors of SshRoutes and Bootstrap as well. `timeout` is for all but the upload of a
+  // missing agent, which may go on as long as it gets on.
+  absl::StatusOr<std::unique_ptr<Link>> Open(const SshTarget& target, absl::Duration timeout);
+
+ private:
+  absl::StatusOr<std::shared_ptr<const AgentBinary>> BinaryAt(const std::string& path);
+
+  const std::shared_ptr<SshRoutes> routes_;
+  absl::Mutex mutex_;
+  std::map<std::string, std::shared_ptr<const AgentBinary>> binaries_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_TRANSPORT_SSH_SSH_DIALER_H_
