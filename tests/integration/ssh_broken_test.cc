@@ -146,6 +146,7 @@ TEST_F(SshBrokenTest, CallsOfManyThreadsOnOneLinkDoNotMix) {
   ASSERT_THAT(link, IsOk());
   std::vector<absl::Status> statuses(8);
   std::vector<std::thread> threads;
+  threads.reserve(statuses.size());
   for (size_t i = 0; i < statuses.size(); ++i) {
     threads.emplace_back([&, i] {
       for (int call = 0; call < 20 && statuses[i].ok(); ++call) {

@@ -162,6 +162,7 @@ TEST_F(SshHostTest, ManyHostsAreServedAtOnce) {
   }
   std::vector<absl::Status> statuses(static_cast<size_t>(kHosts) * 3);
   std::vector<std::thread> threads;
+  threads.reserve(statuses.size());
   for (size_t i = 0; i < statuses.size(); ++i) {
     threads.emplace_back([&, i] { statuses[i] = Ask(TargetOf(*hosts[i % kHosts])).status(); });
   }

@@ -65,6 +65,7 @@ TEST_F(SshJumpTest, ManyNodesShareOneLogin) {
   std::vector<std::unique_ptr<Link>> links(kNodes);
   std::vector<absl::Status> statuses(kNodes);
   std::vector<std::thread> threads;
+  threads.reserve(statuses.size());
   for (int i = 0; i < kNodes; ++i) {
     threads.emplace_back([&, i] {
       absl::StatusOr<std::unique_ptr<Link>> link = dialer_.Open(Through({HopTo(*jump_)}, *host_), kTimeout);
@@ -140,6 +141,7 @@ TEST_F(SshJumpTest, ADeadJumpHostIsWaitedForByAllTogether) {
   dead.connect_timeout = absl::Seconds(1);
   std::vector<absl::Status> statuses(8);
   std::vector<std::thread> threads;
+  threads.reserve(statuses.size());
   const absl::Time start = absl::Now();
   for (absl::Status& status : statuses) {
     threads.emplace_back([&] { status = Ask(Through({dead}, *host_)).status(); });

@@ -54,7 +54,7 @@ constexpr absl::string_view kBootstrapMarker = "certcast-bootstrap 1";
 constexpr absl::string_view kLinkMarker = "certcast-link 1";
 // What a login may print before either program speaks.
 constexpr size_t kMaxNoise = size_t{64} * 1024;
-constexpr size_t kMaxLine = 8 * 1024;
+constexpr size_t kMaxLine = size_t{8} * 1024;
 // Of an upload, between two looks at how it gets on.
 constexpr size_t kUploadPiece = size_t{256} * 1024;
 // For the host to check, sync and start what came.
@@ -205,6 +205,8 @@ absl::Status Dialogue::Ended() {
   const std::optional<int> exit = channel_.AwaitExit(deadline_.ButWithin(kToExit));
   const std::string& error = channel_.error_output();
   const std::string how = exit.has_value() ? absl::StrCat("exited with ", *exit) : "ended";
+  const int code = exit.value_or(0);
+  const bool not_started = code == kNotExecutable || code == kNotFound;
   absl::Status status;
   if (started_agent_ && options_.sudo && !absl::StrContains(error, "unable to execute")) {
     status = Fail(Reason::SUDO_REFUSED,
@@ -212,10 +214,9 @@ absl::Status Dialogue::Ended() {
                   absl::StrCat("allow it without a password, in sudoers: ", options_.user,
                                " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
   } else if (started_agent_) {
-    status = Fail(
-        Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),
-        exit == kNotExecutable || exit == kNotFound ? "is its directory mounted noexec, or is it for another machine?"
-                                                    : "");
+    status =
+        Fail(Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),
+             not_started ? "is its directory mounted noexec, or is it for another machine?" : "");
   } else {
     const std::string said = absl::StrCat(noise_, reader_.pending()).substr(0, 200);
     status = Fail(Reason::PROTOCOL,

@@ -182,6 +182,7 @@ TEST_F(BootstrapTest, ReplacesABinaryOfAnotherSize) {
 TEST_F(BootstrapTest, SeveralAtOnceDoNotDisturbEachOther) {
   std::vector<std::thread> threads;
   std::vector<absl::Status> statuses(4);
+  threads.reserve(statuses.size());
   for (absl::Status& status : statuses) {
     threads.emplace_back([&] {
       const std::unique_ptr<ProgramChannel> channel =
