@@ -124,6 +124,18 @@ TEST_F(SshBrokenTest, AServerThatStandsStillBeforeTheLoginIsGivenUpInTime) {
   EXPECT_LT(absl::Now() - start, absl::Seconds(3));
 }
 
+TEST_F(SshBrokenTest, WhoeverOnlyTalksIsGivenUpInTime) {
+  const std::string key = options_.authorized_keys;
+  for (const char* command : {"yes >&2", "yes; yes >&2"}) {
+    options_.authorized_keys = absl::StrCat("command=\"", command, "\" ", key);
+    const std::unique_ptr<Sshd> talker = StartHost();
+    ASSERT_NE(talker, nullptr);
+    const absl::Time start = absl::Now();
+    EXPECT_THAT(Ask(TargetOf(*talker), absl::Seconds(1)), ::testing::Not(IsOk())) << command;
+    EXPECT_LT(absl::Now() - start, absl::Seconds(5)) << command;
+  }
+}
+
 TEST_F(SshBrokenTest, WhenTheServersProcessIsKilledTheLinkIsLost) {
   absl::StatusOr<std::unique_ptr<Link>> link = dialer_.Open(TargetOf(*host_), kTimeout);
   ASSERT_THAT(link, IsOk());

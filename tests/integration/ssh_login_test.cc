@@ -167,6 +167,18 @@ TEST_F(SshLoginTest, AnAgentThatIsGoneOrStuckIsToldOf) {
   EXPECT_LT(absl::Now() - start, absl::Seconds(5));
 }
 
+TEST_F(SshLoginTest, AnAgentWithMoreKeysThanAHostTriesIsToldOf) {
+  std::vector<std::string> keys;
+  for (int i = 0; i < 8; ++i) {
+    keys.push_back(Path(absl::StrCat("other", i)));
+    ASSERT_THAT(MakeSshKey(keys.back()), IsOk());
+  }
+  const std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  const std::unique_ptr<Program> agent = StartAgent(keys);
+  EXPECT_THAT(Ask(ByAgent(*host)), HasReason(Reason::AUTH_FAILED, HasSubstr("Too many authentication failures")));
+}
+
 TEST_F(SshLoginTest, ShowsAUserCertificate) {
   const std::string ca = MakeAuthority();
   options_.authorized_keys = absl::StrCat("cert-authority,principals=\"ops\" ", PublicKey(ca), "\n");

@@ -30,8 +30,9 @@ std::string HowToAdd(const SshPublicKey& shown, const KnownHost& known) {
 
 absl::Status Unknown(const SshPublicKey& shown, const absl::Status& certificate, const KnownHost& known,
                      const std::string& peer) {
-  std::string detail = absl::StrCat(peer, " showed a host key that ", absl::StrJoin(known.files, ", "),
-                                    " does not know: ", Describe(shown));
+  std::string detail =
+      absl::StrCat(peer, " showed a host key that is not in ",
+                   known.files.empty() ? "any known_hosts" : absl::StrJoin(known.files, ", "), ": ", Describe(shown));
   if (!certificate.ok()) absl::StrAppend(&detail, "; ", certificate.message());
   for (const std::string& broken : known.broken) absl::StrAppend(&detail, "; ", broken);
   return Fail(Reason::HOST_KEY_UNKNOWN, detail, HowToAdd(shown, known));

@@ -36,6 +36,7 @@ KnownHost Find(const std::string& text, const std::string& host, uint16_t port =
 
 std::vector<std::string> Places(const std::vector<KnownKey>& keys) {
   std::vector<std::string> places;
+  places.reserve(keys.size());
   for (const KnownKey& key : keys) places.push_back(key.place);
   return places;
 }

@@ -117,6 +117,8 @@ absl::StatusOr<int> SshSession::Drive(absl::string_view awaited, Deadline deadli
   while (true) {
     const int code = step();
     if (code != SSH_AGAIN) return code;
+    // Some calls go on after the other end has hung up.
+    if (fd() < 0) return SSH_ERROR;
     RETURN_IF_ERROR(Wait(awaited, deadline));
   }
 }
