@@ -93,7 +93,7 @@ class ControllerTest : public ::testing::Test {
     machine_.http = &network_;
     machine_.dns = &network_;
     machine_.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
-    machine_.make_transport = [this](FleetCredentials) { return std::make_unique<TransportView>(transport_); };
+    machine_.make_transport = [this](const std::string&, ControllerIdentity) { return std::make_unique<TransportView>(transport_); };
     // The controller's own handshakes see what the node serves.
     prober_.Otherwise([this](const ProbeSpec& spec) {
       const std::string& address = std::get<TlsProbe>(spec.what).address;
@@ -617,8 +617,8 @@ TEST_F(ControllerTest, DoctorNamesWhatANodeWouldRefuseAnInstallFor) {
 class SshNodesTest : public ControllerTest {
  protected:
   void SetUp() override {
-    machine_.make_transport = [this](FleetCredentials credentials) {
-      manifest_key_pem_ = credentials.manifest_key_pem;
+    machine_.make_transport = [this](const std::string&, ControllerIdentity identity) {
+      manifest_key_pem_ = identity.manifest_key_pem;
       return std::make_unique<TransportView>(transport_);
     };
     transport_.Node("old-1");

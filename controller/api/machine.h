@@ -19,15 +19,6 @@
 
 namespace certcast::controller {
 
-// What nodes know the controller by.
-struct FleetCredentials {
-  std::string fleet_id;
-  // Of what manifests are signed with: hosts that are logged in to pin it.
-  std::string manifest_key_pem;
-  // For mutual TLS.
-  ControllerIdentity identity;
-};
-
 // All that is pointed to outlives the controller.
 struct Machine {
   FileSystem* files = nullptr;
@@ -38,8 +29,9 @@ struct Machine {
   DnsClient* dns = nullptr;
   // The store below the state directory; `make`: where it is missing.
   std::function<absl::StatusOr<std::unique_ptr<Store>>(const std::string& state, bool make)> open_store;
-  // Links to the fleet's nodes.
-  std::function<absl::StatusOr<std::unique_ptr<Transport>>(FleetCredentials credentials)> make_transport;
+  // Links to the fleet's nodes, with the controller's identity.
+  std::function<absl::StatusOr<std::unique_ptr<Transport>>(const std::string& fleet_id, ControllerIdentity identity)>
+      make_transport;
 };
 
 }  // namespace certcast::controller

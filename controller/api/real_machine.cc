@@ -30,13 +30,13 @@ RealMachine::RealMachine()
     options.make = make;
     return SqliteStore::Open(state, options);
   };
-  machine_.make_transport = [](FleetCredentials credentials) -> absl::StatusOr<std::unique_ptr<Transport>> {
-    ControllerIdentity& identity = credentials.identity;
+  machine_.make_transport = [](const std::string& fleet_id,
+                               ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
     SshTransportOptions ssh;
-    ssh.fleet_id = credentials.fleet_id;
-    ssh.manifest_key_pem = std::move(credentials.manifest_key_pem);
+    ssh.fleet_id = fleet_id;
+    ssh.manifest_key_pem = std::move(identity.manifest_key_pem);
     return std::make_unique<TransportByAddress>(
-        std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = credentials.fleet_id,
+        std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = fleet_id,
                                                      .chain_pem = std::move(identity.chain_pem),
                                                      .private_key_pem = std::move(identity.private_key_pem),
                                                      .fleet_ca_pem = std::move(identity.fleet_ca_pem)}),

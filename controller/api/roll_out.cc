@@ -79,7 +79,9 @@ uint64_t SeedOf(const std::string& certificate, uint64_t generation) {
 
 absl::StatusOr<RolloutRunner> RolloutRunner::Make(const Config& config, const Machine& machine, Session& session,
                                                   const OnProgress& on_progress, const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport, MakeTransport(machine, session));
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
+                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
   return RolloutRunner(config, machine, session, on_progress, stop, std::move(transport));
 }
 

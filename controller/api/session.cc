@@ -7,7 +7,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/clock/timestamp.h"
-#include "common/manifest/manifest.h"
 #include "common/status/status.h"
 #include "controller/store/records.h"
 #include "controller/store/rollout_records.h"
@@ -26,15 +25,6 @@ absl::StatusOr<Session> OpenToChange(const Config& config, const Machine& machin
   ASSIGN_OR_RETURN(Session session, OpenToRead(config, machine));
   ASSIGN_OR_RETURN(session.lease, session.store->TakeLease(verb));
   return session;
-}
-
-absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(const Machine& machine, Session& session) {
-  FleetCredentials credentials;
-  credentials.fleet_id = session.keyring->fleet_id();
-  ASSIGN_OR_RETURN(const ManifestKey manifest_key, ManifestKey::FromPrivate(session.keyring->manifest_key()));
-  credentials.manifest_key_pem = manifest_key.ToPem();
-  ASSIGN_OR_RETURN(credentials.identity, session.keyring->LoadControllerIdentity());
-  return machine.make_transport(std::move(credentials));
 }
 
 absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const Config& config,
@@ -149,7 +139,9 @@ absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine
     wanted.push_back(std::move(entry));
   }
 
-  ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport, MakeTransport(machine, session));
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
+                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
   FleetStatusOptions options;
   options.epoch = session.epoch();
   ASSIGN_OR_RETURN(std::vector<state::v1::Node> records, NodeRecords(*session.store).List());

@@ -34,9 +34,6 @@ absl::StatusOr<Session> OpenToRead(const Config& config, const Machine& machine)
 // For a call that changes things; `verb` is what the next one is told that finds the lease taken.
 absl::StatusOr<Session> OpenToChange(const Config& config, const Machine& machine, absl::string_view verb);
 
-// Links to the nodes of the session's fleet.
-absl::StatusOr<std::unique_ptr<Transport>> MakeTransport(const Machine& machine, Session& session);
-
 // Those of the given names, all when there are none; kInvalidArgument names the ones that are not configured.
 absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const Config& config,
                                                                          const std::vector<std::string>& names);

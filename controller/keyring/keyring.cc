@@ -175,6 +175,8 @@ absl::StatusOr<ControllerIdentity> KeyringImpl::OpenIdentity(const ControllerIde
   identity.fleet_ca_pem = ca_.ToPem();
   identity.not_before = certificate.not_before();
   identity.not_after = certificate.not_after();
+  ASSIGN_OR_RETURN(const ManifestKey manifest_key, ManifestKey::FromPrivate(manifest_key_));
+  identity.manifest_key_pem = manifest_key.ToPem();
   return identity;
 }
 

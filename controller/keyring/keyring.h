@@ -49,6 +49,8 @@ struct ControllerIdentity {
   std::string fleet_ca_pem;
   absl::Time not_before;
   absl::Time not_after;
+  // What nodes check manifests with: hosts that are logged in to pin it.
+  std::string manifest_key_pem;
 };
 
 struct NodeIdentity {

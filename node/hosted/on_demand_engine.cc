@@ -159,7 +159,7 @@ absl::Status OnDemandEngine::RevertIfOverdue() {
     return absl::OkStatus();
   }
   RETURN_IF_ERROR(opened.status());
-  const absl::Status reverted = (*opened)->engine->RevertIfOverdue();
+  absl::Status reverted = (*opened)->engine->RevertIfOverdue();
   NoteDeadline(*(*opened)->engine);
   return reverted;
 }
