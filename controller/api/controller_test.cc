@@ -93,7 +93,9 @@ class ControllerTest : public ::testing::Test {
     machine_.http = &network_;
     machine_.dns = &network_;
     machine_.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
-    machine_.make_transport = [this](const std::string&, ControllerIdentity) { return std::make_unique<TransportView>(transport_); };
+    machine_.make_transport = [this](const std::string&, ControllerIdentity) {
+      return std::make_unique<TransportView>(transport_);
+    };
     // The controller's own handshakes see what the node serves.
     prober_.Otherwise([this](const ProbeSpec& spec) {
       const std::string& address = std::get<TlsProbe>(spec.what).address;

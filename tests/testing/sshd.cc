@@ -91,9 +91,10 @@ absl::Status Sshd::WriteFiles() {
   const std::string& at = directory_.path();
   chmod(at.c_str(), 0755);
   std::string config = absl::StrJoin(options_.config, "\n");
-  absl::StrAppend(&config, "\nListenAddress ", options_.address, "\nPort ", port_,
-                  "\nMaxStartups 100\nUsePAM no\nPidFile none\nLogLevel VERBOSE\nAuthorizedKeysFile .ssh/authorized_keys\n",
-                  "Subsystem sftp internal-sftp\n");
+  absl::StrAppend(
+      &config, "\nListenAddress ", options_.address, "\nPort ", port_,
+      "\nMaxStartups 100\nUsePAM no\nPidFile none\nLogLevel VERBOSE\nAuthorizedKeysFile .ssh/authorized_keys\n",
+      "Subsystem sftp internal-sftp\n");
   for (size_t i = 0; i < options_.host_key_types.size(); ++i) {
     absl::StrAppend(&config, "HostKey /run/host/host_key_", i, "\n");
     if (!options_.host_ca.empty()) absl::StrAppend(&config, "HostCertificate /run/host/host_key_", i, "-cert.pub\n");
