@@ -56,7 +56,12 @@ void RequireSound(const controller::Config& config) {
   for (const controller::NodeConfig& node : config.nodes) {
     Require(CheckNodeName(node.name).ok(), "a node's name is one");
     Require(config.FindNode(node.name) == &node, "a node is found by its name");
-    Require(ParseHostPort(node.address).ok(), "an address is one");
+    if (node.ssh.has_value()) {
+      Require(!node.ssh->server.host.empty(), "a host is named");
+      Require(absl::StartsWith(node.ssh->state, "/"), "a host's state is absolute");
+    } else {
+      Require(ParseHostPort(node.address).ok(), "an address is one");
+    }
     for (const controller::VerifyEndpoint& endpoint : node.verify) {
       Require(ParseHostPort(endpoint.address).ok(), "an address is one");
     }
