@@ -118,6 +118,13 @@ TEST_F(SshHostTest, SudoRunsTheAgentAsRoot) {
   }
 }
 
+TEST_F(SshHostTest, ServicesGetThroughTheStateAndOthersNotToTheAgent) {
+  const std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  ASSERT_THAT(Ask(TargetOf(*host)), IsOk());
+  EXPECT_THAT(host->Run("stat -c %a /home/deploy/state /home/deploy/state/bin"), testing::IsOkAndHolds("755\n700\n"));
+}
+
 TEST_F(SshHostTest, SudoThatRefusesIsToldOfWithTheLineThatHelps) {
   const std::unique_ptr<Sshd> host = StartHost();
   ASSERT_NE(host, nullptr);

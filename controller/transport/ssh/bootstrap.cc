@@ -18,7 +18,8 @@ namespace certcast::controller {
 // Within the quotes of the outer shell there may be no quote, backslash, line end or exclamation mark (csh). What the
 // inner shell does, a line each:
 //   says that it is there, after whatever a profile may have printed without a line end; reads its four lines
-//   makes the directory, enters it, and refuses one that others could have put something into
+//   makes the directory (those above it so that others get through: services read files below them), enters it, and
+//     refuses one that others could have put something into
 //   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name)
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
 //   leaves a name that stays the same beside it (for systemd units), and removes what is older
@@ -27,7 +28,8 @@ const char kBootstrapCommand[] =
     "/bin/sh -c '"
     "set -f; umask 077; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
     "echo; echo certcast-bootstrap 1; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
-    "[ -d \"$d\" ] || e=$(mkdir -p \"$d\" 2>&1) || f \"directory: $e\"; "
+    "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] || "
+    "f \"directory: $e\"; "
     "cd -P \"$d\" || f \"directory: $d can not be entered\"; p=$(pwd -P); "
     "[ -O . ] || f \"directory: $p belongs to another user\"; "
     "case $(ls -ld .) in d????w*|d???????w*) f \"directory: $p can be written to by others\";; esac; "

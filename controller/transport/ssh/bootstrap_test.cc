@@ -244,7 +244,7 @@ TEST_F(BootstrapTest, RefusesADirectoryThatOthersCouldHaveFilled) {
 
 TEST_F(BootstrapTest, SaysWhyTheDirectoryCanNotBeMade) {
   ASSERT_THAT(WriteFile(home_.path() + "/state", ""), IsOk());
-  EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, AllOf(HasSubstr("web-01"), HasSubstr("Not a directory"))));
+  EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, AllOf(HasSubstr("web-01"), HasSubstr("File exists"))));
 }
 
 TEST_F(BootstrapTest, SaysThatAHomeIsReadOnlyFullOrNoexec) {

@@ -192,7 +192,15 @@ absl::StatusOr<std::unique_ptr<Link>> SshTransport::Open(const NodeConfig& node,
   absl::StatusOr<SshTarget> target = MakeSshTarget(node, options_, processes_);
   // To a rollout it is a node that is not reached, for a reason.
   if (!target.ok()) return WithReason(std::move(target).status(), Reason::NO_ROUTE);
-  return dialer_.Open(*target, std::max(timeout, RaisedTimeout(*target)));
+  ASSIGN_OR_RETURN(std::unique_ptr<Link> link, dialer_.Open(*target, std::max(timeout, RaisedTimeout(*target))));
+  if (link->hello().hosted() && !node.ssh->hosted()) {
+    return Fail(
+        Reason::DEFINITION_REFUSED,
+        absl::StrCat(node.name, " at ", node.address,
+                     " has no node.yaml that says what runs there, and the configuration does not say it either"),
+        "add `services` to the node, or put a node.yaml on the host");
+  }
+  return link;
 }
 
 }  // namespace certcast::controller
