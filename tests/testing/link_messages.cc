@@ -3,6 +3,9 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/delimited_message_util.h>
 
+#include "absl/strings/strip.h"
+#include "common/link/preface.h"
+
 namespace certcast::testing {
 namespace {
 
@@ -48,6 +51,7 @@ std::string Delimited(const std::vector<v1::Command>& commands) {
 }
 
 std::vector<v1::Report> ParseReports(absl::string_view bytes) {
+  absl::ConsumePrefix(&bytes, kLinkPreface);
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   std::vector<v1::Report> reports;
   v1::Report report;
