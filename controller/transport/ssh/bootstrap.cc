@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/clock/clock.h"
+#include "common/link/preface.h"
 #include "common/status/status.h"
 
 namespace certcast::controller {
@@ -23,10 +24,10 @@ namespace certcast::controller {
 //   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name)
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
 //   leaves a name that stays the same beside it (for systemd units), and removes what is older
-//   becomes the agent
+//   becomes the agent, with the login's own umask: what the services' commands make is not the agent's affair
 const char kBootstrapCommand[] =
     "/bin/sh -c '"
-    "set -f; umask 077; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
+    "set -f; u=$(umask); umask 077; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
     "echo; echo certcast-bootstrap 1; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
     "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] || "
     "f \"directory: $e\"; "
@@ -47,13 +48,14 @@ const char kBootstrapCommand[] =
     "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
     "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
     "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; fi; "
-    "if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
+    "umask $u; if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
     "'";
 
 namespace {
 
 constexpr absl::string_view kBootstrapMarker = "certcast-bootstrap 1";
-constexpr absl::string_view kLinkMarker = "certcast-link 1";
+// Without its end.
+constexpr absl::string_view kLinkMarker(kLinkPreface, sizeof kLinkPreface - 2);
 // What a login may print before either program speaks.
 constexpr size_t kMaxNoise = size_t{64} * 1024;
 constexpr size_t kMaxLine = size_t{8} * 1024;

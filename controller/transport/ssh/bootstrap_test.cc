@@ -138,6 +138,15 @@ INSTANTIATE_TEST_SUITE_P(Shells, BootstrapInShell,
                                            Arguments{"fish", "-c"}),
                          [](const auto& info) { return absl::StrCat("shell", info.index); });
 
+TEST_F(BootstrapTest, TheAgentHasTheLoginsUmask) {
+  const std::string log = home_.path() + "/umask";
+  options_.sudo = true;
+  const std::string path = PathWith("sudo", absl::StrCat("umask >", log, "; shift; exec \"$@\""));
+  EXPECT_THAT(Run({"/bin/sh", "-c", "umask 027; eval \"$0\""}, {{"PATH", path}}), IsOkAndHolds(true));
+  ExpectHello();
+  EXPECT_EQ(ReadFile(log), "0027\n");
+}
+
 TEST_F(BootstrapTest, GetsByOnBusybox) {
   const std::string path = home_.path() + "/busybox";
   std::filesystem::create_directories(path);
