@@ -176,8 +176,9 @@ std::string HintForAgent(v1::StatusResponse::Node::State state) {
 
 // What was shown to work: all of it is in the way of an answer.
 std::string DescribeLogin(const NodeConfig& node) {
-  return absl::StrCat("answers over ssh as ", node.address, node.ssh->options.sudo ? ", sudo" : "", ", ",
-                      node.ssh->state, " can be written");
+  const SshNode& ssh = *node.ssh;
+  return absl::StrCat("answers over ssh as ", node.address, ssh.options.sudo ? ", sudo" : "",
+                      ssh.hosted() ? absl::StrCat(", ", ssh.state, " can be written") : "");
 }
 
 // Where to try by hand what did not work. Empty: the reason says enough.

@@ -85,6 +85,8 @@ constexpr char kStatus[] =
     R"(Prints what is installed for each certificate and service, and what is not as it was installed (drift). Read from
 the disk, without a lock: it works beside a running agent, and may see the middle of an install.
 
+On a host that is reached over SSH and has no node.yaml, --state names its state directory.
+
 With --probe it also looks at what each service serves now, and exits with 1 when that is not what is installed.
 -o json prints one JSON document: the Inventory of certcast/v1/link.proto.)";
 
@@ -95,7 +97,6 @@ while an agent runs: it has done so already.
 A node whose clock can't be right (CLOCK_SUSPICIOUS) installs nothing: it is before the time at which the latest bundle
 was signed, or more than a year after that and after the end of the node's identity. Where the clock is right all the
 same, --trust-clock says so, and the node goes by it from then on.
-
 
 On a host that is reached over SSH and has no node.yaml, --state names its state directory; what the controller said of
 the host last is kept there. With --wait it also waits, where an install is still to be confirmed, and goes back when
@@ -167,10 +168,11 @@ int RunCommandLine(int argc, char** argv) {
       ->check(CLI::IsMember({"table", "json"}))
       ->type_name("FORMAT");
   show->add_flag("--probe", status.probe, "Also look at what is served now");
+  show->add_option("--state", status.state, "Of a host without a configuration: its directory")->type_name("DIR");
   CLI::App* put_right = AddVerb(
       app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config, recover); },
       exit_code);
-  put_right->add_option("--state", recover.state, "Of a host without a configuration")->type_name("DIR");
+  put_right->add_option("--state", recover.state, "Of a host without a configuration: its directory")->type_name("DIR");
   put_right->add_flag("--trust-clock", recover.trust_clock, "Also take this machine's clock for right");
   put_right->add_flag("--wait", recover.wait, "Also wait until nothing is to be confirmed");
   AddVerb(

@@ -13,7 +13,6 @@
 #include "common/status/status.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
-#include "node/engine/layout.h"
 #include "node/frontend/stdio.h"
 #include "node/hosted/hosted_engine.h"
 #include "node/hosted/on_demand_engine.h"
@@ -24,10 +23,7 @@ namespace {
 // Null where there is nothing that could be recovered.
 absl::StatusOr<std::unique_ptr<EngineSource>> SourceToRecover(const std::string& config_path,
                                                               const std::string& state) {
-  if (!state.empty()) {
-    if (state.front() != '/') return FailInput(absl::StrCat("--state ", state, " is not an absolute path"));
-    return MakeKeptSource(FileSystem::Real(), Layout(state).state());
-  }
+  if (!state.empty()) return MakeKeptSource(FileSystem::Real(), state);
   ASSIGN_OR_RETURN(const Setup setup, ReadSetup(config_path));
   return MakeEngineSource(setup.MakeEngineConfig());
 }
@@ -52,7 +48,10 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
   if (recovered->empty() && !options.trust_clock && !confirm_by) std::cout << "nothing to recover" << std::endl;
   if (!confirm_by) return absl::OkStatus();
   std::cout << "an install waits for the controller until " << ShowTime(*confirm_by)
-            << (options.wait ? "" : ": start the agent") << std::endl;
+            << (options.wait            ? ""
+                : options.state.empty() ? ": start the agent"
+                                        : ": --wait stays until then")
+            << std::endl;
   return options.wait ? AwaitNothingToConfirm(engine, Clock::Real()) : absl::OkStatus();
 }
 

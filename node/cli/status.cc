@@ -8,24 +8,35 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/file/file_system.h"
 #include "google/protobuf/util/json_util.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
+#include "node/hosted/hosted_engine.h"
 
 namespace certcast::node {
 namespace {
 
 using google::protobuf::Timestamp;
 
-absl::StatusOr<v1::Inventory> ReadInventory(const std::string& config_path, bool probe) {
-  ASSIGN_OR_RETURN(Setup setup, ReadSetup(config_path));
+absl::StatusOr<std::unique_ptr<Engine>> OpenToLook(const std::string& config_path, const std::string& state) {
+  if (!state.empty()) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<EngineSource> source, MakeKeptSource(FileSystem::Real(), state));
+    if (source != nullptr) return source->OpenReadOnly(RealEnvironment());
+    return FailInput(absl::StrCat(state, " keeps no definition: no controller has been here over SSH"));
+  }
+  ASSIGN_OR_RETURN(const Setup setup, ReadSetup(config_path));
   if (!setup.identity_status.ok() && ReasonOf(setup.identity_status) != Reason::NOT_ENROLLED) {
     ReportError(setup.identity_status);
   }
-  ASSIGN_OR_RETURN(std::unique_ptr<Engine> engine, Engine::OpenReadOnly(setup.MakeEngineConfig(), RealEnvironment()));
+  return Engine::OpenReadOnly(setup.MakeEngineConfig(), RealEnvironment());
+}
+
+absl::StatusOr<v1::Inventory> ReadInventory(const std::string& config_path, const StatusOptions& options) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, OpenToLook(config_path, options.state));
   v1::Command command;
   command.set_id("status");
-  if (probe) {
+  if (options.probe) {
     command.mutable_probe();
   } else {
     command.mutable_describe();
@@ -66,10 +77,10 @@ std::string ShowState(const v1::Inventory::Certificate& certificate) {
 
 void PrintTables(const v1::Inventory& inventory) {
   std::cout << inventory.node() << ", "
-            << (inventory.fleet_id().empty() ? "not enrolled"
-                                             : absl::StrCat("fleet ", inventory.fleet_id(), ", identity until ",
-                                                            Show(inventory.identity_not_after())))
-            << "\n\n";
+            << (inventory.fleet_id().empty() ? "not enrolled" : absl::StrCat("fleet ", inventory.fleet_id()));
+  // A host that is logged in to has none.
+  if (inventory.has_identity_not_after()) std::cout << ", identity until " << Show(inventory.identity_not_after());
+  std::cout << "\n\n";
   if (inventory.has_clock_failure()) {
     std::cout << "NOTHING IS INSTALLED: " << ReasonName(inventory.clock_failure().reason()) << ": "
               << inventory.clock_failure().detail() << "\n  hint: " << inventory.clock_failure().hint() << "\n\n";
@@ -102,7 +113,7 @@ void PrintTables(const v1::Inventory& inventory) {
 }  // namespace
 
 int ShowStatus(const std::string& config_path, const StatusOptions& options) {
-  absl::StatusOr<v1::Inventory> inventory = ReadInventory(config_path, options.probe);
+  absl::StatusOr<v1::Inventory> inventory = ReadInventory(config_path, options);
   if (!inventory.ok()) return ReportError(inventory.status());
   if (options.json) {
     google::protobuf::util::JsonPrintOptions print;

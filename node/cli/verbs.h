@@ -20,6 +20,8 @@ int Csr(const std::string& config_path);
 int Accept(const std::string& config_path, bool force);
 
 struct StatusOptions {
+  // As of RecoverOptions.
+  std::string state;
   bool json = false;
   // Also what is served now.
   bool probe = false;

@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "node/engine/layout.h"
 #include "node/hosted/definition.h"
 #include "node/hosted/kept.h"
 
@@ -63,7 +65,11 @@ std::unique_ptr<EngineSource> MakeHostedSource(v1::NodeDefinition definition, En
   return std::make_unique<HostedSource>(std::move(definition), std::move(config));
 }
 
-absl::StatusOr<std::unique_ptr<EngineSource>> MakeKeptSource(FileSystem& files, const std::string& state) {
+absl::StatusOr<std::unique_ptr<EngineSource>> MakeKeptSource(FileSystem& files, const std::string& directory) {
+  if (!absl::StartsWith(directory, "/")) {
+    return FailInput(absl::StrCat("the state directory \"", directory, "\" is not an absolute path"));
+  }
+  const std::string state = Layout(directory).state();
   ASSIGN_OR_RETURN(std::optional<v1::NodeDefinition> kept, ReadKeptDefinition(files, state));
   if (!kept.has_value()) return nullptr;
   ASSIGN_OR_RETURN(EngineConfig config, ReadDefinition(*kept));

@@ -21,8 +21,9 @@ namespace certcast::node {
 // While something still waits for Confirm, the kept one stays in force.
 std::unique_ptr<EngineSource> MakeHostedSource(v1::NodeDefinition definition, EngineConfig config);
 
-// The same by what `state` (absolute) keeps. nullptr: it keeps nothing. MALFORMED when that does not parse.
-absl::StatusOr<std::unique_ptr<EngineSource>> MakeKeptSource(FileSystem& files, const std::string& state);
+// The same by what the state directory keeps. nullptr: it keeps nothing. MALFORMED when that does not parse,
+// kInvalidArgument when the path is not absolute.
+absl::StatusOr<std::unique_ptr<EngineSource>> MakeKeptSource(FileSystem& files, const std::string& directory);
 
 // One link's. Touches nothing before the first command, which must have a definition; later ones may have none or the
 // same (DEFINITION_REFUSED). Thread-safe.

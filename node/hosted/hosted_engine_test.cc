@@ -1,6 +1,8 @@
 // A host that its controller defines. The services are simulated, the engine is the real one.
 #include "node/hosted/hosted_engine.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -128,6 +130,18 @@ TEST_F(Hosted, APinThatSaysNothingIsForAPersonToLookAt) {
   node_.disk.PutFile(kPin, "", {.mode = 0600});
   EXPECT_EQ(RefusalOf(Send(node_.DescribeCommand(), one_)), Reason::FOREIGN_FLEET);
   EXPECT_EQ(node_.disk.GetFile(kPin), "");
+}
+
+TEST_F(Hosted, AStateThatOthersCouldHaveFilledIsRefused) {
+  for (const FileAttributes& attributes : {FileAttributes{.mode = 0777, .owner = geteuid(), .group = getegid()},
+                                           FileAttributes{.mode = 0775, .owner = geteuid(), .group = getegid()},
+                                           FileAttributes{.mode = 0755, .owner = geteuid() + 1, .group = getegid()}}) {
+    node_.disk.PutDirectory(node_.config.state, attributes);
+    EXPECT_EQ(RefusalOf(Send(node_.InstallCommand(1), one_)), Reason::PERMISSION_DENIED);
+    EXPECT_THAT(MakeKeptSource(node_.disk, node_.config.state), HasReason(Reason::PERMISSION_DENIED));
+  }
+  EXPECT_FALSE(node_.disk.Exists(kPin));
+  EXPECT_EQ(node_.FilesOf("nginx"), kNothing);
 }
 
 TEST_F(Hosted, OncePinnedAnewItBelongsToTheOtherFleet) {

@@ -1,5 +1,8 @@
 #include "node/hosted/kept.h"
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <memory>
 #include <utility>
 
@@ -26,12 +29,32 @@ std::string PinOf(const EngineConfig::Fleet& fleet) {
   return absl::StrCat("fleet ", fleet.id, "\n", fleet.key.ToPem());
 }
 
+// What lies in it decides what is run, so nobody else may put something there.
+absl::Status CheckIsOurs(Directory& directory) {
+  constexpr mode_t kWrittenByOthers = 022;
+  ASSIGN_OR_RETURN(const FileInfo info, directory.StatSelf());
+  if (info.attributes.owner != geteuid()) {
+    return Fail(
+        Reason::PERMISSION_DENIED,
+        absl::StrCat(directory.path(), " belongs to the user number ", info.attributes.owner,
+                     ", certcast-node runs as number ", geteuid()),
+        "was it made with, or without, sudo? Give it to the user that is to have it (chown -R), or name another "
+        "`state`");
+  }
+  if ((info.attributes.mode & kWrittenByOthers) != 0) {
+    return Fail(Reason::PERMISSION_DENIED, absl::StrCat(directory.path(), " may be written by others"),
+                absl::StrCat("chmod go-w ", directory.path()));
+  }
+  return absl::OkStatus();
+}
+
 // nullopt where there is nothing.
 absl::StatusOr<std::optional<std::string>> ReadIfThere(FileSystem& files, const std::string& state,
                                                        absl::string_view name, size_t limit) {
   auto directory = files.OpenDirectory(state);
   if (absl::IsNotFound(directory.status())) return std::nullopt;
   RETURN_IF_ERROR(directory.status());
+  RETURN_IF_ERROR(CheckIsOurs(**directory));
   absl::StatusOr<std::string> bytes = (*directory)->ReadFile(name, limit);
   if (absl::IsNotFound(bytes.status())) return std::nullopt;
   RETURN_IF_ERROR(bytes.status());

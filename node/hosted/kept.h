@@ -1,6 +1,7 @@
 // What a host keeps of its controller, both 0600 in the state directory:
 //   pinned-fleet  fleet id and manifest key, made at first contact and never changed by us
 //   definition    the NodeDefinition that the engine worked with last
+// A directory of another user, or one that others may write to, is refused (PERMISSION_DENIED).
 #ifndef CERTCAST_NODE_HOSTED_KEPT_H_
 #define CERTCAST_NODE_HOSTED_KEPT_H_
 

@@ -94,6 +94,7 @@ class SshFleetTest : public ::testing::Test {
   void StartHost(Machine& machine, const std::string& restriction) {
     SshdOptions options;
     options.authorized_keys = restriction + ReadFile(PathOf("key.pub"));
+    if (sudo_) options.sudoers = "deploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio";
     auto sshd = Sshd::Start(options);
     ASSERT_THAT(sshd, IsOk());
     machine.sshd = *std::move(sshd);
@@ -130,16 +131,16 @@ $0  probes: [{tls: {address: "$3", server_name: www.example.com, timeout: 3s}}]
       }
       absl::StrAppend(&nodes, "}\n");
     }
-    ASSERT_THAT(WriteFile(PathOf("certcast.yaml"),
-                          absl::Substitute(R"(state: controller
+    ASSERT_THAT(WriteFile(PathOf("certcast.yaml"), absl::Substitute(R"(state: controller
 master_key: {file: master.key}
 certificates:
   - {name: wildcard, domains: ["*.example.com"], nodes: all, rollout: $0}
-ssh: {key: {file: key}, known_hosts: known_hosts, agent_binary: $1}
+ssh: {key: {file: key}, known_hosts: known_hosts, agent_binary: $1, sudo: $4}
 nodes:
 $2services:
 $3)",
-                                           rollout, std::filesystem::absolute(kAgent).string(), nodes, services)),
+                                                                    rollout, std::filesystem::absolute(kAgent).string(),
+                                                                    nodes, services, sudo_)),
                 IsOk());
     const CommandResult made = controller_.Run({"init"});
     ASSERT_EQ(made.exit_code, 0) << made;
@@ -205,6 +206,7 @@ $3)",
   const ControllerProgram controller_{directory_.path()};
   const TestCa ca_ = TestCa::Root("public root").Intermediate("public CA");
   const IssuedCertificate old_ = ca_.Issue({.dns_names = {"*.example.com"}});
+  bool sudo_ = false;
   std::string known_hosts_;
   std::map<std::string, Machine> machines_;
 };
@@ -289,6 +291,20 @@ TEST_F(SshFleetTest, AConnectionThatBreaksInTheMiddleLeavesNothingHalf) {
   const CommandResult next = controller_.Json({"apply"});
   EXPECT_EQ(next.exit_code, 0) << next;
   ExpectAllServe(second);
+}
+
+TEST_F(SshFleetTest, BySudoTheFilesAndTheStateAreRoots) {
+  sudo_ = true;
+  AddSshHost("old-1");
+  Configure();
+  const std::string leaf = Import();
+  const CommandResult applied = controller_.Json({"apply"});
+  EXPECT_EQ(applied.exit_code, 0) << applied;
+  ExpectAllServe(leaf);
+  const Machine& machine = machines_["old-1"];
+  EXPECT_THAT(machine.sshd->Run(absl::StrCat("stat -L -c '%u %a' ", machine.home, "/privkey.pem ", machine.home,
+                                             "/state/pinned-fleet")),
+              IsOkAndHolds("0 600\n0 600\n"));
 }
 
 // The key can run the agent and nothing else, and node.yaml decides what that does.

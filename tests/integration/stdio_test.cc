@@ -440,6 +440,16 @@ TEST_F(StdioTest, GoesBackAfterARestartWhenNobodyComesInTime) {
   ExpectInForce(old_leaf(), "after recover");
 }
 
+TEST_F(StdioTest, StatusShowsWhatIsKept) {
+  EXPECT_EQ(Run({"status", "--state", state()}).exit_code, 2);
+  Connection connection;
+  ASSERT_EQ(connection.Ask(Install(kLong)).install_result().outcome(), Outcome::INSTALLED);
+  const ProcessResult shown = Run({"status", "--state", state() + "/", "--probe"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.error;
+  EXPECT_THAT(shown.output, HasSubstr("old-01"));
+  EXPECT_THAT(shown.output, HasSubstr("to confirm by"));
+}
+
 TEST_F(StdioTest, RecoverHasNothingToDoWhereNoControllerCame) {
   const ProcessResult recovered = Run({"recover", "--state", state()});
   EXPECT_EQ(recovered.exit_code, 0) << recovered.error;
