@@ -40,12 +40,17 @@ void ServiceCatalogue::CheckCertificates(const Config& config) const {
   std::vector<absl::string_view> names;
   for (const CertificateConfig& certificate : config.certificates) names.push_back(certificate.name);
   const std::vector<yaml::Value> places = list_.Children();
-  for (size_t i = 0; i < services_.size(); ++i) {
-    const std::string& name = services_[i].certificate;
-    if (name.empty() || config.FindCertificate(name) != nullptr) continue;
-    yaml::Map(places[i])
+  const auto check = [&](const std::string& name, const yaml::Value& owner) {
+    if (name.empty() || config.FindCertificate(name) != nullptr) return;
+    yaml::Map(owner)
         .Find("certificate")
         .FailExpected("the name of a certificate under `certificates`", Meant(name, names));
+  };
+  for (size_t i = 0; i < services_.size(); ++i) {
+    check(services_[i].certificate, places[i]);
+    // Those of probes are among those of files.
+    const std::vector<yaml::Value> files = yaml::Map(places[i]).Find("files").Children();
+    for (size_t j = 0; j < services_[i].files.size(); ++j) check(services_[i].files[j].certificate, files[j]);
   }
 }
 
@@ -66,8 +71,10 @@ void ServiceCatalogue::Choose(const yaml::Value& place, const Config& config, Ss
   if (!good || Find("") != nullptr) return;
   std::set<std::string> allowed;
   for (const std::string& name : node.services) {
-    const CertificateConfig* certificate = config.FindCertificate(Find(name)->certificate);
-    if (certificate != nullptr) allowed.insert(certificate->domains.begin(), certificate->domains.end());
+    for (const std::string& used : Find(name)->Certificates()) {
+      const CertificateConfig* certificate = config.FindCertificate(used);
+      if (certificate != nullptr) allowed.insert(certificate->domains.begin(), certificate->domains.end());
+    }
   }
   node.allow_names.assign(allowed.begin(), allowed.end());
   const auto [choice, is_new] = choices_.try_emplace({node.state, node.services});
@@ -99,8 +106,10 @@ bool ServiceCatalogue::Uses(const SshNode& node, absl::string_view certificate, 
   for (const std::string& name : node.services) {
     const Service* service = Find(name);
     // What is not known has its own error, and may be what is meant.
-    if (service == nullptr || service->certificate == certificate) return true;
-    if (config.FindCertificate(service->certificate) == nullptr) return true;
+    if (service == nullptr || service->files.empty()) return true;
+    for (const std::string& used : service->Certificates()) {
+      if (used == certificate || config.FindCertificate(used) == nullptr) return true;
+    }
   }
   return node.services.empty();
 }

@@ -111,6 +111,39 @@ TEST(SshNodes, AllowTheDomainsOfTheirServicesCertificates) {
   EXPECT_THAT(NodeOf(config, "old-02").allow_names, ElementsAre("*.example.com", "example.com", "mx.example.com"));
 }
 
+constexpr char kTwoCertificates[] = R"(state: /var/lib/certcast
+master_key: {file: master.key}
+certificates:
+  - {name: wildcard, domains: [example.com], nodes: [old-01]}
+  - {name: mail, domains: [mx.example.com], nodes: [old-01]}
+ssh: {key: {file: id_ed25519}, known_hosts: known_hosts}
+services:
+  - name: nginx
+    certificate: wildcard
+    files: [{path: /tls/a.pem, content: combined}, {path: /tls/b.pem, content: combined, certificate: mail}]
+    probes: [{tls: {address: "127.0.0.1:443", server_name: example.com}},
+             {tls: {address: "127.0.0.1:443", server_name: mx.example.com, certificate: mail}}]
+nodes:
+  - {name: old-01, address: "ssh://deploy@10.0.0.9:2022", services: [nginx]}
+)";
+
+TEST(SshNodes, AllowTheDomainsOfEachFilesCertificate) {
+  const auto config = ParseConfig(kTwoCertificates, "/etc/certcast/c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(NodeOf(*config, "old-01").allow_names, ElementsAre("example.com", "mx.example.com"));
+}
+
+TEST(SshNodes, HaveFilesOfCertificatesThatAreThere) {
+  std::string text = kTwoCertificates;
+  text.replace(text.find("combined, certificate: mail"), 27, "combined, certificate: mial");
+  text.replace(text.find("certificate: mail}}"), 17, "certificate: mial");
+  const auto config = ParseConfig(text, "/etc/certcast/c.yaml");
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(std::string(config.status().message()),
+              HasSubstr("at services[0].files[1].certificate: found \"mial\", expected the name of a certificate under "
+                        "`certificates`; did you mean mail?"));
+}
+
 TEST(SshNodes, GetTheirServicesAsTextThatReadsBackTheSame) {
   const Config config = Good();
   const SshNode node = NodeOf(config, "old-02");

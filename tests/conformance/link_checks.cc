@@ -83,9 +83,30 @@ absl::Status ToleratesUnknownFields(Examiner& examiner) {
   return Expect(report.has_inventory(), "the answer is no inventory");
 }
 
+// What a node has to run comes from its own configuration; one that has it takes no other.
+absl::Status RefusesADefinition(Examiner& examiner, const std::string& proof) {
+  v1::Command command = examiner.NewInstall(examiner.site().Issue(), examiner.NextGeneration());
+  v1::NodeDefinition& definition = *command.mutable_definition();
+  definition.set_node(examiner.site().node());
+  definition.set_state(examiner.site().folder() + "/other-state");
+  definition.set_fleet_id(examiner.site().fleet().id());
+  definition.set_manifest_key_pem(examiner.site().fleet().key().ToPem());
+  definition.add_allow_names(kAllowed);
+  definition.set_keep(3);
+  definition.set_services_yaml(
+      absl::StrCat("- {name: ", kService, ", certificate: ", kCertificate, ", files: [{path: ", proof,
+                   ".pem, content: combined}], check: [/usr/bin/touch, ", proof, "], reload: [/usr/bin/touch, ", proof,
+                   "], probes: [{tls: {address: \"127.0.0.1:443\", server_name: ", kHost, "}}]}\n"));
+  ASSIGN_OR_RETURN(const v1::Failure failure, examiner.Refusal(command));
+  RETURN_IF_ERROR(ExpectSame("the reason", v1::Reason::Code_Name(failure.reason()), "DEFINITION_REFUSED"));
+  RETURN_IF_ERROR(Expect(access(proof.c_str(), F_OK) != 0, "a command of a definition that was refused was run"));
+  return NothingHappened(examiner);
+}
+
 // In every field that Install does not have now, and inside of the bundle: text that would be a command.
 absl::Status RunsNothingFromTheWire(Examiner& examiner) {
   const std::string proof = examiner.site().folder() + "/run-by-the-node";
+  RETURN_IF_ERROR(RefusesADefinition(examiner, proof));
   const std::string line = absl::StrCat("touch ", proof, "; $(touch ", proof, ")");
   v1::Command command = examiner.NewInstall(examiner.site().Issue(), examiner.NextGeneration());
   v1::Install& install = *command.mutable_install();

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/file/descriptor.h"
+#include "common/link/preface.h"
 #include "common/status/status.h"
 #include "google/protobuf/io/zero_copy_stream_impl.h"
 #include "google/protobuf/util/delimited_message_util.h"
@@ -53,6 +54,18 @@ absl::StatusOr<Child> Start(std::vector<std::string> argv, const std::string& lo
   return child;
 }
 
+// Nothing of a login shell comes before it here.
+bool SkipPreface(int fd) {
+  for (const char expected : absl::string_view(kLinkPreface)) {
+    char byte = 0;
+    ssize_t count = 0;
+    while ((count = read(fd, &byte, 1)) < 0 && errno == EINTR) {
+    }
+    if (count != 1 || byte != expected) return false;
+  }
+  return true;
+}
+
 class StdioConnection : public Connection {
  public:
   explicit StdioConnection(Child child) : child_(std::move(child)), reader_([this] { Read(); }) {}
@@ -84,6 +97,10 @@ class StdioConnection : public Connection {
 
  private:
   void Read() {
+    if (!SkipPreface(child_.output.get())) {
+      inbox_.End(absl::UnavailableError("the node did not say `certcast-link 1` before anything else"));
+      return;
+    }
     google::protobuf::io::FileInputStream stream(child_.output.get());
     bool clean_end = false;
     for (v1::Report report; google::protobuf::util::ParseDelimitedFromZeroCopyStream(&report, &stream, &clean_end);

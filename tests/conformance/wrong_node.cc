@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/link.pb.h"
+#include "common/link/preface.h"
 
 namespace certcast {
 namespace {
@@ -99,6 +100,15 @@ void PassOn(int from, int to, const std::function<void(Message&)>& spoil) {
   }
 }
 
+void PassOnPreface(int from, int to) {
+  char line[sizeof(kLinkPreface) - 1];
+  for (char& byte : line) {
+    if (read(from, &byte, 1) != 1) return;
+  }
+  // One that can't be written leaves the rest unwritten too.
+  (void)!write(to, line, sizeof(line));
+}
+
 // The right node's exit code.
 int Run(const Fault& fault, char** argv) {
   signal(SIGPIPE, SIG_IGN);
@@ -118,6 +128,7 @@ int Run(const Fault& fault, char** argv) {
     PassOn<v1::Command>(STDIN_FILENO, commands[1], fault.spoil_command);
     close(commands[1]);
   });
+  PassOnPreface(reports[0], STDOUT_FILENO);
   PassOn<v1::Report>(reports[0], STDOUT_FILENO, fault.spoil_report);
   int status = 0;
   waitpid(pid, &status, 0);

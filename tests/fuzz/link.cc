@@ -10,9 +10,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "certcast/v1/link.pb.h"
 #include "common/file/descriptor.h"
 #include "common/link/bounds.h"
+#include "common/link/preface.h"
 #include "common/status/status.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
@@ -74,7 +76,8 @@ Expected ReadAsPromised(absl::string_view rest) {
   return expected;
 }
 
-std::vector<v1::Report> ReportsIn(const std::string& bytes) {
+std::vector<v1::Report> ReportsIn(absl::string_view bytes) {
+  Require(absl::ConsumePrefix(&bytes, kLinkPreface), "the node's own line comes first");
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   std::vector<v1::Report> reports;
   bool clean_end = false;
