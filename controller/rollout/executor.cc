@@ -37,18 +37,22 @@ class Execution {
 
  private:
   // --- One a state: each does what the state stands for, and ends by saving the next.
+  absl::Status Begin();
   absl::Status StartWave(int wave);
   absl::Status RunWave();
   absl::Status Soak();
   absl::Status GoOnFromPause();
+  absl::Status GoOnInWindow();
   absl::Status EndHalted();
   absl::Status RevertChanged();
   absl::Status EndAfterLastWave();
   absl::Status End(v1::Rollout::State state);
 
   absl::Status SaveState(v1::Rollout::State state, const Ledger::Nodes& nodes = {});
-  // Forwards, as the limits of the policy let nodes begin, until all are done, the rollout is halted or stopped.
-  absl::Status AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in);
+  // Forwards, as the limits of the policy let nodes begin, until all are done, the rollout is halted or stopped, or
+  // `may_go_on` says no.
+  absl::Status AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in,
+                            const std::function<bool()>& may_go_on);
   absl::Status AdvanceNode(size_t index);
   absl::Status RevertNode(size_t index);
   // For a node that the configuration no longer has, or no longer gives this certificate.
@@ -56,6 +60,9 @@ class Execution {
   void ShowEnd(size_t index);
 
   AdmissionLimits Limits() const;
+  bool MayBegin() const;
+  // Nothing is at work, and nothing is to be begun by this run.
+  bool Waits() const;
   std::vector<size_t> Select(const std::function<bool(const Node&)>& wanted) const { return ledger_.Select(wanted); }
   const std::string& NameOf(size_t index) const { return names_[index]; }
 
@@ -75,10 +82,11 @@ class Execution {
 
 absl::StatusOr<state::v1::Rollout> Execution::Run() {
   if (ledger_.state() == v1::Rollout::PAUSED && !stop_) RETURN_IF_ERROR(GoOnFromPause());
-  while (!ledger_.finished() && !stop_ && ledger_.state() != v1::Rollout::PAUSED) {
+  if (ledger_.state() == v1::Rollout::WAITING_FOR_WINDOW && !stop_ && MayBegin()) RETURN_IF_ERROR(GoOnInWindow());
+  while (!ledger_.finished() && !stop_ && !Waits()) {
     switch (ledger_.state()) {
       case v1::Rollout::PLANNED:
-        RETURN_IF_ERROR(waves_ == 0 ? EndAfterLastWave() : StartWave(1));
+        RETURN_IF_ERROR(Begin());
         break;
       case v1::Rollout::RUNNING:
         RETURN_IF_ERROR(RunWave());
@@ -105,6 +113,11 @@ absl::StatusOr<state::v1::Rollout> Execution::Run() {
   return rollout;
 }
 
+absl::Status Execution::Begin() {
+  if (waves_ == 0) return EndAfterLastWave();
+  return MayBegin() ? StartWave(1) : SaveState(v1::Rollout::WAITING_FOR_WINDOW);
+}
+
 absl::Status Execution::StartWave(int wave) {
   return ledger_.SaveHead([wave](state::v1::Rollout& head) {
     head.set_state(v1::Rollout::RUNNING);
@@ -119,11 +132,16 @@ absl::Status Execution::RunWave() {
     return Select([&](const Node& node) { return node.result().wave() == wave && StandingOf(node) == standing; })
         .size();
   };
-  const std::vector<size_t> nodes = Select(open);
+  const std::vector<size_t> left = Select(open);
+  // Outside its window only what a controller that died left in the middle is finished.
+  const bool may_begin = MayBegin();
+  const std::vector<size_t> nodes =
+      may_begin ? left : Select([&](const Node& node) { return open(node) && InTheMiddle(node); });
+  if (nodes.empty() && !left.empty()) return SaveState(v1::Rollout::WAITING_FOR_WINDOW);
   const size_t good = count(Standing::kGood);
   const size_t bad = count(Standing::kFailed) + count(Standing::kMissing);
-  progress_.Begin(Progress::WAVE, wave, nodes.size() + good + bad, good, bad);
-  const absl::Status status = AdvanceNodes(nodes, v1::Rollout::RUNNING);
+  progress_.Begin(Progress::WAVE, wave, left.size() + good + bad, good, bad);
+  const absl::Status status = AdvanceNodes(nodes, v1::Rollout::RUNNING, [&] { return !may_begin || MayBegin(); });
   bundles_.Forget();
   RETURN_IF_ERROR(status);
   if (ledger_.state() != v1::Rollout::RUNNING || !Select(open).empty()) return absl::OkStatus();
@@ -166,6 +184,10 @@ absl::Status Execution::GoOnFromPause() {
       nodes);
 }
 
+absl::Status Execution::GoOnInWindow() {
+  return ledger_.wave() == 0 ? Begin() : SaveState(v1::Rollout::RUNNING);
+}
+
 // No further node is touched. Nodes that were at work have ended, unless a controller died: these go back unseen, or
 // are finished where they are to stay.
 absl::Status Execution::EndHalted() {
@@ -173,7 +195,7 @@ absl::Status Execution::EndHalted() {
   const bool revert = policy_.on_halt == RolloutPolicy::OnHalt::kRevert;
   if (!revert) {
     const std::vector<size_t> begun = Select(InTheMiddle);
-    RETURN_IF_ERROR(AdvanceNodes(begun, v1::Rollout::HALTED));
+    RETURN_IF_ERROR(AdvanceNodes(begun, v1::Rollout::HALTED, [] { return true; }));
     if (!Select(InTheMiddle).empty()) return absl::OkStatus();
   }
   Ledger::Nodes nodes;
@@ -233,7 +255,8 @@ absl::Status Execution::SaveState(v1::Rollout::State state, const Ledger::Nodes&
   return ledger_.SaveHead([state](state::v1::Rollout& head) { head.set_state(state); }, nodes);
 }
 
-absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in) {
+absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in,
+                                     const std::function<bool()>& may_go_on) {
   // Those that an earlier controller left in the middle wait for a Confirm: they come first.
   std::stable_partition(nodes.begin(), nodes.end(), [this](size_t index) { return InTheMiddle(ledger_.node(index)); });
   NodeQueue queue;
@@ -241,7 +264,7 @@ absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::Sta
   queue.groups = groups_;
   queue.max_threads = policy_.parallel;
   queue.limits = [this] { return Limits(); };
-  queue.closed = [this, while_in] { return stop_ || ledger_.state() != while_in; };
+  queue.closed = [this, while_in, &may_go_on] { return stop_ || ledger_.state() != while_in || !may_go_on(); };
   return WorkThrough(std::move(queue), [this](size_t index) { return AdvanceNode(index); });
 }
 
@@ -251,6 +274,16 @@ AdmissionLimits Execution::Limits() const {
   const bool proven = ledger_.tally().good > 0;
   return {.parallel = proven ? policy_.parallel : std::min(policy_.parallel, first_wave_size_),
           .per_group = policy_.spread_in_flight};
+}
+
+bool Execution::MayBegin() const {
+  if (!inputs_.may_begin) return true;
+  const absl::Time now = environment_.clock->Now();
+  return inputs_.may_begin(now) <= now;
+}
+
+bool Execution::Waits() const {
+  return ledger_.state() == v1::Rollout::PAUSED || ledger_.state() == v1::Rollout::WAITING_FOR_WINDOW;
 }
 
 absl::Status Execution::AdvanceNode(size_t index) {

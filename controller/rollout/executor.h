@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "certcast/v1/api.pb.h"
 #include "certcast/v1/bundle.pb.h"
@@ -31,6 +32,9 @@ struct RolloutInputs {
   // Whether the configuration still gives the certificate to the node; where not, it is not sent it any more.
   // Thread-safe; unset: it does.
   std::function<bool(absl::string_view name)> still_wants;
+  // When nodes may begin: `now` or earlier says now, a later time that they may from then on, InfiniteFuture never.
+  // Thread-safe; unset: always.
+  std::function<absl::Time(absl::Time now)> may_begin;
   // For verify endpoints without a server name.
   std::string default_server_name;
   // Of the lease under which this controller works.
@@ -51,12 +55,14 @@ using OnRolloutProgress = std::function<void(const v1::ApplyEvent::Progress&)>;
 // Carries `rollout` out from wherever its record stands: one that MakeRollout has just made, or one that a controller
 // left unfinished. Every transition is in the log before it is acted on.
 //
-// Returns the record as it stands at the end. It is finished (COMPLETED, INCOMPLETE, HALTED, REVERTED) but in two
+// Returns the record as it stands at the end. It is finished (COMPLETED, INCOMPLETE, HALTED, REVERTED) but in three
 // cases, in which no node is begun any more, those at work are finished, and the rest waits to be resumed:
 //   - `stop` became true;
 //   - PAUSED: a node's probes passed and failed by turns (PROBE_INCONCLUSIVE). That counts neither as a success nor, in
 //     the budget, as a failure; the node has put itself back. A record that is PAUSED when this is called is gone on
-//     with: such nodes are asked once more, by a command of another id.
+//     with: such nodes are asked once more, by a command of another id;
+//   - WAITING_FOR_WINDOW: `may_begin` names a later time. A record that is in this state is gone on with where nodes
+//     may begin, and otherwise returned as it is. No window holds up the way back.
 //
 // Errors are what keeps the controller itself from going on, and leave the rollout to be resumed: the log can't be
 // written, the bundle can't be made, another controller is in charge (STALE_EPOCH). No failure of a node is an error
