@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controller/rollout/record.h"
+#include "controller/rollout/threads.h"
 
 namespace certcast::controller {
 namespace {
@@ -158,7 +159,7 @@ absl::Status Ledger::WaitUntilSaved() {
   const int64_t change = changes_;
   while (saved_ < change && error_.ok()) {
     if (writing_) {
-      written_.Wait(&mutex_);
+      Threads::Get().Wait(written_, mutex_);
     } else {
       WritePending();
     }
@@ -181,7 +182,7 @@ void Ledger::WritePending() {
   } else {
     error_ = status;
   }
-  written_.SignalAll();
+  Threads::Get().SignalAll(written_);
 }
 
 }  // namespace certcast::controller

@@ -2,26 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "controller/rollout/threads.h"
 
 namespace certcast::controller {
 namespace {
-
-// Runs `body` on `threads` threads, the caller's included, and waits for all of them.
-void RunOnThreads(size_t threads, const std::function<void()>& body) {
-  std::vector<std::thread> others;
-  try {
-    while (others.size() + 1 < threads) others.emplace_back(body);
-  } catch (const std::system_error&) {
-    // No more to be had (EAGAIN): those that are there do the work.
-  }
-  body();
-  for (std::thread& other : others) other.join();
-}
 
 class Crew {
  public:
@@ -32,7 +19,7 @@ class Crew {
     while (!queue_.nodes.empty() && error_.ok() && !queue_.closed()) {
       const std::vector<size_t> admitted = AdmitOne();
       if (admitted.empty()) {
-        changed_.Wait(&mutex_);
+        Threads::Get().Wait(changed_, mutex_);
         continue;
       }
       const size_t node = admitted.front();
@@ -43,7 +30,7 @@ class Crew {
       mutex_.Lock();
       in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), node));
       if (error_.ok()) error_ = status;
-      changed_.SignalAll();
+      Threads::Get().SignalAll(changed_);
     }
   }
 
@@ -74,7 +61,7 @@ class Crew {
 
 void ForEachAtOnce(size_t count, int parallel, const std::function<void(size_t)>& work) {
   std::atomic<size_t> next{0};
-  RunOnThreads(std::min(count, static_cast<size_t>(std::max(parallel, 1))), [&] {
+  Threads::Get().Run(std::min(count, static_cast<size_t>(std::max(parallel, 1))), [&] {
     for (size_t i = next++; i < count; i = next++) work(i);
   });
 }
@@ -82,7 +69,7 @@ void ForEachAtOnce(size_t count, int parallel, const std::function<void(size_t)>
 absl::Status WorkThrough(NodeQueue queue, const std::function<absl::Status(size_t node)>& work) {
   const size_t threads = std::min(queue.nodes.size(), static_cast<size_t>(std::max(queue.max_threads, 1)));
   Crew crew(std::move(queue), work);
-  RunOnThreads(threads, [&] { crew.Work(); });
+  Threads::Get().Run(threads, [&] { crew.Work(); });
   return crew.error();
 }
 
