@@ -89,7 +89,8 @@ class SshFleetTest : public ::testing::Test {
     return machine;
   }
 
-  void AddSshHost(const std::string& name) { StartHost(AddMachine(name, kDeploy), ""); }
+  // By sudo the agent writes where root alone may.
+  void AddSshHost(const std::string& name) { StartHost(AddMachine(name, sudo_ ? 0 : kDeploy), ""); }
   // `restriction` goes before the key.
   void StartHost(Machine& machine, const std::string& restriction) {
     SshdOptions options;
