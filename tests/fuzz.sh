@@ -2,6 +2,7 @@
 # Fuzzes what reads input from outside (tests/fuzz) with libFuzzer and the address and undefined-behaviour sanitizers.
 # Exit code 1 when an input was found for which a promise does not hold; it is kept and named.
 set -euo pipefail
+from=$PWD
 cd "$(dirname "$0")/.."
 
 seconds=60
@@ -44,6 +45,15 @@ while [ "$#" -gt 0 ]; do
   shift
 done
 [ "${#targets[@]}" -gt 0 ] || targets=("${all[@]}")
+# For libFuzzer 0, and what is no number, is without an end.
+if [[ ! $seconds =~ ^[1-9][0-9]{0,8}$ ]]; then
+  echo "fuzz: --seconds $seconds: expected a number above 0" >&2
+  exit 2
+fi
+case "$state" in
+  /*) ;;
+  *) state=$from/$state ;;
+esac
 
 tests/setup.sh
 mkdir -p "$state"
