@@ -41,6 +41,9 @@ class Controller {
   absl::StatusOr<v1::ListNodesResponse> ListNodes(const v1::ListNodesRequest& request);
   absl::StatusOr<v1::SignNodeResponse> SignNode(const v1::SignNodeRequest& request);
   absl::StatusOr<v1::DoctorResponse> Doctor();
+  // `stop` as of Apply: hosts at work are finished.
+  absl::StatusOr<v1::UpgradeNodesResponse> UpgradeNodes(const v1::UpgradeNodesRequest& request,
+                                                        const OnProgress& on_progress, const std::atomic<bool>& stop);
 
  private:
   const Config config_;

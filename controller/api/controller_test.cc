@@ -682,7 +682,27 @@ TEST_F(SshNodesTest, DoctorSaysWhatWorksAndWhatToTryByHand) {
   check = Doctor();
   EXPECT_EQ(check.result(), v1::DoctorResponse::Check::PROBLEM);
   EXPECT_THAT(check.detail(), HasSubstr("SUDO_REFUSED: sudo: a password is required"));
-  EXPECT_THAT(check.hint(), HasSubstr("ssh -p 2022 deploy@127.0.0.9 sudo -n true"));
+  EXPECT_THAT(check.hint(), HasSubstr("known_hosts -p 2022 deploy@127.0.0.9 sudo -n -l"));
+}
+
+TEST_F(SshNodesTest, DoctorSaysWhatTheHostSaidAndWhatBothSuggest) {
+  absl::Status why = Fail(Reason::AUTH_FAILED, "the login was refused", "is the key in authorized_keys?");
+  transport_.Node("old-1").SetReachable(WithStderr(std::move(why), "line one\nline two\n"));
+  const v1::DoctorResponse::Check check = Doctor();
+  EXPECT_EQ(check.detail(), "AUTH_FAILED: the login was refused: line one; line two");
+  EXPECT_THAT(check.hint(), HasSubstr("is the key in authorized_keys?; try by hand: ssh -o UserKnownHostsFile="));
+}
+
+TEST_F(SshNodesTest, DoctorSaysThatTheClocksDiffer) {
+  transport_.Node("old-1").SetClockOff(-absl::Minutes(5));
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::vector<std::string> warnings;
+  for (const auto& check : response->checks()) {
+    if (check.result() != v1::DoctorResponse::Check::WARNING) continue;
+    warnings.push_back(absl::StrCat(check.name(), ": ", check.detail()));
+  }
+  EXPECT_THAT(warnings, ::testing::ElementsAre("node old-1: its clock is off by -5m"));
 }
 
 TEST_F(SshNodesTest, DoctorSaysWhatANodeRefused) {

@@ -1,12 +1,17 @@
 // Looks at everything that a rollout needs, and says what to do about what it finds.
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "common/clock/timestamp.h"
 #include "common/secret/reference.h"
@@ -118,6 +123,10 @@ void CheckResolvers(const CertificateConfig& certificate, const Machine& machine
   }
 }
 
+std::string Megabytes(uint64_t bytes) {
+  return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6);
+}
+
 void CheckInventory(const Config& config, const SeenNode& seen, Findings& findings) {
   const std::string name = absl::StrCat("node ", seen.name);
   const v1::Inventory& inventory = seen.inventory;
@@ -130,8 +139,9 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
                      "synchronise it: it refuses manifests from the future and certificates that are not yet valid");
   }
   if (inventory.free_bytes() < kFreeBytes) {
-    findings.Problem(name, absl::StrCat("only ", inventory.free_bytes(), " bytes are free where it keeps its state"),
-                     "make room there");
+    findings.Problem(name,
+                     absl::StrCat("only ", Megabytes(inventory.free_bytes()), " are free where it keeps its state"),
+                     absl::StrCat("make room there: it wants ", Megabytes(kFreeBytes)));
   }
   if (inventory.has_identity_not_after() && FromTimestamp(inventory.identity_not_after()) - seen.at < kIdentityLeft) {
     findings.Warning(
@@ -168,62 +178,112 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
   }
 }
 
-std::string HintForAgent(v1::StatusResponse::Node::State state) {
-  return state == v1::StatusResponse::Node::UNREACHABLE
-             ? "is certcast-node running there, enrolled, and its port open to this machine?"
-             : "";
+std::string HintForAgent(const SilentNode& silent) {
+  return silent.refused ? "" : "is certcast-node running there, enrolled, and its port open to this machine?";
 }
 
 // What was shown to work: all of it is in the way of an answer.
-std::string DescribeLogin(const NodeConfig& node) {
+std::string DescribeLogin(const NodeConfig& node, const v1::Inventory& inventory) {
   const SshNode& ssh = *node.ssh;
-  return absl::StrCat("answers over ssh as ", node.address, ssh.options.sudo ? ", sudo" : "",
-                      ssh.hosted() ? absl::StrCat(", ", ssh.state, " can be written") : "");
+  return absl::StrCat(
+      "answers over ssh as ", node.address, ssh.options.sudo ? ", sudo" : "",
+      ssh.hosted() ? absl::StrCat(", ", ssh.state, " can be written, ", Megabytes(inventory.free_bytes()), " free")
+                   : "");
 }
 
-// Where to try by hand what did not work. Empty: the reason says enough.
+// The same way to the node by OpenSSH's client, for a person to try.
+std::string LoginByHand(const SshNode& ssh) {
+  const SshServer& server = ssh.server;
+  const SshOptions& options = ssh.options;
+  std::string login = "ssh";
+  if (!options.key.file.empty()) absl::StrAppend(&login, " -i ", options.key.file);
+  if (!options.known_hosts.empty()) absl::StrAppend(&login, " -o UserKnownHostsFile=", options.known_hosts);
+  if (!options.jump.empty()) {
+    absl::StrAppend(&login, " -J ", absl::StrJoin(options.jump, ",", [](std::string* out, const SshServer& jump) {
+      absl::StrAppend(out, jump.ToString());
+    }));
+  }
+  if (server.port != 0) absl::StrAppend(&login, " -p ", server.port);
+  return absl::StrCat(login, " ", server.user, server.user.empty() ? "" : "@", server.host);
+}
+
+// What to try by hand where it did not work. Empty: there is nothing to try.
 std::string HintForSsh(const NodeConfig& node, Reason::Code reason) {
   const SshNode& ssh = *node.ssh;
-  const SshServer& server = ssh.server;
-  const std::string login = absl::StrCat("ssh", server.port == 0 ? "" : absl::StrCat(" -p ", server.port), " ",
-                                         server.user, server.user.empty() ? "" : "@", server.host);
   switch (reason) {
     case Reason::NO_ROUTE:
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
     case Reason::AUTH_FAILED:
-      return absl::StrCat("try by hand: ", login, " true");
+      return absl::StrCat("try by hand: ", LoginByHand(ssh), " true");
     case Reason::SUDO_REFUSED:
-      return absl::StrCat("try by hand: ", login, " sudo -n true; docs/operations.md has the line for sudoers");
+      return absl::StrCat("try by hand: ", LoginByHand(ssh), " sudo -n -l");
     case Reason::PERMISSION_DENIED:
     case Reason::STORAGE_FAILED:
+    case Reason::NO_SPACE:
       return absl::StrCat("is ", ssh.state, " on ", node.name, " the login's own, and may it write there?");
     default:
       return "";
   }
 }
 
+void ExplainSilence(const Config& config, const SilentNode& silent, Findings& findings) {
+  const NodeConfig* const node = config.FindNode(silent.name);
+  const bool is_ssh = node != nullptr && node->ssh.has_value();
+  v1::Failure failure = FailureOf(silent.why);
+  const std::string more = is_ssh ? HintForSsh(*node, failure.reason()) : HintForAgent(silent);
+  // What the node itself suggests knows more than we do.
+  if (failure.hint().empty()) {
+    failure.set_hint(more);
+  } else if (absl::StartsWith(more, "try by hand")) {
+    failure.set_hint(absl::StrCat(failure.hint(), "; ", more));
+  }
+  std::string detail = absl::StrCat(ReasonName(failure.reason()), ": ", failure.detail());
+  if (!failure.stderr().empty()) {
+    absl::StrAppend(&detail, ": ", absl::StrReplaceAll(absl::StripAsciiWhitespace(failure.stderr()), {{"\n", "; "}}));
+  }
+  findings.Problem(absl::StrCat("node ", silent.name), detail, failure.hint());
+}
+
+void CheckAnswers(const Config& config, const FleetStatus& status, Findings& findings) {
+  for (const SilentNode& silent : status.silent) ExplainSilence(config, silent, findings);
+  for (const SeenNode& seen : status.seen) {
+    const NodeConfig* const node = config.FindNode(seen.name);
+    const std::string how = node != nullptr && node->ssh.has_value() ? DescribeLogin(*node, seen.inventory) : "answers";
+    findings.Ok(absl::StrCat("node ", seen.name), absl::StrCat(how, ", certcast-node ", seen.inventory.version()));
+    CheckInventory(config, seen, findings);
+  }
+}
+
+// Those that no certificate is for are looked at all the same: one will be.
+absl::Status CheckIdleNodes(const Config& config, const Machine& machine, Session& session, Findings& findings) {
+  std::set<std::string> busy;
+  for (const CertificateConfig& certificate : config.certificates) {
+    for (const NodeConfig* node : config.NodesOf(certificate)) busy.insert(node->name);
+  }
+  WantedCertificate none;
+  for (const NodeConfig& node : config.nodes) {
+    if (busy.contains(node.name)) continue;
+    none.nodes.push_back(&node);
+    findings.Warning(absl::StrCat("node ", node.name), "no certificate is for it",
+                     "name it, or a label of it, in a certificate's `nodes`");
+  }
+  if (none.nodes.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport,
+                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
+  CheckAnswers(config, AskFleet({none}, *transport, *machine.clock, {}), findings);
+  return absl::OkStatus();
+}
+
 void CheckNodes(const Config& config, const Machine& machine, Session& session, Findings& findings) {
   std::vector<const CertificateConfig*> certificates;
   for (const CertificateConfig& certificate : config.certificates) certificates.push_back(&certificate);
-  absl::StatusOr<FleetView> view = ViewFleet(config, machine, session, std::move(certificates));
+  const absl::StatusOr<FleetView> view = ViewFleet(config, machine, session, std::move(certificates));
   if (!view.ok()) return findings.Problem("nodes", view.status());
-  // Expiring identities are said node by node below.
-  std::set<std::string> known;
-  for (const SeenNode& seen : view->status.seen) known.insert(seen.name);
-  for (const v1::StatusResponse::Node& row : view->status.rows) {
-    // Not reached, or it refused to answer.
-    if (!known.insert(row.name()).second) continue;
-    const NodeConfig* const node = config.FindNode(row.name());
-    const bool is_ssh = node != nullptr && node->ssh.has_value();
-    findings.Problem(absl::StrCat("node ", row.name()), absl::StrCat(ReasonName(row.reason()), ": ", row.detail()),
-                     is_ssh ? HintForSsh(*node, row.reason()) : HintForAgent(row.state()));
-  }
-  for (const SeenNode& seen : view->status.seen) {
-    const NodeConfig* const node = config.FindNode(seen.name);
-    const std::string how = node != nullptr && node->ssh.has_value() ? DescribeLogin(*node) : "answers";
-    findings.Ok(absl::StrCat("node ", seen.name), absl::StrCat(how, ", certcast-node ", seen.inventory.version()));
-    CheckInventory(config, seen, findings);
+  CheckAnswers(config, view->status, findings);
+  if (absl::Status idle = CheckIdleNodes(config, machine, session, findings); !idle.ok()) {
+    findings.Problem("nodes", idle);
   }
 }
 

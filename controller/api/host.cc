@@ -102,7 +102,8 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
 };
 
 using Plain = v1::Controller::Service;
-using Service = v1::Controller::WithCallbackMethod_Apply<v1::Controller::WithCallbackMethod_Issue<Plain>>;
+using Service = v1::Controller::WithCallbackMethod_Apply<
+    v1::Controller::WithCallbackMethod_Issue<v1::Controller::WithCallbackMethod_UpgradeNodes<Plain>>>;
 
 class ControllerService : public Service {
  public:
@@ -149,6 +150,13 @@ class ControllerService : public Service {
   }
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
     return Answer(controller_.Doctor(), response);
+  }
+  grpc::ServerWriteReactor<v1::UpgradeNodesEvent>* UpgradeNodes(grpc::CallbackServerContext*,
+                                                                const v1::UpgradeNodesRequest* request) override {
+    return new WorkStream<v1::UpgradeNodesEvent, v1::UpgradeNodesResponse>(
+        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+          return controller_.UpgradeNodes(request, on_progress, stop);
+        });
   }
 
  private:

@@ -15,6 +15,7 @@
 #include "controller/acme/http_client.h"
 #include "controller/keyring/keyring.h"
 #include "controller/store/store.h"
+#include "controller/transport/agent_installer.h"
 #include "controller/transport/link.h"
 
 namespace certcast::controller {
@@ -32,6 +33,8 @@ struct Machine {
   // Links to the fleet's nodes, with the controller's identity.
   std::function<absl::StatusOr<std::unique_ptr<Transport>>(const std::string& fleet_id, ControllerIdentity identity)>
       make_transport;
+  // For the hosts of that fleet.
+  std::function<std::unique_ptr<AgentInstaller>(const std::string& fleet_id)> make_agent_installer;
 };
 
 }  // namespace certcast::controller

@@ -42,6 +42,11 @@ RealMachine::RealMachine()
                                                      .fleet_ca_pem = std::move(identity.fleet_ca_pem)}),
         std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real()));
   };
+  machine_.make_agent_installer = [](const std::string& fleet_id) {
+    SshTransportOptions ssh;
+    ssh.fleet_id = fleet_id;
+    return std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real());
+  };
 }
 
 }  // namespace certcast::controller

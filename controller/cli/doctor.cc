@@ -34,7 +34,9 @@ void AddDoctor(CLI::App& app, Verb& chosen) {
   verb->footer(
       "Looks at the configuration, the keys, the clock, each ACME directory, each challenge hook and each node. "
       "Changes\n"
-      "nothing, orders nothing. Exit codes: 0 no problem, 1 problems.");
+      "nothing, orders nothing; a host that is reached over SSH gets the agent that it lacks, as at any first "
+      "contact.\n\n"
+      "Exit codes: 0 no problem, 1 problems.");
   verb->callback([&chosen] { chosen = RunDoctor; });
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_join.h"
 #include "common/status/status.h"
+#include "controller/cli/nodes_upgrade.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
 
@@ -87,6 +88,8 @@ void AddNodes(CLI::App& app, Verb& chosen) {
       "The identity (certificate, fleet CA, manifest key) holds no secret; the node's key never leaves it.");
   sign->callback(
       [&chosen, signed_name] { chosen = [signed_name](Session& session) { return SignNode(session, *signed_name); }; });
+
+  AddNodesUpgrade(*verb, chosen);
 }
 
 }  // namespace certcast::controller::cli

@@ -213,8 +213,11 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
     }
   }
   for (size_t i = 0; i < nodes.size(); ++i) {
-    if (answers[i].inventory.ok())
+    if (answers[i].inventory.ok()) {
       status.seen.push_back({nodes[i]->name, *std::move(answers[i].inventory), answers[i].at});
+    } else {
+      status.silent.push_back({nodes[i]->name, answers[i].inventory.status(), answers[i].refused});
+    }
   }
   return status;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "certcast/v1/api.pb.h"
@@ -35,11 +36,20 @@ struct SeenNode {
   absl::Time at;
 };
 
+// One that did not answer, or refused to.
+struct SilentNode {
+  std::string name;
+  absl::Status why;
+  // It said no.
+  bool refused = false;
+};
+
 struct FleetStatus {
   // A row for each certificate and node, in the order they were given. `last_seen` is of this call, or of the record.
   std::vector<v1::StatusResponse::Node> rows;
   // Nodes that answered, for their records.
   std::vector<SeenNode> seen;
+  std::vector<SilentNode> silent;
   int converged = 0;
 };
 

@@ -23,7 +23,8 @@ namespace certcast::controller {
 //     refuses one that others could have put something into
 //   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name)
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
-//   leaves a name that stays the same beside it (for systemd units), and removes what is older
+//   leaves a name that stays the same beside it (for systemd units), and removes what is older; also when an upload was
+//     ended in the middle of that
 //   becomes the agent, with the login's own umask: what the services' commands make is not the agent's affair
 const char kBootstrapCommand[] =
     "/bin/sh -c '"
@@ -40,14 +41,15 @@ const char kBootstrapCommand[] =
     "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
     "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "
     "chmod 700 $t || f \"write: $t\"; [ -x $t ] || f \"noexec: programs may not run in $p\"; "
-    "echo need $(uname -s -m); read -r a && [ \"$a\" = upload ] || exit 0; "
+    "echo need $(uname -s -m) $(readlink certcast-node 2>/dev/null); read -r a && [ \"$a\" = upload ] || exit 0; "
     "e=$({ head -c $n >$t; } 2>&1) || f \"write: $e\"; "
     "[ \"$(wc -c <$t)\" -eq $n ] || f \"cut: the upload ended too early\"; "
     "[ \"$(sha256sum <$t)\" = \"$h  -\" ] || f \"digest: what came is not what was sent\"; "
     "sync $t 2>/dev/null || sync; e=$($t --version 2>&1 </dev/null) || f \"run: $e\"; "
     "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
-    "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
     "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; fi; "
+    "[ certcast-node -ef $b ] || ln -sf $b certcast-node; "
+    "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
     "umask $u; if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
     "'";
 
@@ -59,6 +61,8 @@ constexpr absl::string_view kLinkMarker(kLinkPreface, sizeof kLinkPreface - 2);
 // What a login may print before either program speaks.
 constexpr size_t kMaxNoise = size_t{64} * 1024;
 constexpr size_t kMaxLine = size_t{8} * 1024;
+// Of a SHA-256 in hex.
+constexpr size_t kDigestLength = 64;
 // Of an upload, between two looks at how it gets on.
 constexpr size_t kUploadPiece = size_t{256} * 1024;
 // For the host to check, sync and start what came.
@@ -82,13 +86,23 @@ absl::string_view HintFor(absl::string_view what) {
   return "";
 }
 
+// Takes the name of the binary that is there instead off the end of "SYSTEM MACHINE NAME", and gives the digest in it.
+std::string TakePrevious(absl::string_view& host) {
+  const std::vector<absl::string_view> words = absl::StrSplit(host, ' ');
+  absl::string_view name = words.back();
+  if (words.size() < 3 || !absl::ConsumePrefix(&name, "certcast-node-")) return {};
+  host.remove_suffix(words.back().size() + 1);
+  const bool is_digest = name.size() == kDigestLength && std::all_of(name.begin(), name.end(), absl::ascii_isxdigit);
+  return is_digest ? std::string(name) : std::string();
+}
+
 // The dialogue, until the agent runs.
 class Dialogue {
  public:
   Dialogue(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options, Deadline deadline)
       : channel_(channel), reader_(reader), options_(options), deadline_(deadline) {}
 
-  absl::StatusOr<bool> Run();
+  absl::StatusOr<AgentOnHost> Run();
 
  private:
   // Skips what comes before a line that ends with one of them (without an end of its own, noise may stand before it),
@@ -111,28 +125,37 @@ class Dialogue {
   bool started_agent_ = false;
 };
 
-absl::StatusOr<bool> Dialogue::Run() {
+absl::StatusOr<AgentOnHost> Dialogue::Run() {
+  AgentOnHost agent;
   ASSIGN_OR_RETURN(const absl::string_view first, AwaitMarker({kBootstrapMarker, kLinkMarker}));
-  if (first == kLinkMarker) return false;
+  if (first == kLinkMarker) {
+    agent.state = AgentOnHost::State::kOwn;
+    return agent;
+  }
   noise_.clear();
   ASSIGN_OR_RETURN(const std::shared_ptr<const AgentBinary> binary, options_.binary());
+  agent.sha256 = binary->sha256;
   RETURN_IF_ERROR(channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->contents.size(),
                                               "\n", options_.sudo ? "sudo" : "-", "\n"),
                                  deadline_));
   ASSIGN_OR_RETURN(const std::string answer, ReadAnswer(deadline_));
   absl::string_view host = answer;
-  const bool needed = absl::ConsumePrefix(&host, "need ");
-  if (needed) {
+  if (absl::ConsumePrefix(&host, "need ")) {
+    agent.previous_sha256 = TakePrevious(host);
     RETURN_IF_ERROR(CheckMachine(host, *binary));
+    agent.state = options_.may_upload ? AgentOnHost::State::kUploaded : AgentOnHost::State::kMissing;
+    // The script ends with its input, and leaves nothing.
+    if (!options_.may_upload) return agent;
     RETURN_IF_ERROR(Upload(*binary));
     deadline_ = Deadline::In(kToStart);
-  } else if (!absl::ConsumePrefix(&host, "have ")) {
+  } else if (absl::ConsumePrefix(&host, "have ")) {
+    directory_ = std::string(host);
+  } else {
     return Fail(Reason::PROTOCOL, absl::StrCat(channel_.peer(), " answered what is no answer: ", answer));
   }
-  if (!needed) directory_ = std::string(host);
   started_agent_ = true;
   RETURN_IF_ERROR(AwaitMarker({kLinkMarker}).status());
-  return needed;
+  return agent;
 }
 
 absl::StatusOr<absl::string_view> Dialogue::AwaitMarker(const std::vector<absl::string_view>& markers) {
@@ -233,8 +256,8 @@ absl::Status Dialogue::Ended() {
 
 }  // namespace
 
-absl::StatusOr<bool> Bootstrap(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options,
-                               Deadline deadline) {
+absl::StatusOr<AgentOnHost> Bootstrap(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options,
+                                      Deadline deadline) {
   return Dialogue(channel, reader, options, deadline).Run();
 }
 

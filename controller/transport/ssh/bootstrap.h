@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/probe/deadline.h"
+#include "controller/transport/agent_on_host.h"
 #include "controller/transport/ssh/agent_binary.h"
 #include "controller/transport/ssh/byte_channel.h"
 #include "controller/transport/ssh/channel_reader.h"
@@ -29,6 +30,8 @@ struct BootstrapOptions {
   bool sudo = false;
   // Who logs in, for messages.
   std::string user;
+  // Where the host has none with the same contents; false: that is all that is wanted to be known.
+  bool may_upload = true;
   // Asked for only when the host has no agent of its own to offer.
   std::function<absl::StatusOr<std::shared_ptr<const AgentBinary>>()> binary;
   // An upload may go on beyond the deadline of all else, as long as it gets on.
@@ -37,11 +40,11 @@ struct BootstrapOptions {
 };
 
 // Speaks with kBootstrapCommand, which was started on `channel`, until the agent runs: the next thing that `reader`
-// gives is its Hello. Uploads the binary if the host has none with the same contents. True when it did. Errors:
-// NO_AGENT_BINARY (can't be put there or does not run there: what and why), SUDO_REFUSED, PROTOCOL (what came is of
-// neither program), TIMED_OUT, LINK_LOST. Idempotent.
-absl::StatusOr<bool> Bootstrap(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options,
-                               Deadline deadline);
+// gives is its Hello, unless the agent is kMissing; `version` is not known yet. Uploads the binary if the host has none
+// with the same contents. Errors: NO_AGENT_BINARY (can't be put there or does not run there: what and why),
+// SUDO_REFUSED, PROTOCOL (what came is of neither program), TIMED_OUT, LINK_LOST. Idempotent.
+absl::StatusOr<AgentOnHost> Bootstrap(ByteChannel& channel, ChannelReader& reader, const BootstrapOptions& options,
+                                      Deadline deadline);
 
 }  // namespace certcast::controller
 

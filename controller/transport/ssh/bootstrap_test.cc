@@ -55,7 +55,7 @@ class BootstrapTest : public ::testing::Test {
     options_.user = "deploy";
   }
 
-  // What `login`, with the command as its last argument, comes to.
+  // What `login`, with the command as its last argument, comes to: true when the agent was uploaded.
   absl::StatusOr<bool> Run(Arguments login = {"/bin/sh", "-c"},
                            const std::vector<std::pair<std::string, std::string>>& environment = {}) {
     login.emplace_back(kBootstrapCommand);
@@ -64,7 +64,8 @@ class BootstrapTest : public ::testing::Test {
   absl::StatusOr<bool> Dial(std::unique_ptr<testing::ProgramChannel> channel) {
     channel_ = std::move(channel);
     reader_ = std::make_unique<ChannelReader>(*channel_);
-    return Bootstrap(*channel_, *reader_, options_, Deadline::In(absl::Seconds(20)));
+    ASSIGN_OR_RETURN(agent_, Bootstrap(*channel_, *reader_, options_, Deadline::In(absl::Seconds(20))));
+    return agent_.state == AgentOnHost::State::kUploaded;
   }
   void ExpectHello() {
     v1::Report report;
@@ -101,6 +102,8 @@ class BootstrapTest : public ::testing::Test {
   testing::TemporaryDirectory home_;
   std::shared_ptr<const AgentBinary> binary_;
   BootstrapOptions options_;
+  // Of the last Run or Dial that was OK.
+  AgentOnHost agent_;
   std::unique_ptr<ProgramChannel> channel_;
   std::unique_ptr<ChannelReader> reader_;
 };
@@ -178,6 +181,59 @@ TEST_F(BootstrapTest, RemovesOlderBinariesAndOldRests) {
   utimensat(AT_FDCWD, (options_.directory + "/upload.old").c_str(), old, 0);
   EXPECT_THAT(Run(), IsOkAndHolds(true));
   EXPECT_THAT(Stored(), UnorderedElementsAre(BinaryName(), "certcast-node", "upload.new", "mine"));
+}
+
+TEST_F(BootstrapTest, FinishesWhatAnUploadThatWasKilledLeft) {
+  ASSERT_THAT(Run(), IsOkAndHolds(true));
+  // With its name, and the rest not done.
+  for (const bool had_another : {true, false}) {
+    StoredAtTheEnd();
+    std::filesystem::remove(options_.directory + "/certcast-node");
+    if (had_another) {
+      ASSERT_THAT(WriteFile(options_.directory + "/certcast-node-0123", "x", 0700), IsOk());
+      std::filesystem::create_symlink("certcast-node-0123", options_.directory + "/certcast-node");
+    }
+    EXPECT_THAT(Run(), IsOkAndHolds(false));
+    ExpectHello();
+    EXPECT_THAT(Stored(), UnorderedElementsAre(BinaryName(), "certcast-node"));
+    EXPECT_EQ(std::filesystem::read_symlink(options_.directory + "/certcast-node"), BinaryName());
+  }
+}
+
+TEST_F(BootstrapTest, SaysWhatItFoundAndWhatWasThereBefore) {
+  ASSERT_THAT(Run(), IsOk());
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kUploaded);
+  EXPECT_EQ(agent_.sha256, binary_->sha256);
+  EXPECT_EQ(agent_.previous_sha256, "");
+  ASSERT_THAT(Run(), IsOk());
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kCurrent);
+
+  const std::string before = binary_->sha256;
+  AgentBinary next = *binary_;
+  next.contents += "the next one";
+  next.sha256 = Sha256Hex(next.contents);
+  binary_ = std::make_shared<const AgentBinary>(next);
+  ASSERT_THAT(Run(), IsOk());
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kUploaded);
+  EXPECT_EQ(agent_.sha256, next.sha256);
+  EXPECT_EQ(agent_.previous_sha256, before);
+  EXPECT_THAT(Stored(), UnorderedElementsAre(BinaryName(), "certcast-node"));
+}
+
+TEST_F(BootstrapTest, OnlyLooksWhereItMayNotUpload) {
+  options_.may_upload = false;
+  EXPECT_THAT(Run(), IsOkAndHolds(false));
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kMissing);
+  EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
+  EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("uname", "echo Linux armv7l")}}),
+              HasReason(Reason::NO_AGENT_BINARY, HasSubstr("is Linux armv7l")));
+
+  options_.may_upload = true;
+  ASSERT_THAT(Run(), IsOkAndHolds(true));
+  options_.may_upload = false;
+  EXPECT_THAT(Run(), IsOkAndHolds(false));
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kCurrent);
+  ExpectHello();
 }
 
 TEST_F(BootstrapTest, ReplacesABinaryOfAnotherSize) {
@@ -309,6 +365,7 @@ TEST_F(BootstrapTest, AForcedCommandIsSpokenToAtOnce) {
     return Fail(Reason::NO_AGENT_BINARY, "none");
   };
   EXPECT_THAT(Dial(ProgramChannel::Start({"tests/testing/stdio_stand_in", "stdio"}, ".")), IsOkAndHolds(false));
+  EXPECT_EQ(agent_.state, AgentOnHost::State::kOwn);
   ExpectHello();
 }
 

@@ -20,20 +20,36 @@ constexpr absl::Duration kHelloAfterUpload = absl::Seconds(30);
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Link>> SshDialer::Open(const SshTarget& target, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(Contact contact, Reach(target, /*may_upload=*/true, timeout));
+  return std::move(contact.link);
+}
+
+absl::StatusOr<AgentOnHost> SshDialer::PutAgent(const SshTarget& target, bool only_look, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(Contact contact, Reach(target, !only_look, timeout));
+  if (contact.link != nullptr) contact.agent.version = contact.link->hello().version();
+  return std::move(contact.agent);
+}
+
+absl::StatusOr<SshDialer::Contact> SshDialer::Reach(const SshTarget& target, bool may_upload, absl::Duration timeout) {
   const Deadline deadline = Deadline::In(timeout);
   ASSIGN_OR_RETURN(RoutedSession routed, routes_->Open(target.definition.node(), target.jumps, target.host, deadline));
   ASSIGN_OR_RETURN(std::unique_ptr<ExecChannel> channel,
                    ExecChannel::Start(std::move(routed.session), kBootstrapCommand, deadline));
   auto reader = std::make_unique<ChannelReader>(*channel);
-  const BootstrapOptions options = {
-      .directory = target.binary_directory, .sudo = target.sudo, .user = target.host.user, .binary = [&] {
-        return BinaryAt(target.agent_binary);
-      }};
-  ASSIGN_OR_RETURN(const bool uploaded, Bootstrap(*channel, *reader, options, deadline));
+  const BootstrapOptions options = {.directory = target.binary_directory,
+                                    .sudo = target.sudo,
+                                    .user = target.host.user,
+                                    .may_upload = may_upload,
+                                    .binary = [&] { return BinaryAt(target.agent_binary); }};
+  Contact contact;
+  ASSIGN_OR_RETURN(contact.agent, Bootstrap(*channel, *reader, options, deadline));
+  if (contact.agent.state == AgentOnHost::State::kMissing) return contact;
+  const bool uploaded = contact.agent.state == AgentOnHost::State::kUploaded;
   auto link =
       std::make_unique<SshLink>(std::move(channel), std::move(reader), std::move(routed.through), target.definition);
   RETURN_IF_ERROR(link->AwaitHello(uploaded ? Deadline::In(kHelloAfterUpload) : deadline));
-  return link;
+  contact.link = std::move(link);
+  return contact;
 }
 
 absl::StatusOr<std::shared_ptr<const AgentBinary>> SshDialer::BinaryAt(const std::string& path) {

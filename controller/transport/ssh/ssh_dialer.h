@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/probe/resolver.h"
+#include "controller/transport/agent_on_host.h"
 #include "controller/transport/link.h"
 #include "controller/transport/ssh/agent_binary.h"
 #include "controller/transport/ssh/hop.h"
@@ -42,8 +43,17 @@ class SshDialer {
   // As Transport::Open, with the errors of SshRoutes and Bootstrap as well. `timeout` is for all but the upload of a
   // missing agent, which may go on as long as it gets on.
   absl::StatusOr<std::unique_ptr<Link>> Open(const SshTarget& target, absl::Duration timeout);
+  // As AgentInstaller::PutAgent.
+  absl::StatusOr<AgentOnHost> PutAgent(const SshTarget& target, bool only_look, absl::Duration timeout);
 
  private:
+  // What came of a contact: a link, unless the agent is kMissing.
+  struct Contact {
+    AgentOnHost agent;
+    std::unique_ptr<Link> link;
+  };
+
+  absl::StatusOr<Contact> Reach(const SshTarget& target, bool may_upload, absl::Duration timeout);
   absl::StatusOr<std::shared_ptr<const AgentBinary>> BinaryAt(const std::string& path);
 
   const std::shared_ptr<SshRoutes> routes_;

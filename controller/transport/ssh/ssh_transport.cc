@@ -188,11 +188,21 @@ absl::StatusOr<SshTarget> MakeSshTarget(const NodeConfig& node, const SshTranspo
   return target;
 }
 
-absl::StatusOr<std::unique_ptr<Link>> SshTransport::Open(const NodeConfig& node, absl::Duration timeout) {
+absl::StatusOr<SshTarget> SshTransport::TargetOf(const NodeConfig& node) const {
   absl::StatusOr<SshTarget> target = MakeSshTarget(node, options_, processes_);
   // To a rollout it is a node that is not reached, for a reason.
   if (!target.ok()) return WithReason(std::move(target).status(), Reason::NO_ROUTE);
-  ASSIGN_OR_RETURN(std::unique_ptr<Link> link, dialer_.Open(*target, std::max(timeout, RaisedTimeout(*target))));
+  return target;
+}
+
+absl::StatusOr<AgentOnHost> SshTransport::PutAgent(const NodeConfig& node, bool only_look, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const SshTarget target, TargetOf(node));
+  return dialer_.PutAgent(target, only_look, std::max(timeout, RaisedTimeout(target)));
+}
+
+absl::StatusOr<std::unique_ptr<Link>> SshTransport::Open(const NodeConfig& node, absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const SshTarget target, TargetOf(node));
+  ASSIGN_OR_RETURN(std::unique_ptr<Link> link, dialer_.Open(target, std::max(timeout, RaisedTimeout(target))));
   if (link->hello().hosted() && !node.ssh->hosted()) {
     return Fail(
         Reason::DEFINITION_REFUSED,

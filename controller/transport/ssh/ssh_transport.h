@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "common/probe/resolver.h"
 #include "common/process/process.h"
+#include "controller/transport/agent_installer.h"
 #include "controller/transport/link.h"
 #include "controller/transport/ssh/ssh_dialer.h"
 
@@ -29,7 +30,7 @@ absl::StatusOr<SshTarget> MakeSshTarget(const NodeConfig& node, const SshTranspo
                                         ProcessRunner& processes);
 
 // Thread-safe. Links may outlive it.
-class SshTransport final : public Transport {
+class SshTransport final : public Transport, public AgentInstaller {
  public:
   // `resolver` and `processes` outlive it and its links.
   SshTransport(SshTransportOptions options, Resolver& resolver, ProcessRunner& processes)
@@ -38,8 +39,12 @@ class SshTransport final : public Transport {
   // As in link.h. May take longer than `timeout`: by what connect_timeout was raised to, and for the upload of an agent
   // that the host has not, as long as it gets on.
   absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) override;
+  // As in agent_installer.h; `timeout` as above.
+  absl::StatusOr<AgentOnHost> PutAgent(const NodeConfig& node, bool only_look, absl::Duration timeout) override;
 
  private:
+  absl::StatusOr<SshTarget> TargetOf(const NodeConfig& node) const;
+
   const SshTransportOptions options_;
   ProcessRunner& processes_;
   SshDialer dialer_;

@@ -1,0 +1,128 @@
+// `certcast doctor` on hosts that are logged in to, each with something else in the way. Real OpenSSH servers. Runs as
+// root.
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "tests/testing/local_tcp_server.h"
+#include "tests/testing/ssh_hosts.h"
+
+namespace certcast::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class SshDoctorTest : public SshHosts {
+ protected:
+  // What is said of the node, worst first: `PROBLEM detail / hint`, a line each.
+  static std::string SaidOf(const CommandResult& result, const std::string& name) {
+    std::string lines;
+    for (const auto& check : result.json["checks"]) {
+      if (check["name"] != absl::StrCat("node ", name)) continue;
+      absl::StrAppend(&lines, check["result"].get<std::string>(), " ", check["detail"].get<std::string>(), " / ",
+                      check["hint"].get<std::string>(), "\n");
+    }
+    return lines;
+  }
+};
+
+TEST_F(SshDoctorTest, SaysOfEachHostWhatIsInTheWayAndWhatToDo) {
+  const RefusingPort refusing;
+  const SilentServer silent;
+  AddHost("good");
+  AddNode("gone", absl::StrCat("ssh://deploy@", refusing.address()), ", services: [web]");
+  AddNode("silent", absl::StrCat("ssh://deploy@", silent.address()), ", services: [web], ssh: {connect_timeout: 1s}");
+  const Sshd& unknown = AddHost("unknown");
+  known_hosts_.erase(known_hosts_.find(unknown.KnownHostsLine()), unknown.KnownHostsLine().size());
+  const Sshd& changed = AddHost("changed");
+  known_hosts_.erase(known_hosts_.find(changed.KnownHostsLine()), changed.KnownHostsLine().size());
+  absl::StrAppend(&known_hosts_, "[127.0.0.1]:", changed.port(), " ", unknown.HostKey(), "\n");
+  SshdOptions options;
+  options.authorized_keys = "# nobody\n";
+  AddHost("login", options);
+  AddHost("sudo", {}, ", ssh: {sudo: true}");
+  options = {};
+  options.shell = "/usr/sbin/nologin";
+  AddHost("shell", options);
+  options = {};
+  options.setup = {"mkdir -m 700 /home/deploy/state", "mount -t tmpfs -o ro,uid=2001,mode=700 none /home/deploy/state"};
+  AddHost("readonly", options);
+  Configure();
+
+  const CommandResult result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 1) << result;
+  EXPECT_THAT(
+      SaidOf(result, "good"),
+      AllOf(HasSubstr("OK answers over ssh as deploy@127.0.0.1:"), HasSubstr("/home/deploy/state can be written, "),
+            HasSubstr(" MB free, certcast-node "), Not(HasSubstr("PROBLEM")), Not(HasSubstr("clock"))));
+  EXPECT_THAT(SaidOf(result, "gone"),
+              AllOf(HasSubstr("PROBLEM NO_ROUTE: "), HasSubstr(refusing.address()),
+                    HasSubstr(absl::StrCat("try by hand: ssh -i ", PathOf("key"), " -o UserKnownHostsFile=",
+                                           PathOf("known_hosts"), " -p ", refusing.port(), " deploy@127.0.0.1 true"))));
+  EXPECT_THAT(SaidOf(result, "silent"), AllOf(HasSubstr("PROBLEM TIMED_OUT: "), HasSubstr("try by hand: ssh -i ")));
+  EXPECT_THAT(SaidOf(result, "unknown"),
+              AllOf(HasSubstr("PROBLEM HOST_KEY_UNKNOWN: "), HasSubstr("SHA256:"),
+                    // Whole, and nothing behind it.
+                    HasSubstr(absl::StrCat("[127.0.0.1]:", unknown.port(), " ", unknown.HostKey(), "\n"))));
+  EXPECT_THAT(SaidOf(result, "changed"),
+              AllOf(HasSubstr("PROBLEM HOST_KEY_CHANGED: "), HasSubstr(PathOf("known_hosts") + ":")));
+  EXPECT_THAT(SaidOf(result, "login"), AllOf(HasSubstr("PROBLEM AUTH_FAILED: "), HasSubstr(PathOf("key"))));
+  EXPECT_THAT(SaidOf(result, "sudo"),
+              AllOf(HasSubstr("PROBLEM SUDO_REFUSED: "), HasSubstr("a password is required"),
+                    HasSubstr("deploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio")));
+  EXPECT_THAT(SaidOf(result, "shell"), AllOf(HasSubstr("PROBLEM PROTOCOL: "), HasSubstr("not available")));
+  EXPECT_THAT(SaidOf(result, "readonly"),
+              AllOf(HasSubstr("PROBLEM NO_AGENT_BINARY: "), HasSubstr("Read-only file system")));
+}
+
+// The agent is there; what it needs is not.
+TEST_F(SshDoctorTest, SaysWhatTheAgentLacks) {
+  SshdOptions small;
+  small.setup = {"mkdir -m 700 /home/deploy/state",
+                 "mount -t tmpfs -o size=40m,uid=2001,mode=755 none /home/deploy/state"};
+  const Sshd& full = AddHost("full", small);
+  const Sshd& foreign = AddHost("foreign");
+  const Sshd& readonly = AddHost("readonly", small);
+  const Sshd& closed = AddHost("closed");
+  Configure();
+  CommandResult result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 0) << result;
+
+  const auto kilobytes = full.Run("df -k --output=avail /home/deploy/state | tail -1");
+  ASSERT_THAT(kilobytes, IsOk());
+  ASSERT_THAT(full.Run(absl::StrCat("head -c $((", absl::StripAsciiWhitespace(*kilobytes),
+                                    " - 1000))k /dev/zero >/home/deploy/state/rubbish")),
+              IsOk());
+  ASSERT_THAT(foreign.Run("chown -R 0:0 /home/deploy/state && chown 2001 /home/deploy/state/bin && "
+                          "chown -h 2001 /home/deploy/state/bin/*"),
+              IsOk());
+  ASSERT_THAT(readonly.Run("mount -o remount,ro /home/deploy/state"), IsOk());
+  ASSERT_THAT(closed.Run("chown 0:0 /home/deploy/tls"), IsOk());
+  result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 1) << result;
+  EXPECT_THAT(SaidOf(result, "full"),
+              AllOf(HasSubstr("PROBLEM only "), HasSubstr(" MB are free"), HasSubstr("make room there")));
+  EXPECT_THAT(SaidOf(result, "foreign"), HasSubstr("PROBLEM PERMISSION_DENIED: ")) << result;
+  EXPECT_THAT(SaidOf(result, "readonly"), HasSubstr("PROBLEM ")) << result;
+  EXPECT_THAT(SaidOf(result, "closed"), HasSubstr("PROBLEM web: /home/deploy/tls")) << result;
+}
+
+TEST_F(SshDoctorTest, AHostThatNoCertificateIsForIsLookedAtAllTheSame) {
+  AddHost("busy");
+  AddHost("idle");
+  SshdOptions options;
+  options.authorized_keys = "# nobody\n";
+  AddHost("idle-too", options);
+  Configure(kAgent, "[busy]");
+  const CommandResult result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 1) << result;
+  EXPECT_THAT(SaidOf(result, "busy"), Not(HasSubstr("no certificate")));
+  EXPECT_THAT(SaidOf(result, "idle"),
+              AllOf(HasSubstr("WARNING no certificate is for it"), HasSubstr("OK answers over ssh")));
+  EXPECT_THAT(SaidOf(result, "idle-too"), HasSubstr("PROBLEM AUTH_FAILED"));
+}
+
+}  // namespace
+}  // namespace certcast::testing
