@@ -84,6 +84,9 @@ struct RolloutPolicy {
   absl::Duration confirm_timeout = absl::Seconds(60);
   // From the first byte to a node until its result.
   absl::Duration node_timeout = absl::Minutes(3);
+  // That controllers may work on one rollout, soaks included; what has not had its turn then waits for the next one.
+  // Infinite: no such bound.
+  absl::Duration timeout = absl::InfiniteDuration();
   // Nodes that share the value of this label: at most so many in flight. Empty label: no such bound.
   std::string spread_label;
   int spread_in_flight = 1;

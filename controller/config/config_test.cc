@@ -204,7 +204,7 @@ certificates:
     renewal: {before_expiry: 15d}
     nodes: all
     rollout: {waves: [1, 5, 0.5%, 100%], parallel: 2, max_failures: 3, max_unreachable: 4, on_halt: stop, soak: 0,
-              confirm_timeout: 5s, node_timeout: 10m, spread: {label: rack, in_flight: 2}}
+              confirm_timeout: 5s, node_timeout: 10m, timeout: 2h, spread: {label: rack, in_flight: 2}}
 nodes: [{name: n, address: "grpc://h_1:1", labels: {rack: 1}}]
 )"));
   const CertificateConfig& certificate = config.certificates[0];
@@ -219,6 +219,7 @@ nodes: [{name: n, address: "grpc://h_1:1", labels: {rack: 1}}]
   EXPECT_EQ(certificate.rollout.soak, absl::ZeroDuration());
   EXPECT_EQ(certificate.rollout.confirm_timeout, absl::Seconds(5));
   EXPECT_EQ(certificate.rollout.node_timeout, absl::Minutes(10));
+  EXPECT_EQ(certificate.rollout.timeout, absl::Hours(2));
   EXPECT_EQ(certificate.rollout.spread_in_flight, 2);
   EXPECT_EQ(config.nodes[0].labels.at("rack"), "1");
   EXPECT_THAT(NamesOf(config.NodesOf(certificate)), ElementsAre("n"));

@@ -66,7 +66,7 @@ RolloutPolicy ReadRolloutPolicy(const yaml::Value& value) {
   if (!value) return policy;
   const yaml::Map map =
       value.ReadMap("a map of rollout settings", {"waves", "parallel", "max_failures", "max_unreachable", "on_halt",
-                                                  "soak", "confirm_timeout", "node_timeout", "spread"});
+                                                  "soak", "confirm_timeout", "node_timeout", "timeout", "spread"});
   if (const yaml::Value waves = map.Find("waves")) policy.waves = ReadWaves(waves);
   policy.parallel = map.Find("parallel").Integer(1, kMaxParallel, policy.parallel);
   policy.max_failures = map.Find("max_failures").Integer(0, kMaxNodes, policy.max_failures);
@@ -79,6 +79,9 @@ RolloutPolicy ReadRolloutPolicy(const yaml::Value& value) {
   policy.confirm_timeout =
       map.Find("confirm_timeout").Duration(absl::Seconds(1), absl::Hours(1), policy.confirm_timeout);
   policy.node_timeout = map.Find("node_timeout").Duration(absl::Seconds(1), absl::Hours(1), policy.node_timeout);
+  if (const yaml::Value timeout = map.Find("timeout")) {
+    policy.timeout = timeout.Duration(absl::Seconds(1), absl::Hours(24 * 30), policy.timeout);
+  }
   ReadSpread(map.Find("spread"), policy);
   return policy;
 }

@@ -1,6 +1,7 @@
 #include "controller/rollout/executor.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -10,9 +11,11 @@
 #include "common/status/status.h"
 #include "controller/rollout/bundle_cache.h"
 #include "controller/rollout/ledger.h"
+#include "controller/rollout/life_cycle.h"
 #include "controller/rollout/node_run.h"
 #include "controller/rollout/record.h"
 #include "controller/rollout/rollout_progress.h"
+#include "controller/rollout/soak.h"
 #include "controller/rollout/worker_threads.h"
 
 namespace certcast::controller {
@@ -46,18 +49,30 @@ class Execution {
   absl::Status EndHalted();
   absl::Status RevertChanged();
   absl::Status EndAfterLastWave();
-  absl::Status End(v1::Rollout::State state);
+  absl::Status EndAtTimeout();
+  // `because`: where it ends before its time.
+  absl::Status End(v1::Rollout::State state, const Ledger::Nodes& nodes = {}, const std::string& because = "");
 
+  absl::Status SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Ledger::Nodes& nodes = {});
   absl::Status SaveState(v1::Rollout::State state, const Ledger::Nodes& nodes = {});
-  // Forwards, as the limits of the policy let nodes begin, until all are done, the rollout is halted or stopped, or
-  // `may_go_on` says no.
-  absl::Status AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in,
-                            const std::function<bool()>& may_go_on);
+  // What an operator wants meanwhile: saved, then done.
+  absl::Status TakeUpRequest();
+  // No further node may begin; asks for requests, whose error is kept for later.
+  bool ClosedTo(v1::Rollout::State state);
+  // Of the run, and of those before it.
+  absl::Duration TimeSpent() const;
+  bool TimeIsOver() const { return TimeSpent() >= policy_.timeout; }
+  // Forwards, as the limits of the policy let nodes begin, until all are done or `closed`.
+  absl::Status AdvanceNodes(std::vector<size_t> nodes, std::function<bool()> closed);
   absl::Status AdvanceNode(size_t index);
+  absl::Status LookAgainAt(size_t index);
+  // PENDING nodes, as they end without their turn.
+  Ledger::Nodes SkipPending(Reason::Code reason, absl::string_view detail) const;
   absl::Status RevertNode(size_t index);
   // For a node that the configuration no longer has, or no longer gives this certificate.
   absl::Status FinishRemovedNode(size_t index, bool reverting);
   void ShowEnd(size_t index);
+  void NoteEnd(const v1::Rollout::Node& result);
 
   AdmissionLimits Limits() const;
   bool MayBegin() const;
@@ -78,12 +93,18 @@ class Execution {
   BundleCache bundles_;
   RolloutProgress progress_;
   NodeRunContext context_;
+  const absl::Duration began_;
+  absl::Duration spent_before_;
+  // Of requests that could not be read or saved.
+  absl::Status request_error_;
 };
 
 absl::StatusOr<state::v1::Rollout> Execution::Run() {
   if (ledger_.state() == v1::Rollout::PAUSED && !stop_) RETURN_IF_ERROR(GoOnFromPause());
   if (ledger_.state() == v1::Rollout::WAITING_FOR_WINDOW && !stop_ && MayBegin()) RETURN_IF_ERROR(GoOnInWindow());
-  while (!ledger_.finished() && !stop_ && !Waits()) {
+  while (true) {
+    RETURN_IF_ERROR(TakeUpRequest());
+    if (ledger_.finished() || stop_ || Waits()) break;
     switch (ledger_.state()) {
       case v1::Rollout::PLANNED:
         RETURN_IF_ERROR(Begin());
@@ -107,7 +128,9 @@ absl::StatusOr<state::v1::Rollout> Execution::Run() {
                     "use the version of certcast that began it");
     }
   }
-  RETURN_IF_ERROR(ledger_.Flush());
+  // The time of a run that leaves it unfinished counts too.
+  const bool timed = !ledger_.finished() && policy_.timeout != absl::InfiniteDuration();
+  RETURN_IF_ERROR(timed ? SaveHead([](state::v1::Rollout&) {}) : ledger_.Flush());
   state::v1::Rollout rollout = ledger_.Snapshot();
   if (rollout.state() == v1::Rollout::PAUSED) progress_.Note(absl::StrCat("paused: ", rollout.paused_because()));
   return rollout;
@@ -119,13 +142,15 @@ absl::Status Execution::Begin() {
 }
 
 absl::Status Execution::StartWave(int wave) {
-  return ledger_.SaveHead([wave](state::v1::Rollout& head) {
+  return SaveHead([wave](state::v1::Rollout& head) {
     head.set_state(v1::Rollout::RUNNING);
     head.set_wave(wave);
+    head.clear_soak_started_at();
   });
 }
 
 absl::Status Execution::RunWave() {
+  if (TimeIsOver()) return EndAtTimeout();
   const int wave = ledger_.wave();
   const auto open = [wave](const Node& node) { return node.result().wave() == wave && node.step() != Node::DONE; };
   const auto count = [&](Standing standing) {
@@ -141,24 +166,75 @@ absl::Status Execution::RunWave() {
   const size_t good = count(Standing::kGood);
   const size_t bad = count(Standing::kFailed) + count(Standing::kMissing);
   progress_.Begin(Progress::WAVE, wave, left.size() + good + bad, good, bad);
-  const absl::Status status = AdvanceNodes(nodes, v1::Rollout::RUNNING, [&] { return !may_begin || MayBegin(); });
+  const absl::Status status =
+      AdvanceNodes(nodes, [&] { return TimeIsOver() || ClosedTo(v1::Rollout::RUNNING) || (may_begin && !MayBegin()); });
   bundles_.Forget();
   RETURN_IF_ERROR(status);
   if (ledger_.state() != v1::Rollout::RUNNING || !Select(open).empty()) return absl::OkStatus();
   if (wave == waves_) return EndAfterLastWave();
-  return policy_.soak > absl::ZeroDuration() ? SaveState(v1::Rollout::SOAKING) : StartWave(wave + 1);
+  if (policy_.soak <= absl::ZeroDuration()) return StartWave(wave + 1);
+  return SaveHead([now = environment_.clock->Now()](state::v1::Rollout& head) {
+    head.set_state(v1::Rollout::SOAKING);
+    // It may have been paused in the soak.
+    if (!head.has_soak_started_at()) *head.mutable_soak_started_at() = ToTimestamp(now);
+  });
 }
 
-// A soak that was interrupted begins anew.
+// Of one that was interrupted, what is left; each node is looked at in it all the same.
 absl::Status Execution::Soak() {
   const int wave = ledger_.wave();
-  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(policy_.soak), " before wave ", wave + 1));
-  const absl::Duration until = environment_.clock->Monotonic() + policy_.soak;
-  while (!stop_) {
-    const absl::Duration left = until - environment_.clock->Monotonic();
-    if (left <= absl::ZeroDuration()) return StartWave(wave + 1);
-    environment_.clock->Sleep(std::min(left, kSoakSlice));
+  Clock& clock = *environment_.clock;
+  const state::v1::Rollout head = ledger_.Head();
+  const absl::Time until = FromTimestamp(head.soak_started_at()) + policy_.soak;
+  const absl::Duration left = std::clamp(until - clock.Now(), absl::ZeroDuration(), policy_.soak);
+  const std::vector<size_t> nodes =
+      Select([](const Node& node) { return node.result().wave() > 0 && StandingOf(node) == Standing::kGood; });
+  const SoakPlan plan(nodes.size(), left);
+  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(left), " before wave ", wave + 1));
+  const absl::Duration began = clock.Monotonic();
+  size_t looks = 0;
+  while (!ClosedTo(v1::Rollout::SOAKING)) {
+    if (TimeIsOver()) return EndAtTimeout();
+    const absl::Duration elapsed = clock.Monotonic() - began;
+    const size_t due = std::min({plan.DueAfter(elapsed) - looks, nodes.size(), static_cast<size_t>(policy_.parallel)});
+    if (due == 0 && elapsed >= left) return StartWave(wave + 1);
+    if (due == 0) clock.Sleep(std::min(left - elapsed, kSoakSlice));
+    std::vector<absl::Status> saved(due);
+    ForEachAtOnce(due, policy_.parallel, [&](size_t i) { saved[i] = LookAgainAt(nodes[(looks + i) % nodes.size()]); });
+    for (const absl::Status& status : saved) RETURN_IF_ERROR(status);
+    looks += due;
   }
+  return std::exchange(request_error_, absl::OkStatus());
+}
+
+absl::Status Execution::LookAgainAt(size_t index) {
+  Node node = ledger_.node(index);
+  const NodeConfig* config = inputs_.find_node(NameOf(index));
+  // One that left the configuration meanwhile is nobody's to judge.
+  if (config == nullptr || StandingOf(node) != Standing::kGood) return absl::OkStatus();
+  const SoakFinding finding = LookAgain(*config, context_);
+  v1::Rollout::Node& result = *node.mutable_result();
+  switch (finding.kind) {
+    case SoakFinding::Kind::kServes:
+      return absl::OkStatus();
+    case SoakFinding::Kind::kGone:
+      result.set_outcome(v1::Outcome::FAILED);
+      result.set_reason(Reason::VERIFY_FAILED);
+      break;
+    case SoakFinding::Kind::kByTurns:
+      result.set_outcome(v1::Outcome::FAILED);
+      result.set_reason(Reason::PROBE_INCONCLUSIVE);
+      break;
+    case SoakFinding::Kind::kUnknown:
+      result.set_outcome(v1::Outcome::UNREACHABLE);
+      result.set_reason(Reason::LINK_LOST);
+      break;
+  }
+  result.set_step("soak");
+  result.set_detail(absl::StrCat("was good, and then: ", finding.detail));
+  if (!finding.served_sha256.empty()) result.set_served_sha256(finding.served_sha256);
+  RETURN_IF_ERROR(ledger_.FinishNode(index, node));
+  NoteEnd(result);
   return absl::OkStatus();
 }
 
@@ -170,16 +246,21 @@ absl::Status Execution::GoOnFromPause() {
     Node node;
     node.set_position(before.position());
     node.set_attempt(before.attempt() + 1);
+    node.set_changed(before.changed());
+    node.set_confirmed(before.confirmed());
     node.mutable_result()->set_name(before.result().name());
     node.mutable_result()->set_wave(before.result().wave());
     nodes[index] = node;
     progress_.Note(
         absl::StrCat("asks ", before.result().name(), " once more, whose probes passed and failed by turns"));
   }
-  return ledger_.SaveHead(
-      [](state::v1::Rollout& head) {
-        head.set_state(v1::Rollout::RUNNING);
+  return SaveHead(
+      [&nodes](state::v1::Rollout& head) {
+        head.set_state(head.wave() == 0 ? v1::Rollout::PLANNED : v1::Rollout::RUNNING);
         head.clear_paused_because();
+        head.clear_paused_by();
+        // It soaks anew where a node has to show itself anew.
+        if (!nodes.empty()) head.clear_soak_started_at();
       },
       nodes);
 }
@@ -191,26 +272,16 @@ absl::Status Execution::GoOnInWindow() {
 // No further node is touched. Nodes that were at work have ended, unless a controller died: these go back unseen, or
 // are finished where they are to stay.
 absl::Status Execution::EndHalted() {
-  progress_.Note(absl::StrCat("halted: ", ledger_.Snapshot().halted_because()));
-  const bool revert = policy_.on_halt == RolloutPolicy::OnHalt::kRevert;
+  const state::v1::Rollout head = ledger_.Head();
+  progress_.Note(absl::StrCat("halted: ", head.halted_because()));
+  const bool revert = head.policy().revert_on_halt();
   if (!revert) {
     const std::vector<size_t> begun = Select(InTheMiddle);
-    RETURN_IF_ERROR(AdvanceNodes(begun, v1::Rollout::HALTED, [] { return true; }));
+    RETURN_IF_ERROR(AdvanceNodes(begun, [this] { return ClosedTo(v1::Rollout::HALTED); }));
     if (!Select(InTheMiddle).empty()) return absl::OkStatus();
   }
-  Ledger::Nodes nodes;
-  for (size_t index : Select([](const Node& node) { return node.step() == Node::PENDING; })) {
-    Node node = ledger_.node(index);
-    node.set_step(Node::DONE);
-    node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
-    node.mutable_result()->set_reason(Reason::ROLLOUT_HALTED);
-    node.mutable_result()->set_detail("the rollout halted before its turn");
-    nodes[index] = node;
-  }
-  if (!revert) {
-    RETURN_IF_ERROR(SaveState(v1::Rollout::HALTED, nodes));
-    return End(v1::Rollout::HALTED);
-  }
+  Ledger::Nodes nodes = SkipPending(Reason::ROLLOUT_HALTED, "the rollout halted before its turn");
+  if (!revert) return End(v1::Rollout::HALTED, nodes);
   for (size_t index : Select([](const Node& node) { return node.changed() || InTheMiddle(node); })) {
     Node node = ledger_.node(index);
     node.set_changed(true);
@@ -230,7 +301,7 @@ absl::Status Execution::RevertChanged() {
   queue.groups.assign(names_.size(), kNoGroup);
   queue.max_threads = policy_.parallel;
   queue.limits = [this] { return AdmissionLimits{.parallel = policy_.parallel}; };
-  queue.closed = [this] { return stop_.load(); };
+  queue.closed = [this] { return ClosedTo(v1::Rollout::REVERTING); };
   RETURN_IF_ERROR(WorkThrough(std::move(queue), [this](size_t index) { return RevertNode(index); }));
   if (!Select(open).empty()) return absl::OkStatus();
   // REVERTED says that all is as it was. Where a node did not go back the rollout stays what it was: HALTED.
@@ -239,24 +310,84 @@ absl::Status Execution::RevertChanged() {
 }
 
 absl::Status Execution::EndAfterLastWave() {
-  const Ledger::Tally tally = ledger_.tally();
-  return End(tally.failed + tally.missing == 0 ? v1::Rollout::COMPLETED : v1::Rollout::INCOMPLETE);
+  const v1::Rollout::Counts tally = ledger_.tally();
+  return End(tally.failed() + tally.missing() == 0 ? v1::Rollout::COMPLETED : v1::Rollout::INCOMPLETE);
 }
 
-absl::Status Execution::End(v1::Rollout::State state) {
+// What an earlier controller left in the middle is not left so.
+absl::Status Execution::EndAtTimeout() {
+  const v1::Rollout::State state = ledger_.state();
+  RETURN_IF_ERROR(AdvanceNodes(Select(InTheMiddle), [this, state] { return ClosedTo(state); }));
+  if (ledger_.state() != state || !Select(InTheMiddle).empty()) return absl::OkStatus();
+  const std::string because = absl::StrCat("its timeout of ", absl::FormatDuration(policy_.timeout), " is over");
+  progress_.Note(absl::StrCat("ends: ", because));
+  return End(v1::Rollout::INCOMPLETE, SkipPending(Reason::TIMED_OUT, "the rollout's timeout was over before its turn"),
+             because);
+}
+
+Ledger::Nodes Execution::SkipPending(Reason::Code reason, absl::string_view detail) const {
+  Ledger::Nodes nodes;
+  for (size_t index : Select([](const Node& node) { return node.step() == Node::PENDING; })) {
+    Node node = ledger_.node(index);
+    node.set_step(Node::DONE);
+    node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
+    node.mutable_result()->set_reason(reason);
+    node.mutable_result()->set_detail(std::string(detail));
+    nodes[index] = node;
+  }
+  return nodes;
+}
+
+absl::Status Execution::End(v1::Rollout::State state, const Ledger::Nodes& nodes, const std::string& because) {
   const absl::Time now = environment_.clock->Now();
-  return ledger_.SaveHead([state, now](state::v1::Rollout& head) {
-    head.set_state(state);
-    *head.mutable_finished_at() = ToTimestamp(now);
-  });
+  return SaveHead(
+      [&](state::v1::Rollout& head) {
+        head.set_state(state);
+        if (!because.empty()) head.set_halted_because(because);
+        head.clear_soak_started_at();
+        *head.mutable_finished_at() = ToTimestamp(now);
+      },
+      nodes);
 }
 
 absl::Status Execution::SaveState(v1::Rollout::State state, const Ledger::Nodes& nodes) {
-  return ledger_.SaveHead([state](state::v1::Rollout& head) { head.set_state(state); }, nodes);
+  return SaveHead([state](state::v1::Rollout& head) { head.set_state(state); }, nodes);
 }
 
-absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::State while_in,
-                                     const std::function<bool()>& may_go_on) {
+absl::Status Execution::SaveHead(const std::function<void(state::v1::Rollout& head)>& change,
+                                 const Ledger::Nodes& nodes) {
+  const google::protobuf::Duration spent = ToProto(TimeSpent());
+  return ledger_.SaveHead(
+      [&](state::v1::Rollout& head) {
+        change(head);
+        *head.mutable_time_spent() = spent;
+      },
+      nodes);
+}
+
+absl::Duration Execution::TimeSpent() const {
+  return spent_before_ + (environment_.clock->Monotonic() - began_);
+}
+
+absl::Status Execution::TakeUpRequest() {
+  RETURN_IF_ERROR(std::exchange(request_error_, absl::OkStatus()));
+  if (!inputs_.request) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<state::v1::RolloutRequest> request, inputs_.request());
+  if (!request.has_value()) return absl::OkStatus();
+  // Where it comes too late there is nothing to save.
+  if (state::v1::Rollout head = ledger_.Head(); TakeRequest(*request, head)) {
+    RETURN_IF_ERROR(SaveHead([&](state::v1::Rollout& now) { TakeRequest(*request, now); }));
+  }
+  return inputs_.forget_request();
+}
+
+bool Execution::ClosedTo(v1::Rollout::State state) {
+  if (stop_ || !request_error_.ok()) return true;
+  request_error_ = TakeUpRequest();
+  return !request_error_.ok() || ledger_.state() != state;
+}
+
+absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, std::function<bool()> closed) {
   // Those that an earlier controller left in the middle wait for a Confirm: they come first.
   std::stable_partition(nodes.begin(), nodes.end(), [this](size_t index) { return InTheMiddle(ledger_.node(index)); });
   NodeQueue queue;
@@ -264,14 +395,14 @@ absl::Status Execution::AdvanceNodes(std::vector<size_t> nodes, v1::Rollout::Sta
   queue.groups = groups_;
   queue.max_threads = policy_.parallel;
   queue.limits = [this] { return Limits(); };
-  queue.closed = [this, while_in, &may_go_on] { return stop_ || ledger_.state() != while_in || !may_go_on(); };
+  queue.closed = std::move(closed);
   return WorkThrough(std::move(queue), [this](size_t index) { return AdvanceNode(index); });
 }
 
 // Until one node has shown that the generation works, no more are at risk than the first wave was meant to be; it may
 // have been unreachable as a whole.
 AdmissionLimits Execution::Limits() const {
-  const bool proven = ledger_.tally().good > 0;
+  const bool proven = ledger_.tally().good() > 0;
   return {.parallel = proven ? policy_.parallel : std::min(policy_.parallel, first_wave_size_),
           .per_group = policy_.spread_in_flight};
 }
@@ -322,15 +453,17 @@ void Execution::ShowEnd(size_t index) {
   const v1::Rollout::Node& result = node.result();
   const bool going_back = ledger_.state() == v1::Rollout::REVERTING;
   const bool good = going_back ? result.outcome() == v1::Outcome::REVERTED : StandingOf(node) == Standing::kGood;
-  if (!good) {
-    std::string text = absl::StrCat(result.name(), ": ", v1::Outcome::Code_Name(result.outcome()), " ",
-                                    v1::Reason::Code_Name(result.reason()));
-    if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
-    if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
-    if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
-    progress_.Note(text);
-  }
+  if (!good) NoteEnd(result);
   progress_.NodeEnds(result.name(), good);
+}
+
+void Execution::NoteEnd(const v1::Rollout::Node& result) {
+  std::string text = absl::StrCat(result.name(), ": ", v1::Outcome::Code_Name(result.outcome()), " ",
+                                  v1::Reason::Code_Name(result.reason()));
+  if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
+  if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
+  if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
+  progress_.Note(text);
 }
 
 // Labels are the configuration's of now; a node that is gone has none.
@@ -356,7 +489,9 @@ Execution::Execution(const state::v1::Rollout& rollout, const RolloutInputs& inp
       groups_(GroupsOf(rollout, inputs)),
       ledger_(rollout, *environment.log),
       bundles_(inputs.bundle, *environment.clock),
-      progress_(rollout, on_progress) {
+      progress_(rollout, on_progress),
+      began_(environment.clock->Monotonic()),
+      spent_before_(FromProto(rollout.time_spent())) {
   for (const Node& node : rollout.nodes()) names_.push_back(node.result().name());
   context_.rollout_id = rollout.id();
   context_.subject = {rollout.certificate(), rollout.generation(), rollout.leaf_sha256()};

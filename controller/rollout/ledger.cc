@@ -9,87 +9,59 @@
 #include "controller/rollout/threads.h"
 
 namespace certcast::controller {
-namespace {
 
-int& CountOf(Ledger::Tally& tally, Standing standing) {
-  switch (standing) {
-    case Standing::kGood:
-      return tally.good;
-    case Standing::kFailed:
-      return tally.failed;
-    case Standing::kMissing:
-      return tally.missing;
-    case Standing::kInconclusive:
-      return tally.inconclusive;
-    case Standing::kSkipped:
-      return tally.skipped;
-    case Standing::kOpen:
-      break;
-  }
-  return tally.open;
-}
-
-state::v1::Rollout WithoutNodes(const state::v1::Rollout& rollout) {
-  state::v1::Rollout head;
-  head.set_id(rollout.id());
-  head.set_certificate(rollout.certificate());
-  head.set_generation(rollout.generation());
-  head.set_state(rollout.state());
-  head.set_seed(rollout.seed());
-  *head.mutable_policy() = rollout.policy();
-  *head.mutable_waves() = rollout.waves();
-  head.set_wave(rollout.wave());
-  if (rollout.has_started_at()) *head.mutable_started_at() = rollout.started_at();
-  if (rollout.has_finished_at()) *head.mutable_finished_at() = rollout.finished_at();
-  head.set_halted_because(rollout.halted_because());
-  head.set_paused_because(rollout.paused_because());
-  head.set_leaf_sha256(rollout.leaf_sha256());
-  return head;
-}
-
-}  // namespace
-
-Ledger::Ledger(state::v1::Rollout rollout, RolloutLog& log) : log_(log), rollout_(std::move(rollout)) {
-  for (const Node& node : rollout_.nodes()) ++CountOf(tally_, StandingOf(node));
+Ledger::Ledger(state::v1::Rollout rollout, RolloutLog& log)
+    : log_(log),
+      head_(std::move(rollout)),
+      nodes_(head_.nodes().begin(), head_.nodes().end()),
+      tally_(CountNodes(head_)) {
+  head_.clear_nodes();
 }
 
 v1::Rollout::State Ledger::state() const {
   absl::MutexLock lock(&mutex_);
-  return rollout_.state();
+  return head_.state();
 }
 
 int Ledger::wave() const {
   absl::MutexLock lock(&mutex_);
-  return rollout_.wave();
+  return head_.wave();
 }
 
 Ledger::Node Ledger::node(size_t index) const {
   absl::MutexLock lock(&mutex_);
-  return rollout_.nodes(static_cast<int>(index));
+  return nodes_[index];
 }
 
-Ledger::Tally Ledger::tally() const {
+v1::Rollout::Counts Ledger::tally() const {
   absl::MutexLock lock(&mutex_);
   return tally_;
 }
 
 bool Ledger::finished() const {
   absl::MutexLock lock(&mutex_);
-  return IsFinished(rollout_);
+  return IsFinished(head_);
 }
 
 std::vector<size_t> Ledger::Select(const std::function<bool(const Node&)>& wanted) const {
   absl::MutexLock lock(&mutex_);
   std::vector<size_t> selected;
-  for (int i = 0; i < rollout_.nodes_size(); ++i) {
-    if (wanted(rollout_.nodes(i))) selected.push_back(static_cast<size_t>(i));
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (wanted(nodes_[i])) selected.push_back(i);
   }
   return selected;
 }
 
 state::v1::Rollout Ledger::Snapshot() const {
   absl::MutexLock lock(&mutex_);
-  return rollout_;
+  state::v1::Rollout rollout = head_;
+  rollout.mutable_nodes()->Assign(nodes_.begin(), nodes_.end());
+  return rollout;
+}
+
+state::v1::Rollout Ledger::Head() const {
+  absl::MutexLock lock(&mutex_);
+  return head_;
 }
 
 absl::Status Ledger::SaveNode(size_t index, const Node& node) {
@@ -100,7 +72,7 @@ absl::Status Ledger::SaveNode(size_t index, const Node& node) {
 
 absl::Status Ledger::SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Nodes& nodes) {
   absl::MutexLock lock(&mutex_);
-  change(rollout_);
+  change(head_);
   head_pending_ = true;
   ++changes_;
   for (const auto& [index, node] : nodes) Set(index, node);
@@ -111,10 +83,9 @@ absl::Status Ledger::FinishNode(size_t index, const Node& node) {
   absl::MutexLock lock(&mutex_);
   Set(index, node);
   // A failure is one also where another node had it paused.
-  const bool may_halt = rollout_.state() == v1::Rollout::RUNNING || rollout_.state() == v1::Rollout::PAUSED;
-  if (may_halt) HaltWhenOverspent();
-  if (rollout_.state() == v1::Rollout::RUNNING) PauseWhenInconclusive(node);
-  const bool stops = rollout_.state() == v1::Rollout::HALTED || rollout_.state() == v1::Rollout::PAUSED;
+  if (GoesOn(head_.state()) || head_.state() == v1::Rollout::PAUSED) HaltWhenOverspent();
+  if (GoesOn(head_.state())) PauseWhenInconclusive(node);
+  const bool stops = head_.state() == v1::Rollout::HALTED || head_.state() == v1::Rollout::PAUSED;
   return stops ? WaitUntilSaved() : error_;
 }
 
@@ -124,34 +95,35 @@ absl::Status Ledger::Flush() {
 }
 
 void Ledger::Set(size_t index, const Node& node) {
-  Node& place = *rollout_.mutable_nodes(static_cast<int>(index));
-  --CountOf(tally_, StandingOf(place));
+  Node& place = nodes_[index];
+  AddTo(tally_, StandingOf(place), -1);
   place = node;
-  ++CountOf(tally_, StandingOf(place));
+  AddTo(tally_, StandingOf(place), 1);
   pending_[index] = node;
   ++changes_;
 }
 
 void Ledger::HaltWhenOverspent() {
-  const state::v1::Rollout::Policy& policy = rollout_.policy();
+  const state::v1::Rollout::Policy& policy = head_.policy();
   std::string because;
-  if (tally_.failed > policy.max_failures()) {
-    because = absl::StrCat(tally_.failed, " failed, max_failures is ", policy.max_failures());
-  } else if (policy.has_max_unreachable() && tally_.missing > policy.max_unreachable()) {
-    because = absl::StrCat(tally_.missing, " unreachable, max_unreachable is ", policy.max_unreachable());
+  if (tally_.failed() > policy.max_failures()) {
+    because = absl::StrCat(tally_.failed(), " failed, max_failures is ", policy.max_failures());
+  } else if (policy.has_max_unreachable() && tally_.missing() > policy.max_unreachable()) {
+    because = absl::StrCat(tally_.missing(), " unreachable, max_unreachable is ", policy.max_unreachable());
   } else {
     return;
   }
-  rollout_.set_state(v1::Rollout::HALTED);
-  rollout_.set_halted_because(because);
-  rollout_.clear_paused_because();
+  head_.set_state(v1::Rollout::HALTED);
+  head_.set_halted_because(because);
+  head_.clear_paused_because();
+  head_.clear_paused_by();
   head_pending_ = true;
 }
 
 void Ledger::PauseWhenInconclusive(const Node& node) {
   if (StandingOf(node) != Standing::kInconclusive) return;
-  rollout_.set_state(v1::Rollout::PAUSED);
-  rollout_.set_paused_because(absl::StrCat("node ", node.result().name(), ": ", node.result().detail()));
+  head_.set_state(v1::Rollout::PAUSED);
+  head_.set_paused_because(absl::StrCat("node ", node.result().name(), ": ", node.result().detail()));
   head_pending_ = true;
 }
 
@@ -171,7 +143,8 @@ void Ledger::WritePending() {
   const int64_t up_to = changes_;
   const Nodes nodes = std::exchange(pending_, {});
   const bool with_head = std::exchange(head_pending_, false);
-  const state::v1::Rollout head = with_head ? WithoutNodes(rollout_) : state::v1::Rollout();
+  if (with_head) *head_.mutable_counts() = tally_;
+  const state::v1::Rollout head = with_head ? head_ : state::v1::Rollout();
   writing_ = true;
   mutex_.Unlock();
   const absl::Status status = log_.Save(with_head ? &head : nullptr, nodes);

@@ -26,35 +26,28 @@ class Ledger {
   using Node = state::v1::Rollout::Node;
   using Nodes = std::map<size_t, Node>;
 
-  // How many nodes stand how: record.h's Standing.
-  struct Tally {
-    int open = 0;
-    int good = 0;
-    int failed = 0;
-    int missing = 0;
-    int inconclusive = 0;
-    int skipped = 0;
-  };
-
   // `rollout` is as the log has it.
   Ledger(state::v1::Rollout rollout, RolloutLog& log);
 
   v1::Rollout::State state() const;
   int wave() const;
   Node node(size_t index) const;
-  Tally tally() const;
+  // How many nodes stand how.
+  v1::Rollout::Counts tally() const;
   bool finished() const;
   // The nodes for which `wanted` says true, by index. It is called under the lock.
   std::vector<size_t> Select(const std::function<bool(const Node&)>& wanted) const;
   state::v1::Rollout Snapshot() const;
+  // Without its nodes.
+  state::v1::Rollout Head() const;
 
   // Saved when it returns OK: the node's step, and everything that was noted before.
   absl::Status SaveNode(size_t index, const Node& node);
   // The same for a change of the head and of many nodes at once.
   absl::Status SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Nodes& nodes = {});
-  // The node's outcome. Where it overspends a budget the rollout is HALTED by it, and where it is inconclusive PAUSED,
-  // saved when this returns. Otherwise it is only noted, and goes into the log with, and so before, whatever is saved
-  // next: a controller that dies before that asks the node again.
+  // The node's outcome, while it is RUNNING or SOAKING. Where it overspends a budget the rollout is HALTED by it, and
+  // where it is inconclusive PAUSED, saved when this returns. Otherwise it is only noted, and goes into the log with,
+  // and so before, whatever is saved next: a controller that dies before that asks the node again.
   absl::Status FinishNode(size_t index, const Node& node);
   // All that was noted is saved.
   absl::Status Flush();
@@ -69,8 +62,10 @@ class Ledger {
   RolloutLog& log_;
   mutable absl::Mutex mutex_;
   absl::CondVar written_ ABSL_GUARDED_BY(mutex_);
-  state::v1::Rollout rollout_ ABSL_GUARDED_BY(mutex_);
-  Tally tally_ ABSL_GUARDED_BY(mutex_);
+  // The head is without nodes, so that a copy of it costs the same however large the fleet is.
+  state::v1::Rollout head_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Node> nodes_ ABSL_GUARDED_BY(mutex_);
+  v1::Rollout::Counts tally_ ABSL_GUARDED_BY(mutex_);
   // Not in the log yet.
   Nodes pending_ ABSL_GUARDED_BY(mutex_);
   bool head_pending_ ABSL_GUARDED_BY(mutex_) = false;

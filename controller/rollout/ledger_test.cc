@@ -119,11 +119,11 @@ TEST(Ledger, CountsHowNodesStand) {
   EXPECT_TRUE(ledger.FinishNode(1, Done(ledger, 1, v1::Outcome::REVERTED)).ok());
   EXPECT_TRUE(ledger.FinishNode(2, Done(ledger, 2, v1::Outcome::UNREACHABLE)).ok());
   EXPECT_TRUE(ledger.FinishNode(3, lost).ok());
-  const Ledger::Tally tally = ledger.tally();
-  EXPECT_EQ(tally.good, 1);
-  EXPECT_EQ(tally.failed, 2);
-  EXPECT_EQ(tally.missing, 1);
-  EXPECT_EQ(tally.open, 1);
+  const v1::Rollout::Counts tally = ledger.tally();
+  EXPECT_EQ(tally.good(), 1);
+  EXPECT_EQ(tally.failed(), 2);
+  EXPECT_EQ(tally.missing(), 1);
+  EXPECT_EQ(tally.open(), 1);
 }
 
 }  // namespace

@@ -125,7 +125,10 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
 absl::Status NodeRun::JudgeUnchanged(const v1::InstallResult& result) {
   std::string problem = ContradictionIn(result);
   if (problem.empty()) problem = LookFromHere(context_.subject.leaf_sha256);
-  if (problem.empty()) return Finish(v1::Outcome::UNCHANGED);
+  if (problem.empty()) {
+    node_.set_confirmed(true);
+    return Finish(v1::Outcome::UNCHANGED);
+  }
   KeepFailure(MakeFailure(Reason::VERIFY_FAILED, "confirm", problem));
   return Finish(v1::Outcome::FAILED);
 }
@@ -169,6 +172,7 @@ absl::Status NodeRun::Confirm() {
   const absl::StatusOr<v1::InstallResult> result = session_.SendForResult(command);
   if (!result.ok()) return FinishWithoutResult(result.status());
   if (result->outcome() == v1::Outcome::INSTALLED || result->outcome() == v1::Outcome::UNCHANGED) {
+    node_.set_confirmed(true);
     return Finish(v1::Outcome::INSTALLED);
   }
   KeepServed(*result);

@@ -13,14 +13,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-google::protobuf::Duration ToProto(absl::Duration duration) {
-  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
-}
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Nanoseconds(TimeUtil::DurationToNanoseconds(duration));
-}
-
 state::v1::Rollout::Policy KeepPolicy(const RolloutPolicy& policy) {
   state::v1::Rollout::Policy kept;
   kept.set_parallel(policy.parallel);
@@ -30,6 +22,7 @@ state::v1::Rollout::Policy KeepPolicy(const RolloutPolicy& policy) {
   *kept.mutable_soak() = ToProto(policy.soak);
   *kept.mutable_confirm_timeout() = ToProto(policy.confirm_timeout);
   *kept.mutable_node_timeout() = ToProto(policy.node_timeout);
+  if (policy.timeout != absl::InfiniteDuration()) *kept.mutable_timeout() = ToProto(policy.timeout);
   kept.set_spread_label(policy.spread_label);
   kept.set_spread_in_flight(policy.spread_in_flight);
   return kept;
@@ -52,6 +45,14 @@ absl::string_view RoleName(CommandRole role) {
 }
 
 }  // namespace
+
+google::protobuf::Duration ToProto(absl::Duration duration) {
+  return TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(duration));
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Nanoseconds(TimeUtil::DurationToNanoseconds(duration));
+}
 
 state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<FleetMember>& fleet,
                                const RolloutPolicy& policy, uint64_t seed, absl::Time now) {
@@ -85,8 +86,43 @@ state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<
   return rollout;
 }
 
+void AddTo(v1::Rollout::Counts& counts, Standing standing, int nodes) {
+  switch (standing) {
+    case Standing::kOpen:
+      return counts.set_open(counts.open() + nodes);
+    case Standing::kGood:
+      return counts.set_good(counts.good() + nodes);
+    case Standing::kFailed:
+      return counts.set_failed(counts.failed() + nodes);
+    case Standing::kMissing:
+      return counts.set_missing(counts.missing() + nodes);
+    case Standing::kInconclusive:
+      return counts.set_inconclusive(counts.inconclusive() + nodes);
+    case Standing::kSkipped:
+      return counts.set_skipped(counts.skipped() + nodes);
+  }
+}
+
+v1::Rollout::Counts CountNodes(const state::v1::Rollout& rollout) {
+  v1::Rollout::Counts counts;
+  for (const state::v1::Rollout::Node& node : rollout.nodes()) AddTo(counts, StandingOf(node), 1);
+  return counts;
+}
+
 bool IsFinished(const state::v1::Rollout& rollout) {
   return rollout.has_finished_at();
+}
+
+bool GoesOn(v1::Rollout::State state) {
+  switch (state) {
+    case v1::Rollout::PLANNED:
+    case v1::Rollout::RUNNING:
+    case v1::Rollout::SOAKING:
+    case v1::Rollout::WAITING_FOR_WINDOW:
+      return true;
+    default:
+      return false;
+  }
 }
 
 v1::Rollout ShowRollout(const state::v1::Rollout& rollout) {
@@ -100,6 +136,13 @@ v1::Rollout ShowRollout(const state::v1::Rollout& rollout) {
   if (rollout.has_started_at()) *shown.mutable_started_at() = rollout.started_at();
   if (rollout.has_finished_at()) *shown.mutable_finished_at() = rollout.finished_at();
   shown.set_because(rollout.paused_because().empty() ? rollout.halted_because() : rollout.paused_because());
+  if (rollout.has_paused_by()) *shown.mutable_paused_by() = rollout.paused_by();
+  *shown.mutable_counts() = rollout.nodes().empty() ? rollout.counts() : CountNodes(rollout);
+  shown.set_wave(rollout.wave());
+  if (rollout.state() == v1::Rollout::SOAKING && rollout.has_soak_started_at()) {
+    *shown.mutable_soak_until() =
+        ToTimestamp(FromTimestamp(rollout.soak_started_at()) + FromProto(rollout.policy().soak()));
+  }
   return shown;
 }
 
@@ -117,6 +160,7 @@ state::v1::Rollout EndPaused(state::v1::Rollout rollout, absl::string_view becau
   }
   rollout.set_state(v1::Rollout::INCOMPLETE);
   rollout.clear_paused_because();
+  rollout.clear_paused_by();
   *rollout.mutable_finished_at() = ToTimestamp(now);
   return rollout;
 }
@@ -132,6 +176,7 @@ RolloutPolicy PolicyOf(const state::v1::Rollout& rollout) {
   policy.soak = FromProto(kept.soak());
   policy.confirm_timeout = FromProto(kept.confirm_timeout());
   policy.node_timeout = FromProto(kept.node_timeout());
+  if (kept.has_timeout()) policy.timeout = FromProto(kept.timeout());
   policy.spread_label = kept.spread_label();
   policy.spread_in_flight = kept.spread_in_flight();
   return policy;
@@ -144,10 +189,11 @@ Standing StandingOf(const state::v1::Rollout::Node& node) {
     case v1::Outcome::UNCHANGED:
       return Standing::kGood;
     case v1::Outcome::UNREACHABLE:
-      return node.changed() ? Standing::kFailed : Standing::kMissing;
+      return node.changed() && !node.confirmed() ? Standing::kFailed : Standing::kMissing;
     case v1::Outcome::SKIPPED:
       return Standing::kSkipped;
     case v1::Outcome::REVERTED:
+    case v1::Outcome::FAILED:
       return node.result().reason() == v1::Reason::PROBE_INCONCLUSIVE ? Standing::kInconclusive : Standing::kFailed;
     default:
       return Standing::kFailed;

@@ -30,12 +30,18 @@ state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<
 // Nothing is left to do: its state is final and finished_at is set. Any other one is to be resumed.
 bool IsFinished(const state::v1::Rollout& rollout);
 
+// Forwards: further nodes may begin, or are about to.
+bool GoesOn(v1::Rollout::State state);
+
 // A rollout that was PAUSED, and is not gone on with since another generation is wanted now: INCOMPLETE, finished.
 // `because` is what nodes say that it did not get to.
 state::v1::Rollout EndPaused(state::v1::Rollout rollout, absl::string_view because, absl::Time now);
 
 // As people and scripts see it.
 v1::Rollout ShowRollout(const state::v1::Rollout& rollout);
+
+google::protobuf::Duration ToProto(absl::Duration duration);
+absl::Duration FromProto(const google::protobuf::Duration& duration);
 
 // The policy that the rollout was begun with; its waves are in the record itself.
 RolloutPolicy PolicyOf(const state::v1::Rollout& rollout);
@@ -45,11 +51,14 @@ enum class Standing {
   kOpen,          // no outcome yet
   kGood,          // serves the generation
   kFailed,        // REVERTED or FAILED, or lost after Install was sent, so that nobody knows what it did
-  kMissing,       // UNREACHABLE, and it was never touched
-  kInconclusive,  // its probes passed and failed by turns, so it went back: nobody knows yet, and it is asked again
+  kMissing,       // UNREACHABLE, and it was never touched, or confirmed before
+  kInconclusive,  // its probes passed and failed by turns: nobody knows yet, and it is asked again
   kSkipped,
 };
 Standing StandingOf(const state::v1::Rollout::Node& node);
+v1::Rollout::Counts CountNodes(const state::v1::Rollout& rollout);
+// Adds so many nodes to those that stand so; a negative number takes them away.
+void AddTo(v1::Rollout::Counts& counts, Standing standing, int nodes);
 
 // The id of a command about one node of the rollout. A controller that resumes it makes the same ones, so that the node
 // answers what it did already from its record. At most 64 characters.

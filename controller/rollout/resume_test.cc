@@ -1,11 +1,15 @@
 // A rollout whose controller dies, or is told to stop, ends as it would have.
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "controller/rollout/life_cycle.h"
 #include "controller/rollout/record.h"
 #include "controller/rollout/rollout_world.h"
 #include "gmock/gmock.h"
@@ -19,6 +23,7 @@ using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using certcast::testing::IsOk;
 using state::v1::Rollout;
+using Request = state::v1::RolloutRequest;
 using ::testing::Contains;
 using ::testing::Not;
 using ::testing::SizeIs;
@@ -29,9 +34,33 @@ struct Scenario {
   std::function<void(RolloutWorld&, const Rollout& plan)> arrange;
   RolloutPolicy::OnHalt on_halt = RolloutPolicy::OnHalt::kRevert;
   int max_failures = 0;
+  // Once it has ended.
+  bool undone = false;
 
   friend void PrintTo(const Scenario& scenario, std::ostream* out) { *out << scenario.name; }
 };
+
+// An operator asks once, while a node of the second wave is at work.
+std::function<void(RolloutWorld&, const Rollout&)> Asks(Request::Wish wish, Request::OnHalt on_halt) {
+  return [wish, on_halt](RolloutWorld& world, const Rollout& plan) {
+    world.OnCommand([&world, wish, on_halt, at = RolloutWorld::NamesIn(plan, 2)[1], asked = false](
+                        const std::string& node, const v1::Command& command) mutable {
+      if (!command.has_install() || node != at || std::exchange(asked, true)) return;
+      world.Ask(wish, on_halt);
+    });
+  };
+}
+
+// While it soaks, the canary serves the old one.
+void SoaksBadly(RolloutWorld& world, const Rollout& plan) {
+  world.prober().Otherwise([&world, canary = RolloutWorld::NamesIn(plan, 1)[0]](const ProbeSpec& spec) {
+    const std::string& address = std::get<TlsProbe>(spec.what).address;
+    const std::string name = address.substr(0, address.find(':'));
+    const bool bad = name == canary && world.log().stored().state() == v1::Rollout::SOAKING;
+    return certcast::testing::FakeProber::Serves(bad ? RolloutWorld::OldLeaf()
+                                                     : world.node(name).served_to_controller_sha256("wildcard"));
+  });
+}
 
 std::vector<Scenario> Scenarios() {
   const auto second_wave = [](const Rollout& plan, int i) { return RolloutWorld::NamesIn(plan, 2)[i]; };
@@ -67,6 +96,22 @@ std::vector<Scenario> Scenarios() {
                  .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE), 2);
              fails(world, plan);
            }},
+      {.name = "AnOperatorPausesAndResumesIt", .arrange = Asks(Request::PAUSE, Request::AS_PLANNED)},
+      {.name = "AnOperatorAbortsIt", .arrange = Asks(Request::ABORT, Request::AS_PLANNED)},
+      {.name = "AnOperatorAbortsItAndKeepsWhatIsThere", .arrange = Asks(Request::ABORT, Request::KEEP)},
+      {.name = "OneIsBadInTheSoak", .arrange = SoaksBadly},
+      {.name = "OneIsBadInTheSoakAndAllStop", .arrange = SoaksBadly, .on_halt = RolloutPolicy::OnHalt::kStop},
+      {.name = "OneIsBadInTheSoakWithinTheBudget", .arrange = SoaksBadly, .max_failures = 1},
+      {.name = "AllGoWellAndItIsUndone", .arrange = [](RolloutWorld&, const Rollout&) {}, .undone = true},
+      {.name = "OneFailedWithinTheBudgetAndItIsUndone", .arrange = fails, .max_failures = 1, .undone = true},
+      {.name = "OneDoesNotGoBackUntilItIsUndone",
+       .arrange =
+           [=](RolloutWorld& world, const Rollout& plan) {
+             fails(world, plan);
+             world.node(RolloutWorld::NamesIn(plan, 1)[0])
+                 .Inject(CommandKind::kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED));
+           },
+       .undone = true},
       {.name = "OneDoesNotGoBack",
        .arrange =
            [=](RolloutWorld& world, const Rollout& plan) {
@@ -88,19 +133,35 @@ std::unique_ptr<RolloutWorld> MakeWorld(const Scenario& scenario) {
   return world;
 }
 
-// Runs as long as they leave it paused.
-absl::Status RunToTheEnd(RolloutWorld& world) {
+// Runs as long as they leave it paused; whoever had it paused resumes it.
+absl::Status RunUntilFinished(RolloutWorld& world) {
   auto ended = world.Execute(world.log().stored());
   while (ended.ok() && ended->state() == v1::Rollout::PAUSED) {
+    world.Unask();
     ++world.inputs().epoch;
     ended = world.Execute(world.log().stored());
   }
   return ended.status();
 }
-absl::Status ResumeToTheEnd(RolloutWorld& world) {
+
+absl::Status RunToTheEnd(RolloutWorld& world, const Scenario& scenario) {
+  RETURN_IF_ERROR(RunUntilFinished(world));
+  const Rollout finished = world.log().stored();
+  if (!scenario.undone || finished.halted_because() == "undone by alice") return absl::OkStatus();
+  v1::Operator alice;
+  alice.set_user("alice");
+  Rollout undone = UndoRollout(finished, alice);
+  std::map<size_t, Rollout::Node> nodes;
+  for (int i = 0; i < undone.nodes_size(); ++i) nodes[i] = undone.nodes(i);
+  undone.clear_nodes();
+  RETURN_IF_ERROR(world.log().Save(&undone, nodes));
+  ++world.inputs().epoch;
+  return RunUntilFinished(world);
+}
+absl::Status ResumeToTheEnd(RolloutWorld& world, const Scenario& scenario) {
   world.log().Revive();
   ++world.inputs().epoch;
-  return RunToTheEnd(world);
+  return RunToTheEnd(world, scenario);
 }
 
 // What a rollout leaves behind: its record but for times, and every node.
@@ -123,7 +184,7 @@ class CrashTable : public ::testing::TestWithParam<std::tuple<Scenario, MemoryRo
 TEST_P(CrashTable, EndsAsItWouldHaveWhereverTheControllerDies) {
   const auto& [scenario, death] = GetParam();
   const auto undisturbed = MakeWorld(scenario);
-  ASSERT_THAT(RunToTheEnd(*undisturbed), IsOk());
+  ASSERT_THAT(RunToTheEnd(*undisturbed, scenario), IsOk());
   const std::vector<std::string> expected = Outcome(*undisturbed);
   const int saves = undisturbed->log().saves();
   ASSERT_GT(saves, 5);
@@ -132,8 +193,8 @@ TEST_P(CrashTable, EndsAsItWouldHaveWhereverTheControllerDies) {
     SCOPED_TRACE(absl::StrCat("the controller dies at save ", save, " of ", saves));
     const auto world = MakeWorld(scenario);
     world->log().DieAt(save, death);
-    ASSERT_FALSE(RunToTheEnd(*world).ok());
-    ASSERT_THAT(ResumeToTheEnd(*world), IsOk());
+    ASSERT_FALSE(RunToTheEnd(*world, scenario).ok());
+    ASSERT_THAT(ResumeToTheEnd(*world, scenario), IsOk());
     EXPECT_EQ(Outcome(*world), expected);
   }
 }
@@ -141,7 +202,7 @@ TEST_P(CrashTable, EndsAsItWouldHaveWhereverTheControllerDies) {
 TEST_P(CrashTable, EndsAsItWouldHaveWhenItDiesTwice) {
   const auto& [scenario, death] = GetParam();
   const auto undisturbed = MakeWorld(scenario);
-  ASSERT_THAT(RunToTheEnd(*undisturbed), IsOk());
+  ASSERT_THAT(RunToTheEnd(*undisturbed, scenario), IsOk());
   const std::vector<std::string> expected = Outcome(*undisturbed);
   const int saves = undisturbed->log().saves();
 
@@ -150,12 +211,12 @@ TEST_P(CrashTable, EndsAsItWouldHaveWhenItDiesTwice) {
       SCOPED_TRACE(absl::StrCat("the controller dies at save ", first, " and ", second, " after that"));
       const auto world = MakeWorld(scenario);
       world->log().DieAt(first, death);
-      ASSERT_FALSE(RunToTheEnd(*world).ok());
+      ASSERT_FALSE(RunToTheEnd(*world, scenario).ok());
       world->log().Revive();
       world->log().DieAt(second, death);
       ++world->inputs().epoch;
-      (void)RunToTheEnd(*world);
-      ASSERT_THAT(ResumeToTheEnd(*world), IsOk());
+      (void)RunToTheEnd(*world, scenario);
+      ASSERT_THAT(ResumeToTheEnd(*world, scenario), IsOk());
       EXPECT_EQ(Outcome(*world), expected);
     }
   }
@@ -170,6 +231,41 @@ INSTANTIATE_TEST_SUITE_P(All, CrashTable,
                            return absl::StrCat(std::get<0>(info.param).name,
                                                before ? "BeforeTheCommit" : "AfterTheCommit");
                          });
+
+// What a timeout leaves depends on how long the controller was at work, so it is not the same wherever it died.
+TEST(Resume, ATimeoutLeavesNoNodeInTheMiddleWhereverTheControllerDies) {
+  for (const auto death : {MemoryRolloutLog::Death::kBeforeTheCommit, MemoryRolloutLog::Death::kAfterTheCommit}) {
+    int saves = 1;
+    for (int save = 1; save <= saves; ++save) {
+      SCOPED_TRACE(absl::StrCat("the controller dies at save ", save, " of ", saves));
+      RolloutWorld world(6);
+      world.policy().timeout = absl::Minutes(5);
+      world.policy().confirm_timeout = absl::Hours(1);
+      const Rollout plan = world.Plan();
+      for (const auto& [name, config] : world.configs()) {
+        world.node(name).SetDelay(CommandKind::kInstall, absl::Minutes(2));
+      }
+      world.log().DieAt(save, death);
+      const auto first = world.Execute(plan);
+      if (!first.ok()) {
+        saves = std::max(saves, save + 1);
+        ASSERT_THAT(world.Resume(), IsOk());
+      }
+      const Rollout ended = world.log().stored();
+      EXPECT_TRUE(IsFinished(ended));
+      EXPECT_EQ(ended.state(), v1::Rollout::INCOMPLETE);
+      EXPECT_GT(ended.counts().skipped(), 0);
+      for (const Rollout::Node& node : ended.nodes()) {
+        const std::string& name = node.result().name();
+        const bool good = node.result().outcome() == v1::Outcome::INSTALLED;
+        EXPECT_TRUE(world.node(name).installed("wildcard").confirmed) << name;
+        EXPECT_EQ(world.node(name).installed("wildcard").generation, good ? 2u : 1u) << name;
+        EXPECT_EQ(world.node(name).reloads(), good ? 1 : 0) << name;
+      }
+    }
+    EXPECT_GT(saves, 10);
+  }
+}
 
 TEST(Resume, DoesNothingForAFinishedRollout) {
   RolloutWorld world(3);

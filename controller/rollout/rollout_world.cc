@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "certcast/v1/bundle.pb.h"
 #include "common/status/status.h"
+#include "controller/rollout/life_cycle.h"
 #include "controller/rollout/record.h"
 #include "gtest/gtest.h"
 
@@ -102,6 +103,21 @@ RolloutWorld::RolloutWorld(int nodes, int racks) {
     CheckSavedFirst(name, command);
     if (on_command_ != nullptr) on_command_(name, command);
   });
+  inputs_.request = [this]() -> absl::StatusOr<std::optional<state::v1::RolloutRequest>> {
+    absl::MutexLock lock(&request_mutex_);
+    return request_;
+  };
+  inputs_.forget_request = [this] {
+    absl::MutexLock lock(&request_mutex_);
+    EXPECT_TRUE(request_.has_value());
+    // Saved first.
+    Rollout head = log_.stored();
+    if (request_.has_value()) {
+      EXPECT_FALSE(TakeRequest(*request_, head)) << v1::Rollout::State_Name(head.state());
+    }
+    request_.reset();
+    return absl::OkStatus();
+  };
   inputs_.default_server_name = "www.example.com";
   inputs_.epoch = 1;
   inputs_.find_node = [this](absl::string_view name) -> const NodeConfig* {
@@ -133,6 +149,23 @@ void RolloutWorld::CheckSavedFirst(const std::string& name, const v1::Command& c
   if (command.has_revert()) {
     EXPECT_EQ(step, Rollout::Node::REVERTING) << name;
   }
+}
+
+void RolloutWorld::Ask(state::v1::RolloutRequest::Wish wish, state::v1::RolloutRequest::OnHalt on_halt) {
+  absl::MutexLock lock(&request_mutex_);
+  request_.emplace().set_wish(wish);
+  request_->mutable_by()->set_user("alice");
+  request_->set_on_halt(on_halt);
+}
+
+bool RolloutWorld::asked() const {
+  absl::MutexLock lock(&request_mutex_);
+  return request_.has_value();
+}
+
+void RolloutWorld::Unask() {
+  absl::MutexLock lock(&request_mutex_);
+  request_.reset();
 }
 
 Rollout RolloutWorld::Plan() {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -77,6 +78,13 @@ class RolloutWorld {
   // Called on the worker's thread before a node gets a command.
   void OnCommand(testing::FakeTransport::OnCommand on_command) { on_command_ = std::move(on_command); }
 
+  // As an operator does from another process; it is there until it was taken up.
+  void Ask(state::v1::RolloutRequest::Wish wish,
+           state::v1::RolloutRequest::OnHalt on_halt = state::v1::RolloutRequest::AS_PLANNED);
+  bool asked() const;
+  // `certcast rollout resume`: what was asked before counts no more.
+  void Unask();
+
   // Plans generation 2 as the policy says. The names of the nodes in the order of the plan are the record's.
   state::v1::Rollout Plan();
   absl::StatusOr<state::v1::Rollout> Execute(const state::v1::Rollout& rollout);
@@ -103,6 +111,8 @@ class RolloutWorld {
   std::map<std::string, NodeConfig> configs_;
   RolloutInputs inputs_;
   std::atomic<bool> stop_{false};
+  mutable absl::Mutex request_mutex_;
+  std::optional<state::v1::RolloutRequest> request_ ABSL_GUARDED_BY(request_mutex_);
   std::atomic<int> bundles_made_{0};
   testing::FakeTransport::OnCommand on_command_;
   std::vector<v1::ApplyEvent::Progress> progress_;

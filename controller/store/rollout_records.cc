@@ -104,6 +104,7 @@ absl::Status RolloutRecords::DropOldest(absl::string_view certificate, Transacti
     // What does not fit goes with the next rollout.
     if (transaction.writes.size() + nodes.size() >= kMaxTransactionWrites) break;
     transaction.writes.push_back(DeleteOf(HeadKey(head.id())));
+    transaction.writes.push_back(DeleteOf(absl::StrCat("rollout-requests/", head.id())));
     for (StoredRecord& node : nodes) transaction.writes.push_back(DeleteOf(std::move(node.key)));
   }
   return absl::OkStatus();
