@@ -212,29 +212,9 @@ absl::Status Execution::LookAgainAt(size_t index) {
   const NodeConfig* config = inputs_.find_node(NameOf(index));
   // One that left the configuration meanwhile is nobody's to judge.
   if (config == nullptr || StandingOf(node) != Standing::kGood) return absl::OkStatus();
-  const SoakFinding finding = LookAgain(*config, context_);
-  v1::Rollout::Node& result = *node.mutable_result();
-  switch (finding.kind) {
-    case SoakFinding::Kind::kServes:
-      return absl::OkStatus();
-    case SoakFinding::Kind::kGone:
-      result.set_outcome(v1::Outcome::FAILED);
-      result.set_reason(Reason::VERIFY_FAILED);
-      break;
-    case SoakFinding::Kind::kByTurns:
-      result.set_outcome(v1::Outcome::FAILED);
-      result.set_reason(Reason::PROBE_INCONCLUSIVE);
-      break;
-    case SoakFinding::Kind::kUnknown:
-      result.set_outcome(v1::Outcome::UNREACHABLE);
-      result.set_reason(Reason::LINK_LOST);
-      break;
-  }
-  result.set_step("soak");
-  result.set_detail(absl::StrCat("was good, and then: ", finding.detail));
-  if (!finding.served_sha256.empty()) result.set_served_sha256(finding.served_sha256);
+  if (!KeepFinding(LookAgain(*config, context_), *node.mutable_result())) return absl::OkStatus();
   RETURN_IF_ERROR(ledger_.FinishNode(index, node));
-  NoteEnd(result);
+  NoteEnd(node.result());
   return absl::OkStatus();
 }
 

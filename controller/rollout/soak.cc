@@ -106,4 +106,27 @@ SoakFinding LookAgain(const NodeConfig& node, const NodeRunContext& context) {
   return finding;
 }
 
+bool KeepFinding(const SoakFinding& finding, v1::Rollout::Node& result) {
+  switch (finding.kind) {
+    case SoakFinding::Kind::kServes:
+      return false;
+    case SoakFinding::Kind::kGone:
+      result.set_outcome(v1::Outcome::FAILED);
+      result.set_reason(v1::Reason::VERIFY_FAILED);
+      break;
+    case SoakFinding::Kind::kByTurns:
+      result.set_outcome(v1::Outcome::FAILED);
+      result.set_reason(v1::Reason::PROBE_INCONCLUSIVE);
+      break;
+    case SoakFinding::Kind::kUnknown:
+      result.set_outcome(v1::Outcome::UNREACHABLE);
+      result.set_reason(v1::Reason::LINK_LOST);
+      break;
+  }
+  result.set_step("soak");
+  result.set_detail(absl::StrCat("was good, and then: ", finding.detail));
+  if (!finding.served_sha256.empty()) result.set_served_sha256(finding.served_sha256);
+  return true;
+}
+
 }  // namespace certcast::controller

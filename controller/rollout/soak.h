@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "certcast/v1/api.pb.h"
 #include "controller/config/config.h"
 #include "controller/rollout/node_run.h"
 
@@ -43,6 +44,9 @@ struct SoakFinding {
 // By the controller's own handshakes where the configuration has endpoints of the node, by the node's probes otherwise.
 // One look where all is well, five where it is not. Changes nothing.
 SoakFinding LookAgain(const NodeConfig& node, const NodeRunContext& context);
+
+// Writes it into the node's result. False, and nothing was written: it serves the generation still.
+bool KeepFinding(const SoakFinding& finding, v1::Rollout::Node& result);
 
 }  // namespace certcast::controller
 
