@@ -1,7 +1,6 @@
 #include "controller/acme/authorizations.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -11,14 +10,11 @@
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
 #include "controller/acme/patience.h"
-#include "controller/acme/propagation.h"
 
 namespace certcast::controller {
 namespace {
 
 using state::v1::PresentedChallenge;
-
-constexpr char kDns01[] = "dns-01";
 
 bool Same(const PresentedChallenge& a, const PresentedChallenge& b) {
   return a.fqdn() == b.fqdn() && a.value() == b.value();
@@ -32,11 +28,11 @@ bool IsPending(const AcmeAuthorization& authorization) {
   return authorization.pending();
 }
 
-absl::Status NoDns01(const AcmeAuthorization& authorization) {
+absl::Status NotOffered(const AcmeAuthorization& authorization, absl::string_view type) {
   std::vector<std::string> offered;
   for (const AcmeChallenge& challenge : authorization.challenges) offered.push_back(challenge.type);
-  return Fail(Reason::CHALLENGE_FAILED, absl::StrCat(authorization.Name(), ": the CA offers no dns-01 challenge, only ",
-                                                     absl::StrJoin(offered, ", ")));
+  return Fail(Reason::CHALLENGE_FAILED, absl::StrCat(authorization.Name(), ": the CA offers no ", type,
+                                                     " challenge, only ", absl::StrJoin(offered, ", ")));
 }
 
 }  // namespace
@@ -46,7 +42,9 @@ absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
   RETURN_IF_ERROR(RemoveStale(authorizations));
   ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
   RETURN_IF_ERROR(Present(tasks));
-  RETURN_IF_ERROR(WaitUntilSeen(tasks));
+  std::vector<PresentedChallenge> records;
+  for (const Task& task : tasks) records.push_back(task.record);
+  RETURN_IF_ERROR(context_.solver.AwaitVisible(records, context_.on_progress));
   RETURN_IF_ERROR(Tell(tasks));
   if (std::any_of(authorizations.begin(), authorizations.end(), IsPending)) {
     awaiting_verdict_ = true;
@@ -82,8 +80,8 @@ absl::StatusOr<std::vector<Authorizations::Task>> Authorizations::Tasks(
   for (const AcmeAuthorization& authorization : authorizations) {
     // Without challenges the CA decides by other means.
     if (!authorization.pending() || authorization.challenges.empty()) continue;
-    const AcmeChallenge* challenge = authorization.Find(kDns01);
-    if (challenge == nullptr) return NoDns01(authorization);
+    const AcmeChallenge* challenge = authorization.Find(context_.solver.type());
+    if (challenge == nullptr) return NotOffered(authorization, context_.solver.type());
     if (challenge->status != "pending") continue;
     ASSIGN_OR_RETURN(Task task, TaskFor(authorization, *challenge));
     tasks.push_back(std::move(task));
@@ -110,7 +108,7 @@ absl::StatusOr<Authorizations::Task> Authorizations::TaskFor(const AcmeAuthoriza
 absl::Status Authorizations::RemoveStale(const std::vector<AcmeAuthorization>& authorizations) {
   std::vector<PresentedChallenge> keep;
   for (const AcmeAuthorization& authorization : authorizations) {
-    const AcmeChallenge* challenge = authorization.Find(kDns01);
+    const AcmeChallenge* challenge = authorization.Find(context_.solver.type());
     if (!authorization.pending() || challenge == nullptr || challenge->status != "processing") continue;
     ASSIGN_OR_RETURN(const Task task, TaskFor(authorization, *challenge));
     keep.push_back(task.record);
@@ -134,13 +132,15 @@ absl::Status Authorizations::Remove(const std::vector<PresentedChallenge>& keep)
       left.push_back(challenge);
       continue;
     }
-    absl::Status removed = hook_.CleanUp(challenge);
+    absl::Status removed = context_.solver.CleanUp(challenge);
     if (removed.ok()) continue;
     // A crash may have come before it was written or after it was removed, and hooks may complain about that.
     const bool again = Contains(presented_now_, challenge);
     if (again) left.push_back(challenge);
-    removed = Annotate(removed, again ? "a TXT record could not be removed, which the next order tries again"
-                                      : "a TXT record of an earlier run may still be there and is not tried again");
+    const std::string what = absl::StrCat("a ", context_.solver.noun());
+    removed =
+        Annotate(removed, absl::StrCat(what, again ? " could not be removed, which the next order tries again"
+                                                   : " of an earlier run may still be there and is not tried again"));
     if (first.ok()) first = removed;
   }
   if (static_cast<int>(left.size()) == presented.size()) return first;
@@ -158,25 +158,10 @@ absl::Status Authorizations::Present(const std::vector<Task>& tasks) {
   RETURN_IF_ERROR(context_.journal.AddPresented(records));
   for (const Task& task : tasks) {
     presented_now_.push_back(task.record);
-    context_.on_progress(absl::StrCat("writing the TXT record ", task.record.fqdn()));
-    RETURN_IF_ERROR(hook_.Present(task.record));
+    context_.on_progress(absl::StrCat("writing the ", context_.solver.noun(), " ", context_.solver.Place(task.record)));
+    RETURN_IF_ERROR(context_.solver.Present(task.record));
   }
   return absl::OkStatus();
-}
-
-absl::Status Authorizations::WaitUntilSeen(const std::vector<Task>& tasks) {
-  const ChallengeConfig::Propagation& propagation = context_.certificate.challenge->propagation;
-  if (propagation.skip || tasks.empty()) return absl::OkStatus();
-  std::map<std::string, ExpectedTxt> by_name;
-  for (const Task& task : tasks) {
-    ExpectedTxt& expected = by_name[task.record.fqdn()];
-    expected.fqdn = task.record.fqdn();
-    expected.values.push_back(task.record.value());
-  }
-  std::vector<ExpectedTxt> expected;
-  expected.reserve(by_name.size());
-  for (auto& [name, txt] : by_name) expected.push_back(std::move(txt));
-  return WaitForTxt(context_.dns, context_.clock, propagation, expected, context_.on_progress);
 }
 
 absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
@@ -190,18 +175,18 @@ absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
 absl::Status Authorizations::TellOne(const Task& task) {
   const AcmeSigner signer = context_.account.signer();
   ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Respond(signer, task.challenge_url));
-  absl::Status refused = answer.Check(absl::StrCat("asking the CA to look at ", task.record.fqdn()));
+  absl::Status refused = answer.Check(absl::StrCat("asking the CA to look at ", context_.solver.Place(task.record)));
   if (ReasonOf(refused) != Reason::CA_REFUSED) return refused;
   // It may have heard before, when its answer was lost, and be past the point where it wants to hear it.
   ASSIGN_OR_RETURN(const AcmeAnswer current, context_.client.Fetch(signer, task.authorization_url));
   if (!current.ok()) return refused;
   ASSIGN_OR_RETURN(const AcmeAuthorization authorization, ParseAuthorization(current.body));
-  const AcmeChallenge* challenge = authorization.Find(kDns01);
+  const AcmeChallenge* challenge = authorization.Find(context_.solver.type());
   return challenge != nullptr && challenge->status == "pending" ? refused : absl::OkStatus();
 }
 
 absl::Status Authorizations::WaitForVerdict(const std::vector<std::string>& urls) {
-  context_.on_progress("waiting for the CA to look at the TXT records");
+  context_.on_progress(absl::StrCat("waiting for the CA to look at the ", context_.solver.noun(), "s"));
   Patience patience(context_.clock, context_.limits.validation);
   std::optional<absl::Time> retry_at;
   for (const std::string& url : urls) {
@@ -217,8 +202,8 @@ absl::Status Authorizations::WaitForVerdict(const std::vector<std::string>& urls
       if (patience.Wait(retry_at)) continue;
       if (!answer.ok()) return answer.status();
       const absl::Status pending = Fail(Reason::ORDER_PENDING,
-                                        absl::StrCat("the CA has not looked at every TXT record after ",
-                                                     absl::FormatDuration(context_.limits.validation)),
+                                        absl::StrCat("the CA has not looked at every ", context_.solver.noun(),
+                                                     " after ", absl::FormatDuration(context_.limits.validation)),
                                         "the records stay, and the next apply goes on with the same order");
       return retry_at ? WithRetryAt(pending, *retry_at) : pending;
     }

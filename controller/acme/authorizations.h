@@ -1,4 +1,4 @@
-// Shows the CA that the names are ours, by dns-01 (RFC 8555 sections 7.5 and 8.4).
+// Shows the CA that the names are ours (RFC 8555 section 7.5).
 #ifndef CERTCAST_CONTROLLER_ACME_AUTHORIZATIONS_H_
 #define CERTCAST_CONTROLLER_ACME_AUTHORIZATIONS_H_
 
@@ -10,8 +10,7 @@
 #include "common/clock/clock.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
-#include "controller/acme/dns01_exec.h"
-#include "controller/acme/dns_client.h"
+#include "controller/acme/challenge_solver.h"
 #include "controller/acme/issue_options.h"
 #include "controller/acme/order_journal.h"
 #include "controller/acme/resources.h"
@@ -23,17 +22,14 @@ class Authorizations {
   struct Context {
     AcmeClient& client;
     const AcmeAccount& account;
-    const CertificateConfig& certificate;
     OrderJournal& journal;
-    DnsClient& dns;
-    ProcessRunner& processes;
+    ChallengeSolver& solver;
     Clock& clock;
     const IssueLimits& limits;
     const OnIssueProgress& on_progress;
   };
-  // All that it refers to must outlive this. The certificate has a challenge.
-  explicit Authorizations(const Context& context)
-      : context_(context), hook_(context.processes, context.certificate.challenge->exec) {}
+  // All that it refers to must outlive this.
+  explicit Authorizations(const Context& context) : context_(context) {}
 
   Authorizations(const Authorizations&) = delete;
   Authorizations& operator=(const Authorizations&) = delete;
@@ -44,8 +40,8 @@ class Authorizations {
   absl::Status Complete(const std::vector<std::string>& urls);
   // The CA was told to look and has not said what it saw: without the records the order would fail.
   bool awaiting_verdict() const { return awaiting_verdict_; }
-  // Removes every record that was presented. What this run could not remove stays in the journal for the next one; what
-  // an earlier run could not remove is not tried a third time. The first error is returned.
+  // Takes away everything that was presented. What this run could not remove stays in the journal for the next one;
+  // what an earlier run could not remove is not tried a third time. The first error is returned.
   absl::Status CleanUp();
   // What the CA holds against the names, one entry a name.
   absl::StatusOr<std::vector<std::string>> Complaints(const std::vector<std::string>& urls);
@@ -63,13 +59,11 @@ class Authorizations {
   absl::Status RemoveStale(const std::vector<AcmeAuthorization>& authorizations);
   absl::Status Remove(const std::vector<state::v1::PresentedChallenge>& keep);
   absl::Status Present(const std::vector<Task>& tasks);
-  absl::Status WaitUntilSeen(const std::vector<Task>& tasks);
   absl::Status Tell(const std::vector<Task>& tasks);
   absl::Status TellOne(const Task& task);
   absl::Status WaitForVerdict(const std::vector<std::string>& urls);
 
   const Context context_;
-  Dns01Exec hook_;
   // By this run.
   std::vector<state::v1::PresentedChallenge> presented_now_;
   bool awaiting_verdict_ = false;

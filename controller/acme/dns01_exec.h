@@ -9,22 +9,21 @@
 #include "absl/status/status.h"
 #include "certcast/state/v1/store.pb.h"
 #include "common/process/process.h"
+#include "controller/acme/txt_writer.h"
 #include "controller/config/config.h"
 
 namespace certcast::controller {
 
 // CHALLENGE_FAILED names the command and record, how it ended, and carries its standard error. Run one at a time. What
 // it leaves running is ended. Nothing in its arguments is secret.
-class Dns01Exec {
+class Dns01Exec final : public TxtWriter {
  public:
   // `processes` must outlive this.
   Dns01Exec(ProcessRunner& processes, ChallengeConfig::Dns01Exec config)
       : processes_(processes), config_(std::move(config)) {}
 
-  // Adds the value; others at the same name must stay (apex and wildcard have one name and two values).
-  absl::Status Present(const state::v1::PresentedChallenge& challenge);
-  // Removes that value alone. Called also for one that a crash kept from being written.
-  absl::Status CleanUp(const state::v1::PresentedChallenge& challenge);
+  absl::Status Present(const state::v1::PresentedChallenge& challenge) override;
+  absl::Status CleanUp(const state::v1::PresentedChallenge& challenge) override;
 
  private:
   absl::Status Run(const char* verb, const state::v1::PresentedChallenge& challenge);

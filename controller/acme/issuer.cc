@@ -1,5 +1,6 @@
 #include "controller/acme/issuer.h"
 
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "controller/acme/acme_client.h"
 #include "controller/acme/order.h"
 #include "controller/acme/order_journal.h"
+#include "controller/acme/solver.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -42,13 +44,14 @@ absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& ce
   const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = clock_, .epoch = epoch};
   ASSIGN_OR_RETURN(AcmeAccount opened, AcmeAccount::FindOrCreate(client, account, keep));
   ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
+  const std::unique_ptr<ChallengeSolver> solver =
+      MakeSolver(*certificate.challenge, {.processes = &processes_, .dns = &dns_, .clock = &clock_});
   OrderRun run({.client = client,
                 .account = opened,
                 .keep = keep,
                 .certificate = certificate,
                 .account_config = account,
-                .dns = dns_,
-                .processes = processes_,
+                .solver = *solver,
                 .limits = limits_,
                 .on_progress = on_progress},
                std::move(journal));

@@ -52,10 +52,8 @@ OrderRun::OrderRun(const Context& context, OrderJournal journal)
       journal_(std::move(journal)),
       authorizations_({.client = context_.client,
                        .account = context_.account,
-                       .certificate = context_.certificate,
                        .journal = journal_,
-                       .dns = context_.dns,
-                       .processes = context_.processes,
+                       .solver = context_.solver,
                        .clock = context_.keep.clock,
                        .limits = context_.limits,
                        .on_progress = context_.on_progress}) {

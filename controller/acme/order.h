@@ -11,12 +11,11 @@
 #include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "common/clock/clock.h"
-#include "common/process/process.h"
 #include "common/x509/private_key.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
 #include "controller/acme/authorizations.h"
-#include "controller/acme/dns_client.h"
+#include "controller/acme/challenge_solver.h"
 #include "controller/acme/issue_options.h"
 #include "controller/acme/order_journal.h"
 #include "controller/acme/patience.h"
@@ -36,12 +35,11 @@ class OrderRun {
     AcmeAccount::Keep keep;
     const CertificateConfig& certificate;
     const AccountConfig& account_config;
-    DnsClient& dns;
-    ProcessRunner& processes;
+    ChallengeSolver& solver;
     const IssueLimits& limits;
     const OnIssueProgress& on_progress;
   };
-  // All that it refers to must outlive this. The certificate has a challenge.
+  // All that it refers to must outlive this.
   OrderRun(const Context& context, OrderJournal journal);
 
   OrderRun(const OrderRun&) = delete;

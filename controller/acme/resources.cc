@@ -56,7 +56,7 @@ absl::StatusOr<AcmeChallenge> ParseChallenge(const nlohmann::json& body) {
 
 }  // namespace
 
-const AcmeChallenge* AcmeAuthorization::Find(const std::string& type) const {
+const AcmeChallenge* AcmeAuthorization::Find(absl::string_view type) const {
   const auto it = std::find_if(challenges.begin(), challenges.end(), [&](const auto& c) { return c.type == type; });
   return it == challenges.end() ? nullptr : &*it;
 }

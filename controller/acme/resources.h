@@ -46,7 +46,7 @@ struct AcmeAuthorization {
   // As it is in the order.
   std::string Name() const { return wildcard ? "*." + domain : domain; }
   // nullptr when it is not offered.
-  const AcmeChallenge* Find(const std::string& type) const;
+  const AcmeChallenge* Find(absl::string_view type) const;
   // What the CA holds against it: the challenges' errors, else its status.
   std::string Complaint() const;
 };

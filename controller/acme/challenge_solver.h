@@ -1,0 +1,43 @@
+// What the CA looks at to see that a name is ours: made, awaited, and taken away again (RFC 8555 section 8).
+#ifndef CERTCAST_CONTROLLER_ACME_CHALLENGE_SOLVER_H_
+#define CERTCAST_CONTROLLER_ACME_CHALLENGE_SOLVER_H_
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "certcast/state/v1/store.pb.h"
+
+namespace certcast::controller {
+
+// One kind of challenge, shown in one way. Thread-compatible; called for one challenge at a time.
+//
+// The caller keeps the record of what was presented, before it is presented. So CleanUp comes also for what a crash
+// kept from being made, or what is gone already.
+class ChallengeSolver {
+ public:
+  using Challenge = state::v1::PresentedChallenge;
+
+  virtual ~ChallengeSolver() = default;
+
+  // As the CA calls it: dns-01, http-01.
+  virtual absl::string_view type() const = 0;
+  // What is made for a challenge, without an article: "TXT record".
+  virtual absl::string_view noun() const = 0;
+  // Where: "_acme-challenge.example.com.".
+  virtual std::string Place(const Challenge& challenge) const = 0;
+
+  // Adds what the CA is to see; what is there of others stays. Errors are CHALLENGE_FAILED.
+  virtual absl::Status Present(const Challenge& challenge) = 0;
+  // Waits until all of them can be seen by whom the CA may ask. CHALLENGE_FAILED when that takes too long.
+  virtual absl::Status AwaitVisible(const std::vector<Challenge>& challenges,
+                                    const std::function<void(absl::string_view)>& on_progress) = 0;
+  // Takes away what Present added for this challenge, and nothing else. Errors are CHALLENGE_FAILED.
+  virtual absl::Status CleanUp(const Challenge& challenge) = 0;
+};
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_CHALLENGE_SOLVER_H_

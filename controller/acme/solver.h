@@ -1,0 +1,26 @@
+// From a challenge's configuration to what solves it.
+#ifndef CERTCAST_CONTROLLER_ACME_SOLVER_H_
+#define CERTCAST_CONTROLLER_ACME_SOLVER_H_
+
+#include <memory>
+
+#include "common/clock/clock.h"
+#include "common/process/process.h"
+#include "controller/acme/challenge_solver.h"
+#include "controller/acme/dns_client.h"
+#include "controller/config/config.h"
+
+namespace certcast::controller {
+
+// What solvers use of the world. All of it outlives them.
+struct SolverEnvironment {
+  ProcessRunner* processes = nullptr;
+  DnsClient* dns = nullptr;
+  Clock* clock = nullptr;
+};
+
+std::unique_ptr<ChallengeSolver> MakeSolver(const ChallengeConfig& config, const SolverEnvironment& environment);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_SOLVER_H_
