@@ -108,6 +108,7 @@ class Dialogue {
   // Skips what comes before a line that ends with one of them (without an end of its own, noise may stand before it),
   // and gives that one.
   absl::StatusOr<absl::string_view> AwaitMarker(const std::vector<absl::string_view>& markers);
+  absl::Status TooMuchNoise() const;
   // One line of the script's; what it says of a failure is the error.
   absl::StatusOr<std::string> ReadAnswer(Deadline deadline);
   absl::Status CheckMachine(absl::string_view host, const AgentBinary& binary) const;
@@ -165,20 +166,24 @@ absl::StatusOr<absl::string_view> Dialogue::AwaitMarker(const std::vector<absl::
       return Annotate(line.status(), absl::StrCat("no agent answered, but it said: ",
                                                   absl::StrCat(noise_, reader_.pending()).substr(0, 200)));
     }
-    if (ReasonOf(line.status()) == Reason::PROTOCOL) {
-      return Fail(Reason::PROTOCOL,
-                  absl::StrCat(channel_.peer(), " sent more than ", kMaxNoise, " bytes, and no agent among them: ",
-                               absl::StrCat(noise_, reader_.pending()).substr(0, 200)),
-                  "does the login run something else?");
-    }
+    if (ReasonOf(line.status()) == Reason::PROTOCOL) return TooMuchNoise();
     RETURN_IF_ERROR(line.status());
     if (!line->has_value()) return Ended();
     for (const absl::string_view marker : markers) {
       if (absl::EndsWith(**line, marker)) return marker;
     }
+    // Empty lines are never too long, but there may be too many.
+    if (noise_.size() >= kMaxNoise) return TooMuchNoise();
     absl::StrAppend(&noise_, **line, "\n");
     noise_.resize(std::min(noise_.size(), kMaxNoise));
   }
+}
+
+absl::Status Dialogue::TooMuchNoise() const {
+  return Fail(Reason::PROTOCOL,
+              absl::StrCat(channel_.peer(), " sent more than ", kMaxNoise,
+                           " bytes, and no agent among them: ", absl::StrCat(noise_, reader_.pending()).substr(0, 200)),
+              "does the login run something else?");
 }
 
 absl::StatusOr<std::string> Dialogue::ReadAnswer(Deadline deadline) {

@@ -348,6 +348,7 @@ TEST_F(BootstrapTest, SkipsWhatALoginPrints) {
 TEST_F(BootstrapTest, NoiseWithoutAnEndIsGivenUp) {
   EXPECT_THAT(Run({"/bin/sh", "-c", "echo The menu; exec yes"}),
               HasReason(Reason::PROTOCOL, AllOf(HasSubstr("more than 65536 bytes"), HasSubstr("The menu"))));
+  EXPECT_THAT(Run({"/bin/sh", "-c", "exec yes ''"}), HasReason(Reason::PROTOCOL, HasSubstr("more than 65536 bytes")));
 }
 
 TEST_F(BootstrapTest, AShellThatRunsNothingIsToldOf) {

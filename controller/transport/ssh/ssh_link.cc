@@ -66,28 +66,37 @@ absl::StatusOr<v1::Report> SshLink::Call(const v1::Command& command, absl::Durat
   RETURN_IF_ERROR(Send(command, deadline));
   while (true) {
     absl::StatusOr<v1::Report> report = Receive(deadline);
-    if (ReasonOf(report.status()) == Reason::TIMED_OUT) {
-      if (given_up_.size() < kMaxGivenUp) given_up_.insert(command.id());
-      return Fail(Reason::TIMED_OUT, absl::StrCat(peer_, " did not answer within ", absl::FormatDuration(timeout)),
-                  "the node may still be at it: look at it again");
-    }
+    if (ReasonOf(report.status()) == Reason::TIMED_OUT) return GiveUp(command, timeout);
     RETURN_IF_ERROR(report.status());
     if (report->command_id() != command.id()) {
-      if (given_up_.contains(report->command_id())) continue;
-      return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " reported on a command that it was not given"));
+      if (!given_up_.contains(report->command_id())) {
+        return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " reported on a command that it was not given"));
+      }
+    } else if (!report->has_progress()) {
+      return CheckAnswer(*std::move(report));
+    } else if (on_progress) {
+      on_progress(report->progress());
     }
-    switch (report->body_case()) {
-      case v1::Report::kProgress:
-        if (on_progress) on_progress(report->progress());
-        break;
-      case v1::Report::kRefusal:
-        return StatusOf(report->refusal().failure());
-      case v1::Report::kInstallResult:
-      case v1::Report::kInventory:
-        return report;
-      default:
-        return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " sent a report that this controller does not know"));
-    }
+    // A channel looks at the time only when nothing comes.
+    if (deadline.IsOver()) return GiveUp(command, timeout);
+  }
+}
+
+absl::Status SshLink::GiveUp(const v1::Command& command, absl::Duration timeout) {
+  if (given_up_.size() < kMaxGivenUp) given_up_.insert(command.id());
+  return Fail(Reason::TIMED_OUT, absl::StrCat(peer_, " did not answer within ", absl::FormatDuration(timeout)),
+              "the node may still be at it: look at it again");
+}
+
+absl::StatusOr<v1::Report> SshLink::CheckAnswer(v1::Report report) const {
+  switch (report.body_case()) {
+    case v1::Report::kRefusal:
+      return StatusOf(report.refusal().failure());
+    case v1::Report::kInstallResult:
+    case v1::Report::kInventory:
+      return report;
+    default:
+      return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " sent a report that this controller does not know"));
   }
 }
 

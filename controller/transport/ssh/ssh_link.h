@@ -39,6 +39,9 @@ class SshLink final : public Link {
  private:
   absl::Status CheckHello() const;
   absl::Status Send(const v1::Command& command, Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The command's report is dropped should it come after all.
+  absl::Status GiveUp(const v1::Command& command, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<v1::Report> CheckAnswer(v1::Report report) const;
   absl::StatusOr<v1::Report> Receive(Deadline deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::shared_ptr<const void> keep_alive_;

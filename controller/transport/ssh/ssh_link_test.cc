@@ -145,6 +145,16 @@ TEST_F(SshLinkTest, AnAnswerThatComesTooLateIsNotTakenForTheNext) {
   EXPECT_EQ(report->command_id(), "b");
 }
 
+TEST_F(SshLinkTest, AnAgentThatOnlyTalksIsGivenUpWhenTimeIsOver) {
+  v1::Report progress;
+  progress.set_command_id("a");
+  progress.mutable_progress()->set_step("verify");
+  Make({HostedHello(), progress, progress, Answer("a"), Answer("b")});
+  ASSERT_THAT(Hello(), IsOk());
+  EXPECT_THAT(link_->Call(Describe("a"), absl::ZeroDuration(), nullptr), HasReason(Reason::TIMED_OUT));
+  EXPECT_THAT(link_->Call(Describe("b"), kTimeout, nullptr), IsOk());
+}
+
 TEST_F(SshLinkTest, AnAnswerToAnotherCommandIsRefused) {
   Make({HostedHello(), Answer("b")});
   ASSERT_THAT(Hello(), IsOk());
