@@ -1,6 +1,4 @@
 // What an HTTP server answers to a probe.
-#include <algorithm>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -16,12 +14,6 @@ namespace {
 
 constexpr size_t kMaxBody = size_t{64} * 1024;
 constexpr size_t kMaxPiece = size_t{16} * 1024;  // of Stream::Read
-
-std::deque<std::string> InPieces(absl::string_view text, size_t size) {
-  std::deque<std::string> pieces;
-  for (; !text.empty(); text.remove_prefix(std::min(size, text.size()))) pieces.emplace_back(text.substr(0, size));
-  return pieces;
-}
 
 absl::StatusOr<HttpAnswer> Get(absl::string_view says, size_t piece, bool wants_body) {
   testing::ScriptedStream stream(InPieces(says, piece));

@@ -1,8 +1,6 @@
 // What a server, or somebody in between, says before TLS begins.
 #include "common/probe/start_tls.h"
 
-#include <algorithm>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -20,12 +18,6 @@ constexpr char kPeer[] = "10.0.0.1:25";
 constexpr size_t kMaxPiece = size_t{16} * 1024;  // of Stream::Read
 constexpr size_t kMaxRead = size_t{64} * 1024;
 constexpr size_t kMaxAsked = 1024;
-
-std::deque<std::string> InPieces(absl::string_view text, size_t size) {
-  std::deque<std::string> pieces;
-  for (; !text.empty(); text.remove_prefix(std::min(size, text.size()))) pieces.emplace_back(text.substr(0, size));
-  return pieces;
-}
 
 absl::Status Talk(StartTlsProtocol protocol, absl::string_view says, size_t piece) {
   testing::ScriptedStream stream(InPieces(says, piece));

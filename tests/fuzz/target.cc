@@ -105,4 +105,10 @@ std::string PieceOf(absl::string_view bytes) {
   return absl::StrCat(std::string{static_cast<char>(size & 0xff), static_cast<char>(size >> 8)}, bytes.substr(0, size));
 }
 
+std::deque<std::string> InPieces(absl::string_view text, size_t size) {
+  std::deque<std::string> pieces;
+  for (; !text.empty(); text.remove_prefix(std::min(size, text.size()))) pieces.emplace_back(text.substr(0, size));
+  return pieces;
+}
+
 }  // namespace certcast::fuzz

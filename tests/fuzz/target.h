@@ -6,6 +6,7 @@
 #ifndef CERTCAST_TESTS_FUZZ_TARGET_H_
 #define CERTCAST_TESTS_FUZZ_TARGET_H_
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class InputReader {
 
 // The reverse of InputReader::Piece.
 std::string PieceOf(absl::string_view bytes);
+
+// As a network may cut it: pieces of `size` bytes, and what is left.
+std::deque<std::string> InPieces(absl::string_view text, size_t size);
 
 }  // namespace certcast::fuzz
 
