@@ -101,6 +101,7 @@ int Main(int argc, char** argv) {
   cli::AddIssue(app, chosen);
   cli::AddImport(app, chosen);
   cli::AddCertificates(app, chosen);
+  cli::AddRollout(app, chosen);
   cli::AddNodes(app, chosen);
   cli::AddDoctor(app, chosen);
   try {

@@ -26,6 +26,8 @@ struct Work {
   Obtained obtained;
   // An unfinished rollout of it was taken up by this call and did not end well; it is not tried a second time.
   bool failed = false;
+  // An operator had its rollout paused: nothing is done with it.
+  bool held = false;
   // What kept the controller from going on with this certificate; the others are gone on with.
   absl::Status error;
 };
@@ -35,14 +37,14 @@ bool IsFatal(const absl::Status& status) {
   return ReasonOf(status) == Reason::STALE_EPOCH;
 }
 
-// Why a certificate that is there must not be rolled out, or OK.
-absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now) {
-  const absl::Time end = FromTimestamp(generation.not_after());
-  if (now < end) return absl::OkStatus();
-  return Fail(Reason::EXPIRED,
-              absl::StrCat("generation ", generation.generation(), " expired on ",
-                           absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone())),
-              generation.account().empty() ? "bring the next one: certcast import" : "");
+std::string SayHeld(const v1::Rollout& rollout) {
+  return absl::StrCat(
+      "rollout ", rollout.id(), " was ", rollout.because(), " on ",
+      absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(rollout.paused_by().at()), absl::UTCTimeZone()),
+      ": nothing is done with ", rollout.certificate(),
+      ", its renewal included, before `certcast rollout "
+      "resume ",
+      rollout.id(), "`");
 }
 
 absl::Status Stopped() {
@@ -71,6 +73,8 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
     if (resumed.ok()) {
       for (v1::Rollout& rollout : *resumed) {
         item.failed |= rollout.state() != v1::Rollout::COMPLETED;
+        item.held |= rollout.has_paused_by();
+        if (rollout.has_paused_by()) response.add_warnings(SayHeld(rollout));
         *response.add_rollouts() = std::move(rollout);
       }
     }
@@ -79,6 +83,11 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
   }
 
   for (Work& item : work) {
+    if (item.held) {
+      ASSIGN_OR_RETURN(item.obtained, DecideOnly(machine_, session, *item.config, request.force_renewal()));
+      item.obtained.shown.set_issued(false);
+      continue;
+    }
     ASSIGN_OR_RETURN(item.obtained,
                      ObtainIfDue(config_, machine_, session, *item.config, request.force_renewal(), on_progress));
     if (item.error.ok() && item.obtained.generation.has_value()) {
@@ -89,7 +98,7 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
 
   ASSIGN_OR_RETURN(FleetView view, ViewFleet(config_, machine_, session, selected));
   for (Work& item : work) {
-    if (!item.obtained.generation.has_value() || !item.error.ok()) continue;
+    if (item.held || !item.obtained.generation.has_value() || !item.error.ok()) continue;
     // That is for a person to look at, before it is tried again. What ended well may have been of an earlier
     // generation, or without nodes that are configured now.
     if (item.failed && !item.obtained.shown.issued()) continue;
@@ -107,7 +116,7 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
     shown = std::move(item.obtained.shown);
     if (!item.error.ok() && !shown.has_failure()) *shown.mutable_failure() = FailureOf(item.error);
   }
-  response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
+  for (const std::string& warning : view.warnings) response.add_warnings(warning);
   return response;
 }
 

@@ -41,6 +41,11 @@ class Controller {
   absl::StatusOr<v1::ListNodesResponse> ListNodes(const v1::ListNodesRequest& request);
   absl::StatusOr<v1::SignNodeResponse> SignNode(const v1::SignNodeRequest& request);
   absl::StatusOr<v1::DoctorResponse> Doctor();
+  absl::StatusOr<v1::ListRolloutsResponse> ListRollouts(const v1::ListRolloutsRequest& request);
+  absl::StatusOr<v1::GetRolloutResponse> GetRollout(const v1::GetRolloutRequest& request);
+  // `stop` as in Apply.
+  absl::StatusOr<v1::ChangeRolloutResponse> ChangeRollout(const v1::ChangeRolloutRequest& request,
+                                                          const OnProgress& on_progress, const std::atomic<bool>& stop);
   // `stop` as of Apply: hosts at work are finished.
   absl::StatusOr<v1::UpgradeNodesResponse> UpgradeNodes(const v1::UpgradeNodesRequest& request,
                                                         const OnProgress& on_progress, const std::atomic<bool>& stop);

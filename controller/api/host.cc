@@ -102,8 +102,8 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
 };
 
 using Plain = v1::Controller::Service;
-using Service = v1::Controller::WithCallbackMethod_Apply<
-    v1::Controller::WithCallbackMethod_Issue<v1::Controller::WithCallbackMethod_UpgradeNodes<Plain>>>;
+using Service = v1::Controller::WithCallbackMethod_Apply<v1::Controller::WithCallbackMethod_Issue<
+    v1::Controller::WithCallbackMethod_UpgradeNodes<v1::Controller::WithCallbackMethod_ChangeRollout<Plain>>>>;
 
 class ControllerService : public Service {
  public:
@@ -156,6 +156,21 @@ class ControllerService : public Service {
     return new WorkStream<v1::UpgradeNodesEvent, v1::UpgradeNodesResponse>(
         [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
           return controller_.UpgradeNodes(request, on_progress, stop);
+        });
+  }
+  grpc::Status ListRollouts(grpc::ServerContext*, const v1::ListRolloutsRequest* request,
+                            v1::ListRolloutsResponse* response) override {
+    return Answer(controller_.ListRollouts(*request), response);
+  }
+  grpc::Status GetRollout(grpc::ServerContext*, const v1::GetRolloutRequest* request,
+                          v1::GetRolloutResponse* response) override {
+    return Answer(controller_.GetRollout(*request), response);
+  }
+  grpc::ServerWriteReactor<v1::ChangeRolloutEvent>* ChangeRollout(grpc::CallbackServerContext*,
+                                                                  const v1::ChangeRolloutRequest* request) override {
+    return new WorkStream<v1::ChangeRolloutEvent, v1::ChangeRolloutResponse>(
+        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+          return controller_.ChangeRollout(request, on_progress, stop);
         });
   }
 

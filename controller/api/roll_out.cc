@@ -16,6 +16,7 @@
 #include "controller/keyring/purposes.h"
 #include "controller/rollout/executor.h"
 #include "controller/rollout/record.h"
+#include "controller/rollout/request_watch.h"
 #include "controller/rollout/stored_rollout_log.h"
 #include "controller/store/records.h"
 #include "controller/store/rollout_records.h"
@@ -111,6 +112,12 @@ absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const C
   RolloutRecords records(*session_->store);
   ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> heads, records.Unfinished());
   std::vector<v1::Rollout> resumed;
+  for (const state::v1::Rollout& head : heads) {
+    if (head.certificate() != certificate.name || !head.has_paused_by()) continue;
+    ASSIGN_OR_RETURN(const std::optional<state::v1::Rollout> rollout, records.Get(head.id()));
+    resumed.push_back(ShowRollout(rollout.value_or(head)));
+    return resumed;
+  }
   for (auto head = heads.rbegin(); head != heads.rend(); ++head) {
     if (head->certificate() != certificate.name) continue;
     ASSIGN_OR_RETURN(std::optional<state::v1::Rollout> rollout, records.Get(head->id()));
@@ -151,6 +158,8 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   inputs.still_wants = [&wanting](absl::string_view name) { return wanting.count(std::string(name)) > 0; };
   inputs.default_server_name = certificate.DefaultServerName();
   inputs.epoch = session_->epoch();
+  RequestWatch requests(*session_->store, *machine_->clock, rollout.id());
+  requests.AttachTo(inputs);
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
   ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(rollout, inputs, environment, *on_progress_, *stop_));
   return ShowRollout(ended);

@@ -34,10 +34,13 @@ class RolloutRunner {
                                             const OnProgress& on_progress, const std::atomic<bool>& stop);
 
   // Rollouts of this certificate that an earlier controller left unfinished, or an earlier run paused, oldest first.
-  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result.
+  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result. Where an
+  // operator had one paused, nothing is done, and that one alone is in the result, as it stands.
   absl::StatusOr<std::vector<v1::Rollout>> ResumeUnfinished(const CertificateConfig& certificate);
   absl::StatusOr<v1::Rollout> Run(const CertificateConfig& certificate, const state::v1::Generation& generation,
                                   const std::vector<FleetMember>& fleet);
+  // From wherever the record stands, as it is in the store.
+  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, const state::v1::Rollout& rollout);
 
  private:
   RolloutRunner(const Config& config, const Machine& machine, Session& session, const OnProgress& on_progress,
@@ -51,7 +54,6 @@ class RolloutRunner {
 
   void Note(const state::v1::Rollout& rollout, const std::string& text);
   absl::StatusOr<bool> EndIfSuperseded(const state::v1::Rollout& rollout);
-  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, const state::v1::Rollout& rollout);
 
   const Config* config_;
   const Machine* machine_;

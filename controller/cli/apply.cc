@@ -6,6 +6,7 @@
 #include "common/status/status.h"
 #include "controller/cli/issued.h"
 #include "controller/cli/progress.h"
+#include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
 
@@ -17,32 +18,6 @@ struct ApplyOptions {
   bool dry_run = false;
   bool force_renewal = false;
 };
-
-bool Good(v1::Outcome::Code outcome) {
-  return outcome == v1::Outcome::INSTALLED || outcome == v1::Outcome::UNCHANGED;
-}
-
-// Nodes that have it are a count; the others are named, with why and what to do.
-void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
-  int good = 0;
-  for (const auto& node : rollout.nodes()) good += Good(node.outcome());
-  out << rollout.certificate() << ": rollout " << rollout.id() << " " << v1::Rollout::State_Name(rollout.state())
-      << ", " << good << " of " << rollout.nodes_size() << " nodes serve generation " << rollout.generation() << "\n";
-  if (!rollout.because().empty()) out << "  because: " << rollout.because() << "\n";
-  if (rollout.state() == v1::Rollout::PAUSED) {
-    out << "    hint: no further node is touched; look at that service, then `certcast apply` goes on\n";
-  }
-  for (const auto& node : rollout.nodes()) {
-    if (Good(node.outcome()) || node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED) continue;
-    out << "  " << node.name() << ": " << v1::Outcome::Code_Name(node.outcome());
-    if (node.reason() != Reason::REASON_UNSPECIFIED) out << " " << ReasonName(node.reason());
-    if (!node.step().empty()) out << " in " << node.step();
-    if (!node.detail().empty()) out << ": " << node.detail();
-    out << "\n";
-    if (!node.stderr().empty()) out << "    | " << node.stderr() << "\n";
-    if (!node.hint().empty()) out << "    hint: " << node.hint() << "\n";
-  }
-}
 
 void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
   out << rollout.certificate() << ": would roll out to " << rollout.nodes_size() << " nodes in " << rollout.waves_size()
@@ -65,16 +40,9 @@ int ExitCodeOf(const v1::ApplyResponse& response, bool dry_run) {
   if (dry_run) return response.changes_pending() ? kChangesPending : kDone;
   int code = AnyMissing(response.certificates()) ? kNotConverged : kDone;
   for (const auto& rollout : response.rollouts()) {
-    switch (rollout.state()) {
-      case v1::Rollout::COMPLETED:
-        break;
-      case v1::Rollout::HALTED:
-      case v1::Rollout::REVERTING:
-      case v1::Rollout::REVERTED:
-        return kHalted;
-      default:
-        code = kNotConverged;
-    }
+    const ExitCode of_it = ExitCodeOfRollout(rollout);
+    if (of_it == kHalted) return kHalted;
+    if (of_it != kDone) code = of_it;
   }
   return code;
 }

@@ -16,6 +16,7 @@ void AddIssue(CLI::App& app, Verb& chosen);
 void AddImport(CLI::App& app, Verb& chosen);
 void AddCertificates(CLI::App& app, Verb& chosen);
 void AddNodes(CLI::App& app, Verb& chosen);
+void AddRollout(CLI::App& app, Verb& chosen);
 void AddDoctor(CLI::App& app, Verb& chosen);
 
 }  // namespace certcast::controller::cli

@@ -21,7 +21,6 @@ using state::v1::Rollout;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-using ::testing::UnorderedElementsAreArray;
 using Request = state::v1::RolloutRequest;
 
 const auto kInstall = CommandKind::kInstall;
