@@ -100,6 +100,8 @@ int Main(int argc, char** argv) {
   cli::AddVerify(app, chosen);
   cli::AddIssue(app, chosen);
   cli::AddImport(app, chosen);
+  cli::AddRevoke(app, chosen);
+  cli::AddReplace(app, chosen);
   cli::AddCertificates(app, chosen);
   cli::AddRollout(app, chosen);
   cli::AddNodes(app, chosen);

@@ -15,6 +15,10 @@
 namespace certcast::controller {
 namespace {
 
+std::string KeyIdOf(const AccountConfig& config) {
+  return config.external_account ? config.external_account->key_id : "";
+}
+
 // What the CA would refuse, in words about the configuration.
 absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConfig& config) {
   if (!directory.terms_of_service.empty() && !config.terms_of_service_agreed) {
@@ -57,19 +61,30 @@ absl::StatusOr<nlohmann::ordered_json> NewAccountPayload(const AcmeDirectory& di
 
 }  // namespace
 
+absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::Load(const AccountConfig& config, const Keep& keep) {
+  const std::string account_key = AccountRecords::Key(config.directory, KeyIdOf(config));
+  ASSIGN_OR_RETURN(const std::optional<state::v1::Account> saved, AccountRecords(keep.store).Get(account_key));
+  if (!saved) return std::nullopt;
+  ASSIGN_OR_RETURN(const Secret pem, keep.sealer.Open(AccountKeyPurpose(account_key), saved->private_key()));
+  ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::FromPem(pem.ExposeSecret()));
+  return AcmeAccount(account_key, *saved, std::move(key));
+}
+
+absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::FindRegistered(const AccountConfig& config, const Keep& keep) {
+  ASSIGN_OR_RETURN(std::optional<AcmeAccount> account, Load(config, keep));
+  if (account && account->record_.account_url().empty()) account.reset();
+  return account;
+}
+
 absl::StatusOr<AcmeAccount> AcmeAccount::FindOrCreate(AcmeClient& client, const AccountConfig& config,
                                                       const Keep& keep) {
-  const std::string key_id = config.external_account ? config.external_account->key_id : "";
-  const std::string account_key = AccountRecords::Key(config.directory, key_id);
-  AccountRecords records(keep.store);
-  ASSIGN_OR_RETURN(const std::optional<state::v1::Account> saved, records.Get(account_key));
+  ASSIGN_OR_RETURN(std::optional<AcmeAccount> saved, Load(config, keep));
   if (saved) {
-    ASSIGN_OR_RETURN(const Secret pem, keep.sealer.Open(AccountKeyPurpose(account_key), saved->private_key()));
-    ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::FromPem(pem.ExposeSecret()));
-    AcmeAccount account(account_key, *saved, std::move(key));
-    if (saved->account_url().empty()) RETURN_IF_ERROR(account.Register(client, config, keep));
-    return account;
+    if (saved->record_.account_url().empty()) RETURN_IF_ERROR(saved->Register(client, config, keep));
+    return *std::move(saved);
   }
+  const std::string key_id = KeyIdOf(config);
+  const std::string account_key = AccountRecords::Key(config.directory, key_id);
   ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::Generate(KeyType::kEcdsaP256));
   ASSIGN_OR_RETURN(const Secret pem, key.ToPem());
   state::v1::Account record;
@@ -78,7 +93,7 @@ absl::StatusOr<AcmeAccount> AcmeAccount::FindOrCreate(AcmeClient& client, const 
   record.set_external_account_key_id(key_id);
   ASSIGN_OR_RETURN(*record.mutable_private_key(), keep.sealer.Seal(AccountKeyPurpose(account_key), pem));
   *record.mutable_created_at() = ToTimestamp(keep.clock.Now());
-  RETURN_IF_ERROR(records.Put(record, keep.epoch));
+  RETURN_IF_ERROR(AccountRecords(keep.store).Put(record, keep.epoch));
   AcmeAccount account(account_key, std::move(record), std::move(key));
   RETURN_IF_ERROR(account.Register(client, config, keep));
   return account;

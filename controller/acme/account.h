@@ -4,6 +4,7 @@
 #define CERTCAST_CONTROLLER_ACME_ACCOUNT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -33,6 +34,9 @@ class AcmeAccount {
   // account is missing; CA_REFUSED.
   static absl::StatusOr<AcmeAccount> FindOrCreate(AcmeClient& client, const AccountConfig& config, const Keep& keep);
 
+  // One that the CA knows, as far as the store does; nullopt when there is none. Asks nobody.
+  static absl::StatusOr<std::optional<AcmeAccount>> FindRegistered(const AccountConfig& config, const Keep& keep);
+
   // Asks the CA again with the same key; for a CA that has forgotten the account (`accountDoesNotExist`).
   absl::Status Register(AcmeClient& client, const AccountConfig& config, const Keep& keep);
 
@@ -44,6 +48,8 @@ class AcmeAccount {
  private:
   AcmeAccount(std::string account_key, state::v1::Account record, PrivateKey key)
       : account_key_(std::move(account_key)), record_(std::move(record)), key_(std::move(key)) {}
+
+  static absl::StatusOr<std::optional<AcmeAccount>> Load(const AccountConfig& config, const Keep& keep);
 
   std::string account_key_;
   state::v1::Account record_;

@@ -25,7 +25,8 @@ std::string StringIn(const nlohmann::json& object, const char* member) {
 AcmeDirectory ParseDirectory(const nlohmann::json& body) {
   AcmeDirectory directory{.new_nonce = StringIn(body, "newNonce"),
                           .new_account = StringIn(body, "newAccount"),
-                          .new_order = StringIn(body, "newOrder")};
+                          .new_order = StringIn(body, "newOrder"),
+                          .revoke_cert = StringIn(body, "revokeCert")};
   const auto meta = body.find("meta");
   if (meta == body.end() || !meta->is_object()) return directory;
   directory.terms_of_service = StringIn(*meta, "termsOfService");
@@ -95,6 +96,11 @@ absl::StatusOr<AcmeAnswer> AcmeClient::Post(const AcmeSigner& signer, const std:
 
 absl::StatusOr<AcmeAnswer> AcmeClient::Respond(const AcmeSigner& signer, const std::string& challenge_url) {
   return WithRetries([&] { return Post(signer, challenge_url, nlohmann::ordered_json::object()); });
+}
+
+absl::StatusOr<AcmeAnswer> AcmeClient::Revoke(const AcmeSigner& signer, const std::string& url,
+                                              const nlohmann::ordered_json& payload) {
+  return WithRetries([&] { return Post(signer, url, payload); });
 }
 
 absl::StatusOr<AcmeAnswer> AcmeClient::Fetch(const AcmeSigner& signer, const std::string& url,

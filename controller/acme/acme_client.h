@@ -24,6 +24,8 @@ struct AcmeDirectory {
   std::string new_nonce;
   std::string new_account;
   std::string new_order;
+  // Empty: not offered.
+  std::string revoke_cert;
   // meta
   std::string terms_of_service;
   bool external_account_required = false;
@@ -52,7 +54,7 @@ struct AcmeAnswer {
 struct AcmeSigner {
   // Not owned.
   EVP_PKEY* key = nullptr;
-  // The `kid`; empty: the key itself goes along (newAccount).
+  // The `kid`; empty: the key itself goes along (newAccount, revokeCert by the certificate's key).
   std::string account_url;
 };
 
@@ -83,6 +85,10 @@ class AcmeClient {
                                   const nlohmann::ordered_json& payload, absl::Duration timeout = absl::Seconds(60));
   // Says that a challenge is met (RFC 8555 section 7.5.1). Idempotent, tried up to three times while IsTransient.
   absl::StatusOr<AcmeAnswer> Respond(const AcmeSigner& signer, const std::string& challenge_url);
+  // Has a certificate revoked (RFC 8555 section 7.6). Idempotent as far as `alreadyRevoked` is taken as done, tried up
+  // to three times while IsTransient. An empty account URL: the key is the certificate's own.
+  absl::StatusOr<AcmeAnswer> Revoke(const AcmeSigner& signer, const std::string& url,
+                                    const nlohmann::ordered_json& payload);
   // POST-as-GET (RFC 8555 section 6.3). Idempotent, tried up to three times while IsTransient.
   // `accept`: a media type, where the server has several.
   absl::StatusOr<AcmeAnswer> Fetch(const AcmeSigner& signer, const std::string& url, const std::string& accept = "");

@@ -23,6 +23,9 @@ struct TypeHint {
 constexpr TypeHint kHints[] = {
     {"accountDoesNotExist", "the CA does not know this account any more; the next run makes a new one"},
     {"badCSR", "the CA does not accept this key type or these names; try another key_type, such as rsa-2048"},
+    {"badRevocationReason",
+     "CAs take some reasons only; usual ones are unspecified, keyCompromise, affiliationChanged, superseded and "
+     "cessationOfOperation"},
     {"badPublicKey", "try another key_type, such as rsa-2048"},
     {"caa", "a CAA record of the domain must allow this CA (issue or, for a wildcard, issuewild)"},
     {"connection", "the CA could not reach the server it had to ask; look at the domain's name servers and firewalls"},

@@ -12,6 +12,7 @@
 #include "common/status/status.h"
 #include "controller/api/controller.h"
 #include "controller/api/obtain.h"
+#include "controller/api/replace.h"
 #include "controller/api/roll_out.h"
 #include "controller/api/session.h"
 #include "controller/rollout/record.h"
@@ -117,6 +118,8 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
     if (!item.error.ok() && !shown.has_failure()) *shown.mutable_failure() = FailureOf(item.error);
   }
   for (const std::string& warning : view.warnings) response.add_warnings(warning);
+  ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session.store, selected));
+  for (const std::string& warning : replacements) response.add_warnings(warning);
   return response;
 }
 

@@ -16,6 +16,7 @@
 #include "controller/api/controller.h"
 #include "controller/api/find_rollout.h"
 #include "controller/api/obtain.h"
+#include "controller/api/revoked_rollouts.h"
 #include "controller/api/roll_out.h"
 #include "controller/api/session.h"
 #include "controller/rollout/life_cycle.h"
@@ -229,6 +230,11 @@ absl::StatusOr<Response> Change::Undo() {
     return AnswerOf(rollout, "there is nothing to undo: no node has what it brought");
   }
   RETURN_IF_ERROR(ConfigOf(rollout).status());
+  ASSIGN_OR_RETURN(const std::optional<std::string> revoked, WhyNotBack(*session_.store, rollout));
+  if (revoked.has_value()) {
+    return Fail(Reason::REVOKED, absl::StrCat("rollout ", rollout.id(), " is not undone: ", *revoked),
+                absl::StrCat("bring another generation: certcast apply ", rollout.certificate(), " --force-renewal"));
+  }
   v1::Operator by = request_.by();
   *by.mutable_at() = ToTimestamp(machine_.clock->Now());
   const state::v1::Rollout undone = UndoRollout(rollout, by);

@@ -40,6 +40,10 @@ class Controller {
   absl::StatusOr<v1::ListCertificatesResponse> ListCertificates(const v1::ListCertificatesRequest& request);
   absl::StatusOr<v1::ListNodesResponse> ListNodes(const v1::ListNodesRequest& request);
   absl::StatusOr<v1::SignNodeResponse> SignNode(const v1::SignNodeRequest& request);
+  absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
+  // `stop`: as for Apply.
+  absl::StatusOr<v1::ReplaceResponse> Replace(const v1::ReplaceRequest& request, const OnProgress& on_progress,
+                                              const std::atomic<bool>& stop);
   absl::StatusOr<v1::DoctorResponse> Doctor();
   absl::StatusOr<v1::ListRolloutsResponse> ListRollouts(const v1::ListRolloutsRequest& request);
   absl::StatusOr<v1::GetRolloutResponse> GetRollout(const v1::GetRolloutRequest& request);

@@ -102,8 +102,9 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
 };
 
 using Plain = v1::Controller::Service;
-using Service = v1::Controller::WithCallbackMethod_Apply<v1::Controller::WithCallbackMethod_Issue<
-    v1::Controller::WithCallbackMethod_UpgradeNodes<v1::Controller::WithCallbackMethod_ChangeRollout<Plain>>>>;
+using Service = v1::Controller::WithCallbackMethod_Apply<
+    v1::Controller::WithCallbackMethod_Issue<v1::Controller::WithCallbackMethod_UpgradeNodes<
+        v1::Controller::WithCallbackMethod_ChangeRollout<v1::Controller::WithCallbackMethod_Replace<Plain>>>>>;
 
 class ControllerService : public Service {
  public:
@@ -124,6 +125,13 @@ class ControllerService : public Service {
     return new WorkStream<v1::IssueEvent, v1::IssueResponse>(
         [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>&) {
           return controller_.Issue(request, on_progress);
+        });
+  }
+  grpc::ServerWriteReactor<v1::ReplaceEvent>* Replace(grpc::CallbackServerContext*,
+                                                      const v1::ReplaceRequest* request) override {
+    return new WorkStream<v1::ReplaceEvent, v1::ReplaceResponse>(
+        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+          return controller_.Replace(request, on_progress, stop);
         });
   }
   grpc::Status Import(grpc::ServerContext*, const v1::ImportRequest* request, v1::ImportResponse* response) override {
@@ -147,6 +155,9 @@ class ControllerService : public Service {
   grpc::Status SignNode(grpc::ServerContext*, const v1::SignNodeRequest* request,
                         v1::SignNodeResponse* response) override {
     return Answer(controller_.SignNode(*request), response);
+  }
+  grpc::Status Revoke(grpc::ServerContext*, const v1::RevokeRequest* request, v1::RevokeResponse* response) override {
+    return Answer(controller_.Revoke(*request), response);
   }
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
     return Answer(controller_.Doctor(), response);

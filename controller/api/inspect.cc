@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
+#include "controller/acme/revocation_reason.h"
 #include "controller/api/controller.h"
+#include "controller/api/replace.h"
 #include "controller/api/session.h"
 #include "controller/rollout/record.h"
 #include "controller/rollout/verify.h"
@@ -33,8 +35,12 @@ ShownGeneration ShowGeneration(const state::v1::Generation& generation, bool wan
   *shown.mutable_dns_names() = generation.dns_names();
   shown.set_issuer(generation.issuer());
   shown.set_source(generation.account().empty() ? "import" : absl::StrCat("acme ", generation.account()));
+  if (generation.has_revoked_at()) *shown.mutable_revoked_at() = generation.revoked_at();
+  if (MayBeRevoked(generation)) shown.set_revocation_reason(RevocationReasonName(generation.revocation_reason()));
   if (generation.has_revoked_at()) {
     shown.set_state(ShownGeneration::REVOKED);
+  } else if (MayBeRevoked(generation)) {
+    shown.set_state(ShownGeneration::REVOKING);
   } else if (FromTimestamp(generation.not_after()) <= now) {
     shown.set_state(ShownGeneration::EXPIRED);
   } else {
@@ -82,6 +88,8 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
   response.set_total(response.nodes_size());
   response.set_converged(view.status.converged);
   response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
+  ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session.store, view.certificates));
+  for (const std::string& warning : replacements) response.add_warnings(warning);
   return response;
 }
 

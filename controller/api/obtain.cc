@@ -4,8 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
-#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
 #include "controller/store/records.h"
@@ -21,15 +19,6 @@ v1::ApplyResponse::Certificate ShowCertificate(const std::string& name,
   shown.set_leaf_sha256(generation->leaf_sha256());
   *shown.mutable_not_after() = generation->not_after();
   return shown;
-}
-
-absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now) {
-  const absl::Time end = FromTimestamp(generation.not_after());
-  if (now < end) return absl::OkStatus();
-  return Fail(Reason::EXPIRED,
-              absl::StrCat("generation ", generation.generation(), " expired on ",
-                           absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone())),
-              generation.account().empty() ? "bring the next one: certcast import" : "");
 }
 
 absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, const CertificateConfig& certificate,

@@ -6,7 +6,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "certcast/v1/api.pb.h"
 #include "controller/api/controller.h"
@@ -30,9 +29,6 @@ absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machin
 // The same without ordering: `issued` says that it would be.
 absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, const CertificateConfig& certificate,
                                     bool force);
-
-// Why a generation must not be rolled out, or OK.
-absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now);
 
 // A generation as the API shows it.
 v1::ApplyResponse::Certificate ShowCertificate(const std::string& name,

@@ -13,6 +13,7 @@
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "controller/api/obtain.h"
+#include "controller/api/revoked_rollouts.h"
 #include "controller/keyring/purposes.h"
 #include "controller/rollout/executor.h"
 #include "controller/rollout/record.h"
@@ -95,17 +96,49 @@ void RolloutRunner::Note(const state::v1::Rollout& rollout, const std::string& t
   (*on_progress_)(progress);
 }
 
-absl::StatusOr<bool> RolloutRunner::EndIfSuperseded(const state::v1::Rollout& rollout) {
-  if (rollout.state() != v1::Rollout::PAUSED) return false;
+// Why a rollout must not be gone on with, as it stands, since something is revoked; nullopt: it may.
+absl::StatusOr<std::optional<std::string>> RolloutRunner::WhyNotOn(const state::v1::Rollout& rollout) {
+  if (rollout.state() == v1::Rollout::REVERTING) return WhyNotBack(*session_->store, rollout);
+  // It goes back, as far as KeepFromRevoked lets it, or ends where it is.
+  if (rollout.state() == v1::Rollout::HALTED) return std::nullopt;
+  return WhyNotForwards(*session_->store, rollout);
+}
+
+// Why one that was left is ended, not gone on with.
+absl::StatusOr<std::optional<std::string>> RolloutRunner::WhyPointless(const state::v1::Rollout& rollout) {
+  ASSIGN_OR_RETURN(std::optional<std::string> revoked, WhyNotOn(rollout));
+  if (revoked.has_value() || rollout.state() != v1::Rollout::PAUSED) return revoked;
   ASSIGN_OR_RETURN(auto wanted, GenerationRecords(*session_->store).Wanted(rollout.certificate()));
-  if (wanted.has_value() && wanted->generation() == rollout.generation()) return false;
-  const std::string because = absl::StrCat("generation ", wanted.has_value() ? wanted->generation() : 0,
-                                           " is wanted instead of ", rollout.generation());
+  if (wanted.has_value() && wanted->generation() == rollout.generation()) return std::nullopt;
+  return absl::StrCat("generation ", wanted.has_value() ? wanted->generation() : 0, " is wanted instead of ",
+                      rollout.generation());
+}
+
+absl::Status RolloutRunner::End(const state::v1::Rollout& rollout, const std::string& because) {
   const state::v1::Rollout ended = EndPaused(rollout, because, machine_->clock->Now());
   const std::vector<state::v1::Rollout::Node> nodes(ended.nodes().begin(), ended.nodes().end());
   RETURN_IF_ERROR(RolloutRecords(*session_->store).PutHeadAndNodes(ended, nodes, session_->epoch()));
-  Note(rollout, absl::StrCat("rollout ", rollout.id(), " stays paused for good: ", because));
-  return true;
+  const absl::string_view stays = rollout.state() == v1::Rollout::PAUSED ? " stays paused for good: " : " ends here: ";
+  Note(rollout, absl::StrCat("rollout ", rollout.id(), stays, because));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> RolloutRunner::EndIfPointless(const state::v1::Rollout& rollout) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> because, WhyPointless(rollout));
+  if (because.has_value()) RETURN_IF_ERROR(End(rollout, *because));
+  return because.has_value();
+}
+
+absl::Status RolloutRunner::EndOthers(const CertificateConfig& certificate, uint64_t generation) {
+  RolloutRecords records(*session_->store);
+  ASSIGN_OR_RETURN(const std::vector<state::v1::Rollout> heads, records.Unfinished());
+  for (const state::v1::Rollout& head : heads) {
+    if (head.certificate() != certificate.name || head.generation() == generation) continue;
+    ASSIGN_OR_RETURN(const std::optional<state::v1::Rollout> rollout, records.Get(head.id()));
+    if (!rollout.has_value()) continue;
+    RETURN_IF_ERROR(End(*rollout, absl::StrCat("generation ", generation, " replaces it, since a key is out")));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const CertificateConfig& certificate) {
@@ -122,8 +155,8 @@ absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const C
     if (head->certificate() != certificate.name) continue;
     ASSIGN_OR_RETURN(std::optional<state::v1::Rollout> rollout, records.Get(head->id()));
     if (!rollout.has_value()) continue;
-    ASSIGN_OR_RETURN(const bool superseded, EndIfSuperseded(*rollout));
-    if (superseded) continue;
+    ASSIGN_OR_RETURN(const bool ended, EndIfPointless(*rollout));
+    if (ended) continue;
     const bool paused = rollout->state() == v1::Rollout::PAUSED;
     Note(*rollout,
          absl::StrCat("going on with rollout ", rollout->id(), ", which was ", paused ? "paused" : "left unfinished"));
@@ -145,8 +178,23 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
   return Execute(certificate, rollout);
 }
 
+// Where nodes would go back to a generation that is revoked, a halt leaves them where they are.
+absl::StatusOr<state::v1::Rollout> RolloutRunner::KeepFromRevoked(state::v1::Rollout rollout) {
+  if (!rollout.policy().revert_on_halt() || rollout.state() == v1::Rollout::REVERTING) return rollout;
+  ASSIGN_OR_RETURN(const std::optional<std::string> because, WhyNotBack(*session_->store, rollout));
+  if (!because.has_value()) return rollout;
+  rollout.mutable_policy()->set_revert_on_halt(false);
+  Note(rollout, absl::StrCat("a halt will not put nodes back: ", *because));
+  return rollout;
+}
+
 absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate,
                                                    const state::v1::Rollout& rollout) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> revoked, WhyNotOn(rollout));
+  if (revoked.has_value()) {
+    return Fail(Reason::REVOKED, absl::StrCat("rollout ", rollout.id(), " is not gone on with: ", *revoked),
+                absl::StrCat("certcast apply ", certificate.name, " brings nodes to the generation that is wanted"));
+  }
   StoredRolloutLog log(*session_->store, rollout.id(), session_->epoch());
   RolloutInputs inputs;
   inputs.bundle = [this, name = certificate.name, number = rollout.generation()] {
@@ -161,7 +209,8 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   RequestWatch requests(*session_->store, *machine_->clock, rollout.id());
   requests.AttachTo(inputs);
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
-  ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(rollout, inputs, environment, *on_progress_, *stop_));
+  ASSIGN_OR_RETURN(const state::v1::Rollout allowed, KeepFromRevoked(rollout));
+  ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(allowed, inputs, environment, *on_progress_, *stop_));
   return ShowRollout(ended);
 }
 
@@ -187,6 +236,8 @@ absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine&
     });
     if (obtained.shown.issued() || left) response.set_changes_pending(true);
     if (subject.generation == 0 || AllSettled(fleet)) continue;
+    // Nor does Apply give it to anybody.
+    if (!obtained.shown.issued() && !CheckUsable(*obtained.generation, machine.clock->Now()).ok()) continue;
     response.set_changes_pending(true);
     v1::Rollout& rollout = *response.add_rollouts();
     rollout = ShowRollout(MakeRollout(subject, fleet, certificate->rollout,

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,12 +35,16 @@ class RolloutRunner {
                                             const OnProgress& on_progress, const std::atomic<bool>& stop);
 
   // Rollouts of this certificate that an earlier controller left unfinished, or an earlier run paused, oldest first.
-  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result. Where an
-  // operator had one paused, nothing is done, and that one alone is in the result, as it stands.
+  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result; so is one
+  // that would bring nodes a generation that is revoked, or back to one. Where an operator had one paused, nothing is
+  // done, and that one alone is in the result, as it stands.
   absl::StatusOr<std::vector<v1::Rollout>> ResumeUnfinished(const CertificateConfig& certificate);
+  // Ends rollouts of this certificate that are not finished, and not of this generation, where they are: a node in the
+  // middle of one goes back by itself, since nobody confirms it.
+  absl::Status EndOthers(const CertificateConfig& certificate, uint64_t generation);
   absl::StatusOr<v1::Rollout> Run(const CertificateConfig& certificate, const state::v1::Generation& generation,
                                   const std::vector<FleetMember>& fleet);
-  // From wherever the record stands, as it is in the store.
+  // From wherever the record stands, as it is in the store. REVOKED where it must not go on.
   absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, const state::v1::Rollout& rollout);
 
  private:
@@ -53,7 +58,11 @@ class RolloutRunner {
         transport_(std::move(transport)) {}
 
   void Note(const state::v1::Rollout& rollout, const std::string& text);
-  absl::StatusOr<bool> EndIfSuperseded(const state::v1::Rollout& rollout);
+  absl::StatusOr<std::optional<std::string>> WhyNotOn(const state::v1::Rollout& rollout);
+  absl::StatusOr<std::optional<std::string>> WhyPointless(const state::v1::Rollout& rollout);
+  absl::Status End(const state::v1::Rollout& rollout, const std::string& because);
+  absl::StatusOr<bool> EndIfPointless(const state::v1::Rollout& rollout);
+  absl::StatusOr<state::v1::Rollout> KeepFromRevoked(state::v1::Rollout rollout);
 
   const Config* config_;
   const Machine* machine_;

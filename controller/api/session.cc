@@ -48,6 +48,26 @@ absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const C
   return selected;
 }
 
+absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now) {
+  const auto day = [](const google::protobuf::Timestamp& time) {
+    return absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(time), absl::UTCTimeZone());
+  };
+  const bool imported = generation.account().empty();
+  const std::string what = absl::StrCat("generation ", generation.generation());
+  const std::string hint = imported ? "bring the next one: certcast import" : "";
+  if (generation.has_revoked_at()) {
+    return Fail(Reason::REVOKED, absl::StrCat(what, " was revoked on ", day(generation.revoked_at())), hint);
+  }
+  if (MayBeRevoked(generation)) {
+    return Fail(Reason::REVOKED,
+                absl::StrCat(what, " may be revoked: the CA was asked to on ",
+                             day(generation.revocation_requested_at()), " and did not answer"),
+                absl::StrCat("certcast revoke ", generation.certificate(), " --generation ", generation.generation()));
+  }
+  if (now < FromTimestamp(generation.not_after())) return absl::OkStatus();
+  return Fail(Reason::EXPIRED, absl::StrCat(what, " expired on ", day(generation.not_after())), hint);
+}
+
 namespace {
 
 // As long before its end as `doctor` warns of it.
@@ -73,20 +93,20 @@ void WarnOfClocks(FleetView& view) {
   }
 }
 
-void MarkExpired(FleetView& view, absl::Time now) {
-  std::map<std::string, absl::Time> ends;
+// A generation that is wanted, and is no good any more.
+void MarkUnusable(FleetView& view, absl::Time now) {
+  std::map<std::string, v1::Failure> unusable;
   for (size_t i = 0; i < view.certificates.size(); ++i) {
     if (!view.generations[i].has_value()) continue;
-    const absl::Time end = FromTimestamp(view.generations[i]->not_after());
-    if (end <= now) ends[view.certificates[i]->name] = end;
+    const absl::Status usable = CheckUsable(*view.generations[i], now);
+    if (!usable.ok()) unusable[view.certificates[i]->name] = FailureOf(usable);
   }
   for (v1::StatusResponse::Node& row : view.status.rows) {
-    const auto end = ends.find(row.certificate());
-    if (end == ends.end() || row.state() != v1::StatusResponse::Node::CONVERGED) continue;
+    const auto failure = unusable.find(row.certificate());
+    if (failure == unusable.end() || row.state() != v1::StatusResponse::Node::CONVERGED) continue;
     row.set_state(v1::StatusResponse::Node::FAILED);
-    row.set_reason(Reason::EXPIRED);
-    row.set_detail(absl::StrCat("what it serves expired on ",
-                                absl::FormatTime("%Y-%m-%d %H:%M UTC", end->second, absl::UTCTimeZone())));
+    row.set_reason(failure->second.reason());
+    row.set_detail(absl::StrCat("what it serves is no good: ", failure->second.detail()));
     --view.status.converged;
   }
 }
@@ -149,7 +169,7 @@ absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine
     if (record.has_last_seen()) options.last_seen[record.name()] = FromTimestamp(record.last_seen());
   }
   view.status = AskFleet(wanted, *transport, *machine.clock, options);
-  MarkExpired(view, machine.clock->Now());
+  MarkUnusable(view, machine.clock->Now());
   WarnOfIdentities(view);
   WarnOfClocks(view);
   // The answer is right all the same, and needed most when something is wrong with the controller.

@@ -38,6 +38,9 @@ absl::StatusOr<Session> OpenToChange(const Config& config, const Machine& machin
 absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const Config& config,
                                                                          const std::vector<std::string>& names);
 
+// Why no node may be given a generation that is there: EXPIRED; REVOKED, also when it only may be.
+absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now);
+
 // What nodes have and serve. `wanted` may be of generations that are not there yet.
 struct FleetView {
   std::vector<const CertificateConfig*> certificates;
@@ -51,7 +54,7 @@ struct FleetView {
 };
 
 // Asks every node of these certificates, and saves when and with what they were seen. A node is asked once. A node that
-// serves a wanted generation which has expired is FAILED (EXPIRED).
+// serves a wanted generation which is not usable is FAILED for that reason.
 absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine, Session& session,
                                     std::vector<const CertificateConfig*> certificates);
 

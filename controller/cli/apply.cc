@@ -3,7 +3,6 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "common/status/status.h"
 #include "controller/cli/issued.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"

@@ -32,8 +32,10 @@ int RunCertificates(Session& session, const std::string& certificate) {
     if (entry.generations().empty()) continue;
     Table table({"  GENERATION", "STATE", "NOT BEFORE", "NOT AFTER", "SOURCE", "ISSUER", "SHA-256"});
     for (const auto& generation : entry.generations()) {
+      const std::string& why = generation.revocation_reason();
       table.AddRow({absl::StrCat("  ", generation.generation()),
-                    v1::ListCertificatesResponse::Generation::State_Name(generation.state()),
+                    absl::StrCat(v1::ListCertificatesResponse::Generation::State_Name(generation.state()),
+                                 why.empty() ? "" : absl::StrCat(" (", why, ")")),
                     ShowTime(generation.not_before()), ShowTime(generation.not_after()), generation.source(),
                     generation.issuer(), generation.leaf_sha256()});
     }

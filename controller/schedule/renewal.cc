@@ -78,6 +78,11 @@ std::optional<std::string> WhatChanged(const CertificateConfig& certificate, con
 
 RenewalDecision DecideImported(const Generation* latest, absl::Time now, bool force) {
   RenewalDecision decision{.due = false, .renew_at = absl::InfiniteFuture()};
+  if (latest != nullptr && latest->has_revoked_at()) {
+    decision.reason = absl::StrCat("imported by hand; it was revoked on ", Day(FromTimestamp(latest->revoked_at())),
+                                   ": use `certcast import` with a new one");
+    return decision;
+  }
   decision.reason = latest == nullptr ? "not imported yet: use `certcast import`"
                     : force           ? "imported by hand: it can't be ordered; use `certcast import` with a new one"
                                       : absl::StrCat("imported by hand; it ",
@@ -99,6 +104,9 @@ RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Genera
     decision.reason = "forced";
   } else if (latest->has_revoked_at()) {
     decision.reason = absl::StrCat("revoked on ", Day(FromTimestamp(latest->revoked_at())));
+  } else if (latest->has_revocation_requested_at()) {
+    decision.reason = absl::StrCat("perhaps revoked: the CA was asked to on ",
+                                   Day(FromTimestamp(latest->revocation_requested_at())), " and did not answer");
   } else if (changed) {
     decision.reason = *changed;
   } else if (now >= FromTimestamp(latest->not_after())) {

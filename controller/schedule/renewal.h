@@ -23,7 +23,8 @@ struct RenewalDecision {
 // imported certificates: nothing can be ordered for them, and the reason says what to do instead).
 //
 // Without `at` and `before_expiry`: at 2/3 of the lifetime, at 1/2 where the lifetime is below 10 days. A certificate
-// is due at once when it was revoked, or when the configured names or key type are not those it was ordered with.
+// is due at once when it was revoked or may have been, or when the configured names or key type are not those it was
+// ordered with.
 RenewalDecision DecideRenewal(const CertificateConfig& certificate, const state::v1::Generation* latest, absl::Time now,
                               bool force);
 

@@ -76,20 +76,45 @@ absl::Status GenerationRecords::Append(const Generation& generation, PendingOrde
   return store_.Commit(transaction).status();
 }
 
-absl::Status GenerationRecords::MarkRevoked(absl::string_view certificate, uint64_t number, absl::Time at,
-                                            uint64_t epoch) {
+absl::Status GenerationRecords::ChangeUnrevoked(absl::string_view certificate, uint64_t number, uint64_t epoch,
+                                                const std::function<void(Generation&)>& change) {
   ASSIGN_OR_RETURN(const std::string key, GenerationKey(certificate, number));
   ASSIGN_OR_RETURN(auto record, ReadRevisioned<Generation>(store_, key));
   if (record.revision == 0) {
     return absl::NotFoundError(absl::StrCat("there is no generation ", number, " of ", certificate));
   }
   if (record.message.has_revoked_at()) return absl::OkStatus();
-  *record.message.mutable_revoked_at() = ToTimestamp(at);
+  change(record.message);
   Transaction transaction;
   transaction.epoch = epoch;
   transaction.compares.push_back({key, record.revision});
   transaction.writes.push_back(PutOf(key, record.message));
   return store_.Commit(transaction).status();
+}
+
+absl::Status GenerationRecords::BeginRevocation(absl::string_view certificate, uint64_t number, int reason,
+                                                absl::Time at, uint64_t epoch) {
+  return ChangeUnrevoked(certificate, number, epoch, [&](Generation& generation) {
+    *generation.mutable_revocation_requested_at() = ToTimestamp(at);
+    generation.set_revocation_reason(reason);
+  });
+}
+
+absl::Status GenerationRecords::CancelRevocation(absl::string_view certificate, uint64_t number, uint64_t epoch) {
+  return ChangeUnrevoked(certificate, number, epoch, [](Generation& generation) {
+    generation.clear_revocation_requested_at();
+    generation.clear_revocation_reason();
+  });
+}
+
+absl::Status GenerationRecords::MarkRevoked(absl::string_view certificate, uint64_t number, absl::Time at,
+                                            uint64_t epoch) {
+  return ChangeUnrevoked(certificate, number, epoch,
+                         [&](Generation& generation) { *generation.mutable_revoked_at() = ToTimestamp(at); });
+}
+
+bool MayBeRevoked(const Generation& generation) {
+  return generation.has_revoked_at() || generation.has_revocation_requested_at();
 }
 
 absl::StatusOr<std::optional<Generation>> GenerationRecords::Get(absl::string_view certificate, uint64_t number) {
@@ -125,6 +150,22 @@ absl::Status OrderRecords::Put(const Order& order, uint64_t epoch) {
 absl::Status OrderRecords::Delete(absl::string_view certificate, uint64_t epoch) {
   ASSIGN_OR_RETURN(std::string key, OrderKey(certificate));
   return DeleteRecord(store_, std::move(key), epoch);
+}
+
+absl::Status OrderRecords::AddForget(absl::string_view certificate, Transaction& transaction) {
+  ASSIGN_OR_RETURN(std::string key, OrderKey(certificate));
+  ASSIGN_OR_RETURN(const auto record, ReadRevisioned<Order>(store_, key));
+  if (record.revision == 0) return absl::OkStatus();
+  transaction.compares.push_back({key, record.revision});
+  if (record.message.presented().empty()) {
+    transaction.writes.push_back(DeleteOf(std::move(key)));
+    return absl::OkStatus();
+  }
+  Order rest;
+  rest.set_certificate(std::string(certificate));
+  *rest.mutable_presented() = record.message.presented();
+  transaction.writes.push_back(PutOf(std::move(key), rest));
+  return absl::OkStatus();
 }
 
 std::string AccountRecords::Key(absl::string_view directory_url, absl::string_view external_account_key_id) {

@@ -37,18 +37,30 @@ class GenerationRecords {
   enum class PendingOrder { kKeep, kRemove };
   // Adds `generation`, whose number must be NextNumber's; kAborted when another was added since.
   absl::Status Append(const state::v1::Generation& generation, PendingOrder order, uint64_t epoch);
+  // The CA is about to be asked to revoke it. kNotFound when there is no such generation. A later reason wins; nothing
+  // is changed once it is revoked.
+  absl::Status BeginRevocation(absl::string_view certificate, uint64_t number, int reason, absl::Time at,
+                               uint64_t epoch);
+  // The CA did not, for sure.
+  absl::Status CancelRevocation(absl::string_view certificate, uint64_t number, uint64_t epoch);
   // Sets revoked_at. kNotFound when there is no such generation. Idempotent: the first date stays.
   absl::Status MarkRevoked(absl::string_view certificate, uint64_t number, absl::Time at, uint64_t epoch);
 
   absl::StatusOr<std::optional<state::v1::Generation>> Get(absl::string_view certificate, uint64_t number);
-  // The latest: the one that nodes should have.
+  // The latest: the one that nodes should have, unless MayBeRevoked.
   absl::StatusOr<std::optional<state::v1::Generation>> Wanted(absl::string_view certificate);
   // Lowest number first.
   absl::StatusOr<std::vector<state::v1::Generation>> List(absl::string_view certificate);
 
  private:
+  absl::Status ChangeUnrevoked(absl::string_view certificate, uint64_t number, uint64_t epoch,
+                               const std::function<void(state::v1::Generation&)>& change);
+
   Store& store_;
 };
+
+// It is revoked, or the CA was asked to and may have: no node may be given it, nor be sent back to it.
+bool MayBeRevoked(const state::v1::Generation& generation);
 
 // certificates/<name>/order
 class OrderRecords {
@@ -58,6 +70,8 @@ class OrderRecords {
   absl::Status Put(const state::v1::Order& order, uint64_t epoch);
   // OK when there is none.
   absl::Status Delete(absl::string_view certificate, uint64_t epoch);
+  // Adds to `transaction` what forgets a pending order, but for the challenge records that were presented.
+  absl::Status AddForget(absl::string_view certificate, Transaction& transaction);
 
  private:
   Store& store_;

@@ -1,6 +1,8 @@
 #include "tests/testing/fake_acme_server.h"
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -10,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/x509/ssl_ptr.h"
 #include "tests/testing/jws_verifier.h"
 #include "tests/testing/sign_csr.h"
 
@@ -36,6 +39,22 @@ std::string Sha256Text(const std::string& text) {
   unsigned int size = 0;
   EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
   return ToBase64Url(std::string(reinterpret_cast<char*>(digest), size));
+}
+
+std::string DerOf(const std::string& pem) {
+  const SslPtr<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  const SslPtr<X509> certificate(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(certificate.get(), &der);
+  std::string bytes(reinterpret_cast<char*>(der), static_cast<size_t>(size));
+  OPENSSL_free(der);
+  return bytes;
+}
+
+bool IsKeyOf(const std::string& certificate_der, EVP_PKEY* key) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(certificate_der.data());
+  const SslPtr<X509> certificate(d2i_X509(nullptr, &bytes, static_cast<long>(certificate_der.size())));
+  return certificate != nullptr && EVP_PKEY_eq(X509_get0_pubkey(certificate.get()), key) == 1;
 }
 
 std::string ContentTypeOf(const HttpRequest& request) {
@@ -93,7 +112,7 @@ HttpResponse FakeAcmeServer::Handle(const HttpRequest& request) {
   const bool plain = resource == "directory" || resource == "new-nonce";
   Must(plain == (request.method != "POST"), request.method + " " + request.url + " (RFC 8555 section 6.3)");
   std::optional<HttpResponse> refused;
-  if (!plain) refused = Verify(request, resource != "new-account", post);
+  if (!plain) refused = Verify(request, WhoSigns(resource), post);
   if (refused) {
     response = *refused;
   } else if (auto& script = scripted_[resource]; !script.empty()) {
@@ -111,6 +130,7 @@ HttpResponse FakeAcmeServer::Route(const std::string& resource, const std::strin
   if (resource == "new-nonce") return {.status = 200};
   if (resource == "new-account") return NewAccount(post);
   if (resource == "new-order") return NewOrder(post);
+  if (resource == "revoke-cert") return Revoke(post);
   if (resource == "order" && orders_.contains(id)) return ShowOrder(id);
   if (resource == "authz" && authorizations_.contains(id)) return ShowAuthorization(id);
   if (resource == "challenge" && authorizations_.contains(id)) return AnswerChallenge(id);
@@ -127,15 +147,21 @@ HttpResponse FakeAcmeServer::Directory() const {
   if (!behaviour.terms_of_service.empty()) meta["termsOfService"] = behaviour.terms_of_service;
   if (behaviour.external_account_required) meta["externalAccountRequired"] = true;
   if (!behaviour.profiles.empty()) meta["profiles"] = behaviour.profiles;
-  return Json(200, {{"newNonce", Origin() + "/new-nonce"},
+  json directory = {{"newNonce", Origin() + "/new-nonce"},
                     {"newAccount", Origin() + "/new-account"},
                     {"newOrder", Origin() + "/new-order"},
-                    {"revokeCert", Origin() + "/revoke-cert"},
-                    {"meta", meta}});
+                    {"meta", meta}};
+  if (behaviour.offers_revocation) directory["revokeCert"] = Origin() + "/revoke-cert";
+  return Json(200, directory);
+}
+
+FakeAcmeServer::SignedBy FakeAcmeServer::WhoSigns(const std::string& resource) {
+  if (resource == "new-account") return SignedBy::kKey;
+  return resource == "revoke-cert" ? SignedBy::kEither : SignedBy::kAccount;
 }
 
 // RFC 8555 section 6.2.
-std::optional<HttpResponse> FakeAcmeServer::Verify(const HttpRequest& request, bool needs_account, Signed& out) {
+std::optional<HttpResponse> FakeAcmeServer::Verify(const HttpRequest& request, SignedBy who, Signed& out) {
   Must(ContentTypeOf(request) == "application/jose+json", "content type (section 6.2)");
   const json jws = json::parse(request.body);
   Must(jws.size() == 3 && !jws.contains("header"), "flattened JSON without unprotected header");
@@ -144,8 +170,10 @@ std::optional<HttpResponse> FakeAcmeServer::Verify(const HttpRequest& request, b
   out.header = json::parse(FromBase64Url(encoded_header));
   Must(out.header.at("url") == request.url, "`url` is the request's (section 6.4)");
   Must(out.header.contains("jwk") != out.header.contains("kid"), "either jwk or kid");
-  Must(out.header.contains("kid") == needs_account, "kid for everything but newAccount");
-  if (needs_account) {
+  const bool by_account = out.header.contains("kid");
+  Must(who == SignedBy::kEither || by_account == (who == SignedBy::kAccount),
+       "kid for everything but newAccount, either for revokeCert");
+  if (by_account) {
     for (const auto& [thumbprint, account] : accounts_) {
       if (account.url == out.header.at("kid")) out.account = thumbprint;
     }
@@ -179,6 +207,31 @@ HttpResponse FakeAcmeServer::NewAccount(const Signed& post) {
   HttpResponse response = Json(known ? 200 : 201, {{"status", "valid"}});
   response.headers.emplace_back("location", accounts_[thumbprint].url);
   return response;
+}
+
+std::optional<int> FakeAcmeServer::RevokedFor(const std::string& certificate_der) const {
+  for (const Revocation& revocation : revocations_) {
+    if (revocation.certificate_der == certificate_der) return revocation.reason;
+  }
+  return std::nullopt;
+}
+
+// RFC 8555 section 7.6.
+HttpResponse FakeAcmeServer::Revoke(const Signed& post) {
+  const std::string der = FromBase64Url(post.payload.at("certificate"));
+  const int reason = post.payload.value("reason", 0);
+  const bool by_certificate_key = post.account.empty();
+  const auto issued = issued_to_.find(der);
+  if (issued == issued_to_.end()) return ProblemAnswer(404, "malformed", "no certificate of this CA");
+  const bool may = by_certificate_key ? behaviour.certificate_key_may_revoke && IsKeyOf(der, KeyFromJwk(post.jwk).get())
+                                      : behaviour.account_may_revoke && issued->second == post.account;
+  if (!may) return ProblemAnswer(403, "unauthorized", "not yours to revoke");
+  if (RevokedFor(der).has_value()) return ProblemAnswer(400, "alreadyRevoked", "it is revoked already");
+  if (!behaviour.revocation_reasons.contains(reason)) {
+    return ProblemAnswer(400, "badRevocationReason", absl::StrCat("reason ", reason, " is not accepted"));
+  }
+  revocations_.push_back({.certificate_der = der, .reason = reason, .by_certificate_key = by_certificate_key});
+  return {.status = 200};
 }
 
 // RFC 8555 section 7.3.4.
@@ -336,13 +389,13 @@ HttpResponse FakeAcmeServer::Finalize(const std::string& id, const Signed& post)
     return ShowOrder(id);
   }
   order.certificate = NewId("c");
-  certificates_[order.certificate] = Issue(der);
+  certificates_[order.certificate] = Issue(der, order.account);
   order.status = behaviour.processing_looks > 0 ? "processing" : "valid";
   order.looks_left = behaviour.processing_looks;
   return ShowOrder(id);
 }
 
-std::string FakeAcmeServer::Issue(const std::string& csr_der) {
+std::string FakeAcmeServer::Issue(const std::string& csr_der, const std::string& account) {
   ++issued_;
   const ParsedCsr csr = *ParseCsr(csr_der);
   const PrivateKey other = *PrivateKey::Generate(KeyType::kEcdsaP256);
@@ -350,6 +403,7 @@ std::string FakeAcmeServer::Issue(const std::string& csr_der) {
   const std::string leaf = SignLeaf(intermediate_, behaviour.issue_for_other_key ? other.get() : csr.key.get(),
                                     behaviour.issue_for.empty() ? csr.dns_names : behaviour.issue_for,
                                     now - absl::Hours(1), now + absl::Hours(24 * 90));
+  issued_to_[DerOf(leaf)] = account;
   return behaviour.without_chain ? leaf : leaf + intermediate_.certificate().ToPem();
 }
 

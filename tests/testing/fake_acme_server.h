@@ -58,6 +58,16 @@ class FakeAcmeServer {
     std::optional<nlohmann::json> challenge_problem;
     // Key algorithms that finalize accepts: `EC`, `RSA`.
     std::set<std::string> key_algorithms = {"EC", "RSA"};
+    // revokeCert is in the directory, and these may sign it; reasons that it takes.
+    bool offers_revocation = true;
+    bool account_may_revoke = true;
+    bool certificate_key_may_revoke = true;
+    std::set<int> revocation_reasons = {0, 1, 3, 4, 5};
+  };
+  struct Revocation {
+    std::string certificate_der;
+    int reason = 0;
+    bool by_certificate_key = false;
   };
 
   FakeAcmeServer(Clock& clock, LookUpTxt look_up);
@@ -66,7 +76,7 @@ class FakeAcmeServer {
   controller::HttpResponse Handle(const controller::HttpRequest& request);
 
   // The next request to that resource (`directory new-nonce new-account new-order order authz challenge finalize
-  // certificate`) gets this answer, and nothing else happens.
+  // certificate revoke-cert`) gets this answer, and nothing else happens.
   void AnswerOnce(const std::string& resource, controller::HttpResponse response);
   // As after a restart of a CA that keeps nothing.
   void ForgetEverything();
@@ -84,6 +94,10 @@ class FakeAcmeServer {
   int issued() const { return issued_; }
   // Values that it saw when it looked, by name.
   const std::map<std::string, std::vector<std::string>>& seen() const { return seen_; }
+  // In the order that they came.
+  const std::vector<Revocation>& revocations() const { return revocations_; }
+  // nullopt: it is not revoked.
+  std::optional<int> RevokedFor(const std::string& certificate_der) const;
   const TestCa& issuer() const { return intermediate_; }
 
  private:
@@ -119,9 +133,11 @@ class FakeAcmeServer {
     nlohmann::json payload;
   };
 
+  enum class SignedBy { kAccount, kKey, kEither };
+  static SignedBy WhoSigns(const std::string& resource);
+
   controller::HttpResponse Route(const std::string& resource, const std::string& id, const Signed& post);
-  std::optional<controller::HttpResponse> Verify(const controller::HttpRequest& request, bool needs_account,
-                                                 Signed& out);
+  std::optional<controller::HttpResponse> Verify(const controller::HttpRequest& request, SignedBy who, Signed& out);
   controller::HttpResponse Directory() const;
   controller::HttpResponse NewAccount(const Signed& post);
   std::optional<controller::HttpResponse> CheckBinding(const Signed& post) const;
@@ -130,9 +146,10 @@ class FakeAcmeServer {
   controller::HttpResponse ShowAuthorization(const std::string& id);
   controller::HttpResponse AnswerChallenge(const std::string& id);
   controller::HttpResponse Finalize(const std::string& id, const Signed& post);
+  controller::HttpResponse Revoke(const Signed& post);
   void Look(Authorization& authorization);
   void UpdateOrder(Order& order);
-  std::string Issue(const std::string& csr_der);
+  std::string Issue(const std::string& csr_der, const std::string& account);
   std::string NewNonce();
   std::string NewId(const char* prefix);
   controller::HttpResponse Json(int status, const nlohmann::json& body) const;
@@ -147,6 +164,8 @@ class FakeAcmeServer {
   std::map<std::string, Authorization> authorizations_;
   std::map<std::string, Order> orders_;
   std::map<std::string, std::string> certificates_;
+  std::map<std::string, std::string> issued_to_;  // leaf's DER to thumbprint
+  std::vector<Revocation> revocations_;
   std::map<std::string, std::vector<std::string>> seen_;
   int ids_ = 0;
   int posts_ = 0;

@@ -246,6 +246,10 @@ v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault
   }
   switch (command.body_case()) {
     case v1::Command::kInstall:
+      if (const auto busy = BusyWith(command.install()); busy.has_value()) {
+        *report.mutable_refusal()->mutable_failure() = *busy;
+        break;
+      }
       *report.mutable_install_result() = Install(command.install());
       break;
     case v1::Command::kConfirm:
@@ -264,6 +268,16 @@ v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault
   return report;
 }
 
+// Of an earlier install, which is neither confirmed nor over.
+std::optional<v1::Failure> FakeNode::BusyWith(const v1::Install& install) const {
+  v1::Manifest manifest;
+  if (!manifest.ParseFromString(install.bundle().manifest())) return std::nullopt;
+  const auto installed = installed_.find(manifest.certificate());
+  if (installed == installed_.end() || installed->second.confirmed) return std::nullopt;
+  if (installed->second.generation == manifest.generation()) return std::nullopt;
+  return MakeFailure(v1::Reason::BUSY, absl::StrCat("generation ", installed->second.generation, " waits for Confirm"));
+}
+
 v1::InstallResult FakeNode::Install(const v1::Install& install) {
   v1::Manifest manifest;
   if (!manifest.ParseFromString(install.bundle().manifest()) || manifest.certificate().empty()) {
@@ -274,8 +288,6 @@ v1::InstallResult FakeNode::Install(const v1::Install& install) {
   if (manifest.generation() < installed.highest_generation) {
     result = Failed(v1::Reason::DOWNGRADE,
                     absl::StrCat("generation ", manifest.generation(), " is below ", installed.highest_generation));
-  } else if (!installed.confirmed && manifest.generation() != installed.generation) {
-    result = Failed(v1::Reason::BUSY, absl::StrCat("generation ", installed.generation, " waits for Confirm"));
   } else if (manifest.generation() == installed.generation && manifest.leaf_sha256() == installed.leaf_sha256) {
     result.set_outcome(v1::Outcome::UNCHANGED);
   } else {

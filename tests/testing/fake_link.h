@@ -141,6 +141,7 @@ class FakeNode {
   // The node's whole answer. Faults of kind kResult are applied here, the others are the link's.
   v1::Report Handle(const v1::Command& command, const Fault* fault);
   v1::Report HandleLocked(const v1::Command& command, const Fault* fault) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::optional<v1::Failure> BusyWith(const v1::Install& install) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::InstallResult Install(const v1::Install& install) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::InstallResult Confirm(const v1::Confirm& confirm) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   v1::InstallResult Revert(const v1::Revert& revert) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/bn.h>
+#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "common/x509/certificate.h"
+#include "common/x509/ssl_ptr.h"
 #include "controller/acme/curl_http_client.h"
 #include "tests/testing/test_ca.h"
 
@@ -132,6 +136,21 @@ absl::StatusOr<std::string> Pebble::IssuingRoot() const {
                        ->Perform({.url = absl::StrCat(admin_url_, "/roots/0"), .ca_file = ca_file()}));
   if (answer.status != 200) return absl::InternalError(absl::StrCat("/roots/0 answered ", answer.status));
   return answer.body;
+}
+
+absl::StatusOr<std::string> Pebble::StatusOf(absl::string_view certificate_pem) const {
+  ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(certificate_pem));
+  const SslPtr<BIGNUM> serial(ASN1_INTEGER_to_BN(X509_get0_serialNumber(chain.front().get()), nullptr));
+  char* const hex = BN_bn2hex(serial.get());
+  const std::string path = absl::StrCat("/cert-status-by-serial/", hex);
+  OPENSSL_free(hex);
+  ASSIGN_OR_RETURN(const controller::HttpResponse answer,
+                   controller::MakeCurlHttpClient("certcast-tests")
+                       ->Perform({.url = absl::StrCat(admin_url_, path), .ca_file = ca_file()}));
+  if (answer.status != 200) return absl::InternalError(absl::StrCat(path, " answered ", answer.status));
+  const auto body = nlohmann::json::parse(answer.body);
+  const std::string status = body.at("Status");
+  return body.contains("Reason") ? absl::StrCat(status, " ", body.at("Reason").get<int>()) : status;
 }
 
 std::string Pebble::Log() const {

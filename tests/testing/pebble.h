@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "tests/testing/program.h"
 
 namespace certcast::testing {
@@ -50,6 +51,11 @@ class Pebble {
   std::string hook() const { return folder_ + "/pebble-dns-hook"; }
   // PEM of the root that Pebble issues under; a new one each time it starts.
   absl::StatusOr<std::string> IssuingRoot() const;
+  // What Pebble says of a certificate that it issued, given as PEM: "Valid", "Revoked", "Revoked 1" with the reason.
+  absl::StatusOr<std::string> StatusOf(absl::string_view certificate_pem) const;
+  // It answers nobody until Thaw.
+  void Freeze() const { pebble_->Signal(SIGSTOP); }
+  void Thaw() const { pebble_->Signal(SIGCONT); }
   // What both wrote so far.
   std::string Log() const;
 
