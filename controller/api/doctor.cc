@@ -32,6 +32,7 @@ constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 constexpr uint64_t kFreeBytes = uint64_t{16} * 1024 * 1024;
 // An identity lives 30 days.
 constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
+constexpr uint16_t kSshPort = 22;
 
 class Findings {
  public:
@@ -203,7 +204,7 @@ std::string LoginByHand(const SshNode& ssh) {
       absl::StrAppend(out, jump.ToString());
     }));
   }
-  if (server.port != 0) absl::StrAppend(&login, " -p ", server.port);
+  if (server.port != 0 && server.port != kSshPort) absl::StrAppend(&login, " -p ", server.port);
   return absl::StrCat(login, " ", server.user, server.user.empty() ? "" : "@", server.host);
 }
 

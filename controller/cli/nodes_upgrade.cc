@@ -46,7 +46,7 @@ void Print(std::ostream& out, const v1::UpgradeNodesResponse& response) {
     ours += node.state() != Node::NOT_OURS;
     current += node.state() == Node::UP_TO_DATE || node.state() == Node::UPLOADED;
     out << node.name() << ": " << Printable(Describe(node)) << "\n";
-    if (!node.stderr().empty()) out << "    | " << Printable(node.stderr()) << "\n";
+    PrintLines(out, "    | ", node.stderr());
     if (!node.hint().empty()) out << "    hint: " << Printable(node.hint()) << "\n";
   }
   if (ours == 0) {

@@ -100,6 +100,13 @@ TEST(IssuedTest, ACertificateThatWasNeverImportedIsMissingAndNotShownAsGeneratio
   EXPECT_FALSE(AnyMissing(response.certificates()));
 }
 
+TEST(LinesTest, EachIsPutBehindThePrefixAndEmptyOnesAreLeftOut) {
+  std::ostringstream out;
+  PrintLines(out, "  | ", "nginx: no\n\n\x1b[2Jtest failed\n");
+  PrintLines(out, "  | ", "");
+  EXPECT_EQ(out.str(), "  | nginx: no\n  | ?[2Jtest failed\n");
+}
+
 TEST(JsonTest, PrintsZeroFalseAndEmptyFieldsAndBareEnumNames) {
   v1::ApplyResponse response;
   response.add_rollouts()->add_nodes()->set_outcome(v1::Outcome::REVERTED);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "controller/cli/table.h"
 
 namespace certcast::controller::cli {
 namespace {
@@ -32,7 +33,7 @@ void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
     if (!node.step().empty()) out << " in " << node.step();
     if (!node.detail().empty()) out << ": " << node.detail();
     out << "\n";
-    if (!node.stderr().empty()) out << "    | " << node.stderr() << "\n";
+    PrintLines(out, "    | ", node.stderr());
     if (!node.hint().empty()) out << "    hint: " << node.hint() << "\n";
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 
 namespace certcast::controller::cli {
@@ -28,6 +29,12 @@ void Table::Print(std::ostream& out) const {
     }
     line.erase(line.find_last_not_of(' ') + 1);
     out << line << "\n";
+  }
+}
+
+void PrintLines(std::ostream& out, absl::string_view prefix, absl::string_view text) {
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    out << prefix << Printable(std::string(line)) << "\n";
   }
 }
 

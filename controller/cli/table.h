@@ -25,6 +25,8 @@ class Table {
 
 // `text` with control characters as `?`: it may come from a node, a server or a CA.
 std::string Printable(std::string text);
+// Each line of `text` behind `prefix`, printable; without the empty ones.
+void PrintLines(std::ostream& out, absl::string_view prefix, absl::string_view text);
 // The first 16 hex digits, `-` for none: enough to compare by eye; `-o json` has all.
 std::string ShortFingerprint(absl::string_view sha256);
 // RFC 3339 in UTC to the second, `-` for none.

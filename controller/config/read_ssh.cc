@@ -93,6 +93,9 @@ SshKey ReadKey(const yaml::Value& value) {
   }
   const yaml::Map map = value.ReadMap(kExpected, {"file", "passphrase"});
   SshKey key{.file = map.Require("file").Path(), .passphrase = yaml::ReadSecretReference(map.Find("passphrase"))};
+  if (absl::EndsWith(key.file, ".pub")) {
+    map.Find("file").FailExpected("a private key", "it is the file beside it, without .pub");
+  }
   if (key.file.empty()) key.file = kWrongFile;
   return key;
 }

@@ -268,6 +268,9 @@ c.yaml:30:11: at nodes[1].ssh: found no known_hosts: a host key is never accepte
             "  key: {file: id_ed25519, passphrase: {env: SSH_PASS}}\n  certificate: id_ed25519-cert.pub\n", "",
             R"(c.yaml:27:5: at nodes[0]: found nothing to log in with, expected a key; write ssh: {key: {file: PATH}} or ssh: {agent: true}, here or for the whole file
 c.yaml:29:11: at nodes[1].ssh: found nothing to log in with, expected a key; write ssh: {key: {file: PATH}} or ssh: {agent: true}, here or for the whole file)"},
+        Mistake{
+            "ThePublicKey", "{file: id_ed25519, ", "{file: id_ed25519.pub, ",
+            R"(c.yaml:7:15: at ssh.key.file: found "id_ed25519.pub", expected a private key; it is the file beside it, without .pub)"},
         Mistake{"CertificateWithoutKey", "  key: {file: id_ed25519, passphrase: {env: SSH_PASS}}\n", "  agent: true\n",
                 R"(c.yaml:29:5: at nodes[0]: found an ssh certificate without its key; add key: {file: PATH} under ssh
 c.yaml:31:11: at nodes[1].ssh: found an ssh certificate without its key; add key: {file: PATH} under ssh

@@ -1,9 +1,13 @@
 // `certcast doctor` on hosts that are logged in to, each with something else in the way. Real OpenSSH servers. Runs as
 // root.
+#include <stdlib.h>
+
+#include <filesystem>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/process/process.h"
 #include "tests/testing/local_tcp_server.h"
 #include "tests/testing/ssh_hosts.h"
 
@@ -75,6 +79,61 @@ TEST_F(SshDoctorTest, SaysOfEachHostWhatIsInTheWayAndWhatToDo) {
   EXPECT_THAT(SaidOf(result, "shell"), AllOf(HasSubstr("PROBLEM PROTOCOL: "), HasSubstr("not available")));
   EXPECT_THAT(SaidOf(result, "readonly"),
               AllOf(HasSubstr("PROBLEM NO_AGENT_BINARY: "), HasSubstr("Read-only file system")));
+}
+
+// As certcast.yaml can say it.
+TEST_F(SshDoctorTest, LogsInByEveryMeansThatTheConfigurationHas) {
+  ASSERT_THAT(MakeSshKey(PathOf("locked"), "ed25519", "correct horse"), IsOk());
+  ASSERT_THAT(WriteFile(PathOf("passphrase"), "correct horse\n"), IsOk());
+  SshdOptions options;
+  options.authorized_keys = ReadFile(PathOf("locked.pub"));
+  AddHost("by-file", options, ", ssh: {key: {file: locked, passphrase: {file: passphrase}}}");
+  setenv("SSH_DOCTOR_TEST_PASSPHRASE", "correct horse", 1);
+  AddHost("by-env", options, ", ssh: {key: {file: locked, passphrase: {env: SSH_DOCTOR_TEST_PASSPHRASE}}}");
+
+  ASSERT_THAT(MakeSshKey(PathOf("ca")), IsOk());
+  ASSERT_THAT(RunSshKeygen({"-s", PathOf("ca"), "-I", "me", "-n", "deploy", PathOf("key.pub")}), IsOk());
+  options.authorized_keys = absl::StrCat("cert-authority ", ReadFile(PathOf("ca.pub")));
+  AddHost("by-certificate", options, ", ssh: {certificate: key-cert.pub}");
+
+  ASSERT_THAT(MakeSshKey(PathOf("held")), IsOk());
+  const TemporaryDirectory sockets = TemporaryDirectory::Short();
+  ProgramOptions agent;
+  agent.argv = {"ssh-agent", "-D", "-a", sockets.path() + "/agent"};
+  const auto running = Program::Start(agent);
+  ASSERT_THAT(running, IsOk());
+  ASSERT_THAT(WaitUntil("the agent's socket", absl::Seconds(10),
+                        [&] { return std::filesystem::exists(sockets.path() + "/agent"); }),
+              IsOk());
+  setenv("SSH_AUTH_SOCK", (sockets.path() + "/agent").c_str(), 1);
+  ProcessRequest add;
+  add.argv = {"ssh-add", "-q", PathOf("held")};
+  add.environment = {{"SSH_AUTH_SOCK", sockets.path() + "/agent"}};
+  const absl::StatusOr<ProcessResult> added = ProcessRunner::Real().Run(add);
+  ASSERT_TRUE(added.ok() && added->ok());
+  options.authorized_keys = ReadFile(PathOf("held.pub"));
+  AddHost("by-agent", options, ", ssh: {agent: true}");
+
+  const Sshd& jump = AddHost("jump");
+  AddHost("behind", {}, absl::StrCat(", ssh: {jump: [\"deploy@", jump.endpoint(), "\"]}"));
+  // Hashed, as ssh-keygen -H does it; and one that only its authority makes known.
+  Configure();
+  ASSERT_THAT(RunSshKeygen({"-H", "-f", PathOf("known_hosts")}), IsOk());
+  known_hosts_ = ReadFile(PathOf("known_hosts"));
+  options = {};
+  options.host_ca = PathOf("ca");
+  const Sshd& vouched = AddHost("vouched", options);
+  known_hosts_.erase(known_hosts_.find(vouched.KnownHostsLine()), vouched.KnownHostsLine().size());
+  absl::StrAppend(&known_hosts_, "@cert-authority [127.0.0.1]:", vouched.port(), " ", ReadFile(PathOf("ca.pub")));
+  Configure();
+  ASSERT_THAT(ReadFile(PathOf("known_hosts")), Not(HasSubstr(jump.KnownHostsLine())));
+
+  const CommandResult result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 0) << result;
+  for (const char* name : {"by-file", "by-env", "by-certificate", "by-agent", "jump", "behind", "vouched"}) {
+    EXPECT_THAT(SaidOf(result, name), HasSubstr("OK answers over ssh as deploy@")) << name;
+  }
+  EXPECT_THAT(result.out, Not(HasSubstr("correct horse")));
 }
 
 // The agent is there; what it needs is not.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "controller/transport/ssh/ssh_transport.h"
 #include "tests/testing/local_tcp_server.h"
 #include "tests/testing/ssh_fixture.h"
 #include "tests/testing/tcp_relay.h"
@@ -51,6 +52,33 @@ TEST_F(SshJumpTest, ReachesAHostAndUploadsThroughIt) {
   // Nothing was run on the jump host, and no shell.
   EXPECT_THAT(jump_->log(), AllOf(HasSubstr("Accepted publickey"), Not(HasSubstr("Starting session"))));
   EXPECT_EQ(jump_->ReadHostFile("/home/deploy/state/bin/certcast-node"), "");
+}
+
+TEST_F(SshJumpTest, AnSshConfigThatIsToBeHonouredLeadsThroughIt) {
+  const std::string common = absl::StrCat(" HostName 127.0.0.1\n User deploy\n IdentityFile ", key_,
+                                          "\n IdentityAgent none\n UserKnownHostsFile ", known_hosts_, "\n");
+  ASSERT_THAT(testing::WriteFile(Path("config"),
+                                 absl::StrCat("Host web\n", common, " Port ", host_->port(), "\n ProxyJump gate\n",
+                                              "Host gate\n", common, " Port ", jump_->port(), "\n")),
+              IsOk());
+  SshTransportOptions options;
+  options.fleet_id = "fleet";
+  options.ssh_config_file = Path("config");
+  SshTransport transport(options, SystemResolver(), ProcessRunner::Real());
+  NodeConfig node;
+  node.name = "web-01";
+  node.ssh.emplace();
+  node.ssh->server = {.user = "", .host = "web", .port = 0};
+  node.ssh->options.use_ssh_config = true;
+  node.ssh->options.agent_binary = kStandIn;
+  node.ssh->state = "/home/deploy/state";
+  node.ssh->services = {"web"};
+  EXPECT_THAT(transport.Open(node, kTimeout), IsOk());
+  EXPECT_THAT(jump_->log(), AllOf(HasSubstr("Accepted publickey"), Not(HasSubstr("Starting session"))));
+  // Ignored where it is not asked for: then nothing of that name is known.
+  node.ssh->options.use_ssh_config = false;
+  node.ssh->server = {.user = "deploy", .host = "web", .port = 22};
+  EXPECT_THAT(transport.Open(node, kTimeout), HasReason(Reason::NO_ROUTE, HasSubstr("web")));
 }
 
 TEST_F(SshJumpTest, PassesSeveral) {

@@ -43,7 +43,8 @@ std::string MachineOf(const std::string& contents) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const AgentBinary>> AgentBinary::Read(const std::string& path) {
-  constexpr absl::string_view kHint = "ssh.agent_binary names the static certcast-node that hosts get";
+  constexpr absl::string_view kHint =
+      "put the static certcast-node that hosts get beside certcast, or name it: ssh: {agent_binary: PATH}";
   auto binary = std::make_shared<AgentBinary>();
   binary->path = path;
   errno = 0;

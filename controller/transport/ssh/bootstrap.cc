@@ -75,9 +75,8 @@ constexpr int kNotFound = 127;
 
 absl::string_view HintFor(absl::string_view what) {
   if (what == "directory") {
-    return "the login must be able to make this directory, and nobody else may write to it: `state` in the node's "
-           "entry "
-           "names where it is";
+    return "the login must be able to make this directory, and nobody else may write to it: name another `state`, or "
+           "have the agent run as root with ssh: {sudo: true}";
   }
   if (what == "noexec") return "it is mounted noexec: give the node another `state`";
   if (what == "tools") return "the host needs coreutils or busybox";
@@ -243,8 +242,8 @@ absl::Status Dialogue::Ended() {
   if (started_agent_ && options_.sudo && !absl::StrContains(error, "unable to execute")) {
     status = Fail(Reason::SUDO_REFUSED,
                   absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
-                  absl::StrCat("allow it without a password, in sudoers: ", options_.user,
-                               " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
+                  absl::StrCat("allow it without a password, in sudoers, behind what else is there for that user: ",
+                               options_.user, " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
   } else if (started_agent_) {
     status =
         Fail(Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),

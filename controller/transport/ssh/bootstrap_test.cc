@@ -386,8 +386,9 @@ TEST_F(BootstrapTest, SaysThatSudoRefused) {
       Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo sudo: a password is required >&2; exit 1")}});
   EXPECT_THAT(run, HasReason(Reason::SUDO_REFUSED, HasSubstr("exited with 1")));
   EXPECT_THAT(FailureOf(run.status()).stderr(), HasSubstr("a password is required"));
-  EXPECT_THAT(FailureOf(run.status()).hint(), HasSubstr(absl::StrCat("in sudoers: deploy ALL=(root) NOPASSWD: ",
-                                                                     options_.directory, "/certcast-node-* stdio")));
+  EXPECT_THAT(FailureOf(run.status()).hint(),
+              HasSubstr(absl::StrCat("behind what else is there for that user: deploy ALL=(root) NOPASSWD: ",
+                                     options_.directory, "/certcast-node-* stdio")));
   EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo sudo: unable to execute x >&2; exit 1")}}),
               HasReason(Reason::NO_AGENT_BINARY));
 }

@@ -46,8 +46,9 @@ absl::Status Changed(const SshPublicKey& shown, const KnownHost& known, const st
       Reason::HOST_KEY_CHANGED,
       absl::StrCat(peer, " showed another host key than it should: ", Describe(shown), ", not ", old),
       absl::StrCat("somebody may be in between. Was the host set up anew, and is that its fingerprint? Then put "
-                   "this in place of the old line: ",
-                   known.name, " ", shown.ToLine()));
+                   "this in place of ",
+                   known.keys.size() == 1 ? "the old line: " : "all of the old lines: ", known.name, " ",
+                   shown.ToLine()));
 }
 
 }  // namespace

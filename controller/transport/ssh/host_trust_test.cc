@@ -111,6 +111,18 @@ TEST_F(HostTrust, AChangedKeyIsRefusedWithBothFingerprintsAndThePlace) {
       Check(Key("host"), std::nullopt, Known(absl::StrCat("\nweb.example.com ", Key("old").ToLine())));
   EXPECT_THAT(status, HasReason(Reason::HOST_KEY_CHANGED, AllOf(HasSubstr(Key("host").Fingerprint()),
                                                                 HasSubstr(Key("old").Fingerprint() + " at F:2"))));
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("in place of the old line: web.example.com "));
+}
+
+TEST_F(HostTrust, AllThatIsKnownOfAChangedHostMustGo) {
+  MakeKey("host");
+  MakeKey("old");
+  MakeKey("older");
+  const std::string known =
+      absl::StrCat("web.example.com ", Key("old").ToLine(), "\nweb.example.com ", Key("older").ToLine());
+  const absl::Status status = Check(Key("host"), std::nullopt, Known(known));
+  EXPECT_THAT(status, HasReason(Reason::HOST_KEY_CHANGED, AllOf(HasSubstr(" at F:1"), HasSubstr(" at F:2"))));
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("in place of all of the old lines: web.example.com "));
 }
 
 TEST_F(HostTrust, AnotherPortsKeyIsBelievedButDoesNotContradict) {
