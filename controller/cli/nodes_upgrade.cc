@@ -50,7 +50,7 @@ void Print(std::ostream& out, const v1::UpgradeNodesResponse& response) {
     if (!node.hint().empty()) out << "    hint: " << Printable(node.hint()) << "\n";
   }
   if (ours == 0) {
-    out << "no host gets its agent from here: none has an ssh:// address\n";
+    out << "nothing to upgrade: no host gets its agent from here\n";
   } else {
     out << current << " of " << ours << " hosts have this certcast-node\n";
   }

@@ -121,8 +121,8 @@ TEST_F(SshUpgradeTest, ARestrictedLoginsAgentIsNotOurs) {
   Configure();
   const CommandResult result = controller_.Run({"nodes", "upgrade"});
   EXPECT_EQ(result.exit_code, 0) << result;
-  EXPECT_THAT(result.out,
-              AllOf(HasSubstr("old-1: not ours to upgrade: the login leads to an agent"), HasSubstr("none has")));
+  EXPECT_THAT(result.out, AllOf(HasSubstr("old-1: not ours to upgrade: the login leads to an agent"),
+                                HasSubstr("no host gets its agent from here")));
 }
 
 TEST_F(SshUpgradeTest, WrongUseIsToldOf) {
