@@ -98,7 +98,7 @@ const Authority& Ours() {
   return authority;
 }
 
-KnownHost Named(std::string name, bool port) {
+KnownHost Named(absl::string_view name, bool port) {
   KnownHost known;
   known.host = absl::AsciiStrToLower(name);
   known.name = port ? absl::StrCat("[", known.host, "]:2222") : known.host;
