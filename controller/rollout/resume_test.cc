@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/status/status.h"
 #include "controller/rollout/life_cycle.h"
 #include "controller/rollout/record.h"
@@ -374,8 +375,16 @@ TEST(Stop, FinishesNodesAtWorkAndBeginsNoOther) {
   RolloutWorld world(10);
   world.policy().parallel = 3;
   const Rollout plan = world.Plan();
+  const std::vector<std::string> wave = world.NamesIn(plan, 2);
+  absl::Notification told;
   world.OnCommand([&](const std::string& node, const v1::Command& command) {
-    if (command.has_install() && node == world.NamesIn(plan, 2)[2]) world.stop() = true;
+    if (!command.has_install()) return;
+    if (node == wave[2]) {
+      world.stop() = true;
+      told.Notify();
+    }
+    // Those beside it stay at work till then: else they might do the others' part before the third is asked.
+    if (node == wave[0] || node == wave[1]) told.WaitForNotification();
   });
   const auto stopped = world.Execute(plan);
   ASSERT_TRUE(stopped.ok()) << stopped.status();
