@@ -16,6 +16,7 @@
 #include "common/secret/reference.h"
 #include "common/x509/private_key.h"
 #include "controller/config/ssh_node.h"
+#include "controller/schedule/window.h"
 
 namespace certcast::controller {
 
@@ -90,6 +91,8 @@ struct RolloutPolicy {
   // Nodes that share the value of this label: at most so many in flight. Empty label: no such bound.
   std::string spread_label;
   int spread_in_flight = 1;
+  // When nodes may begin; nullopt: always.
+  std::optional<RolloutWindows> windows;
 };
 
 // The nodes of a certificate.

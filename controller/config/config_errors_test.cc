@@ -104,7 +104,7 @@ c.yaml:12:14: at certificates[0].account: found "digicert", expected the name of
                 "c.yaml:3:1: not valid YAML: a second document begins here, expected one"},
         Mistake{
             "MergeKey", "parallel: 64", "<<: {parallel: 64}",
-            R"(c.yaml:17:44: at certificates[0].rollout: unknown key "<<"; known here: waves, parallel, max_failures, max_unreachable, on_halt, soak, confirm_timeout, node_timeout, timeout, spread)"},
+            R"(c.yaml:17:44: at certificates[0].rollout: unknown key "<<"; known here: waves, parallel, max_failures, max_unreachable, on_halt, soak, confirm_timeout, node_timeout, timeout, spread, windows)"},
         Mistake{"Anchor", "parallel: 64", "parallel: &p 64",
                 "c.yaml:17:54: found an anchor (&), which is not supported; write the value out"},
         Mistake{"Alias", "spread: {label: rack}", "spread: {label: &l rack, in_flight: *l}",

@@ -66,7 +66,7 @@ RolloutPolicy ReadRolloutPolicy(const yaml::Value& value) {
   if (!value) return policy;
   const yaml::Map map =
       value.ReadMap("a map of rollout settings", {"waves", "parallel", "max_failures", "max_unreachable", "on_halt",
-                                                  "soak", "confirm_timeout", "node_timeout", "timeout", "spread"});
+                                                  "soak", "confirm_timeout", "node_timeout", "timeout", "spread", "windows"});
   if (const yaml::Value waves = map.Find("waves")) policy.waves = ReadWaves(waves);
   policy.parallel = map.Find("parallel").Integer(1, kMaxParallel, policy.parallel);
   policy.max_failures = map.Find("max_failures").Integer(0, kMaxNodes, policy.max_failures);
@@ -83,6 +83,7 @@ RolloutPolicy ReadRolloutPolicy(const yaml::Value& value) {
     policy.timeout = timeout.Duration(absl::Seconds(1), absl::Hours(24 * 30), policy.timeout);
   }
   ReadSpread(map.Find("spread"), policy);
+  if (const yaml::Value windows = map.Find("windows")) policy.windows = ReadWindows(windows);
   return policy;
 }
 

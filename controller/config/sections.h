@@ -16,6 +16,7 @@ CertificateConfig ReadCertificate(const yaml::Value& value);
 ChallengeConfig ReadChallenge(const yaml::Value& value, const std::vector<std::string>& domains);
 NodeSelector ReadNodeSelector(const yaml::Value& value);
 RolloutPolicy ReadRolloutPolicy(const yaml::Value& value);
+RolloutWindows ReadWindows(const yaml::Value& value);
 SshOptions ReadSshOptions(const yaml::Value& value, SshOptions defaults);
 // `[user@]host[:port]`, as it stands within what is at `place`.
 SshServer ReadSshServer(absl::string_view text, const yaml::Value& place);

@@ -142,6 +142,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "$:9:5: at certificates[0]: unknown key \"acount\"; did you mean account?\n"
                 "$:11:16: at certificates[0].challenge: found challenge without account, expected none: the "
                 "certificate is imported; name the account that orders it, or remove this"},
+        Mistake{
+            "UnknownTimeZone", "    nodes: [web-1]",
+            "    nodes: [web-1]\n    rollout: {windows: {time_zone: Europe/Berlni}}",
+            "$:16:37: at certificates[1].rollout.windows.time_zone: found \"Europe/Berlni\", expected a time zone's "
+            "IANA name such as Europe/Berlin or UTC; `timedatectl list-timezones` lists them; upper and lower case "
+            "differ"},
+        Mistake{
+            "BlackoutBackwards", "    nodes: [web-1]",
+            "    nodes: [web-1]\n    rollout:\n      windows:\n        time_zone: UTC\n        blackout:\n          - "
+            "{from: 2026-12-24, to: 2026-01-02}",
+            "$:20:36: at certificates[1].rollout.windows.blackout[0].to: found \"2026-01-02\", expected a date that is "
+            "not before from"},
         Mistake{"WrongType", "    domains: [\"*.demo.test\", demo.test]", "    domains: {a: b}",
                 "$:10:14: at certificates[0].domains: found a map, expected a list of at least one DNS name"},
         Mistake{
