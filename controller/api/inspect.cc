@@ -12,6 +12,7 @@
 #include "controller/api/controller.h"
 #include "controller/api/replace.h"
 #include "controller/api/session.h"
+#include "controller/api/windows.h"
 #include "controller/rollout/record.h"
 #include "controller/rollout/verify.h"
 #include "controller/schedule/renewal.h"
@@ -81,7 +82,8 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
     if (view.rollouts[i].has_value()) {
       shown.set_rollout_id(view.rollouts[i]->id());
       shown.set_rollout_state(view.rollouts[i]->state());
-      shown.set_rollout_because(ShowRollout(*view.rollouts[i]).because());
+      shown.set_rollout_because(
+          ShowRolloutAt(*view.rollouts[i], view.certificates[i], machine_.clock->Now()).because());
     }
   }
   for (v1::StatusResponse::Node& row : view.status.rows) *response.add_nodes() = std::move(row);

@@ -159,6 +159,8 @@ absl::StatusOr<bool> Replacement::RunRollouts(const Generation& generation) {
   const Context& context = context_;
   ASSIGN_OR_RETURN(RolloutRunner runner, RolloutRunner::Make(context.config, context.machine, context.session,
                                                              context.on_progress, context.stop));
+  // A key that is out waits for no window.
+  runner.OverrideWindows(context.request.by());
   RETURN_IF_ERROR(runner.EndOthers(context.certificate, generation.generation()));
   ASSIGN_OR_RETURN(std::vector<v1::Rollout> rollouts, runner.ResumeUnfinished(context.certificate));
   const bool failed = !std::all_of(rollouts.begin(), rollouts.end(), WentWell);

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
 #include "common/manifest/manifest.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
-#include "controller/api/obtain.h"
 #include "controller/api/revoked_rollouts.h"
+#include "controller/api/windows.h"
 #include "controller/keyring/purposes.h"
 #include "controller/rollout/executor.h"
 #include "controller/rollout/record.h"
@@ -45,18 +46,6 @@ absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const 
   return MakeBundle(input, session.keyring->manifest_key());
 }
 
-// Which services of a planned rollout's nodes lose connections, as far as the nodes have answered.
-void NameRestarts(const FleetView& view, const std::string& certificate, v1::Rollout& rollout) {
-  for (v1::Rollout::Node& node : *rollout.mutable_nodes()) {
-    for (const SeenNode& seen : view.status.seen) {
-      if (seen.name != node.name()) continue;
-      for (const v1::Inventory::Service& service : seen.inventory.services()) {
-        if (service.certificate() == certificate && service.disruptive()) node.add_restarts(service.name());
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
@@ -75,16 +64,33 @@ bool AllSettled(const std::vector<FleetMember>& fleet) {
   return std::all_of(fleet.begin(), fleet.end(), [](const FleetMember& member) { return member.settled; });
 }
 
+bool IsAtRest(const state::v1::Rollout& rollout) {
+  return rollout.state() == v1::Rollout::PAUSED || rollout.state() == v1::Rollout::WAITING_FOR_WINDOW;
+}
+
+std::string SayHeld(const v1::Rollout& rollout) {
+  const absl::Time at = FromTimestamp(rollout.paused_by().at());
+  return absl::StrCat("rollout ", rollout.id(), " was ", rollout.because(), " on ",
+                      absl::FormatTime("%Y-%m-%d %H:%M UTC", at, absl::UTCTimeZone()), ": nothing is done with ",
+                      rollout.certificate(), ", its renewal included, before `certcast rollout resume ", rollout.id(),
+                      "`");
+}
+
 uint64_t SeedOf(const std::string& certificate, uint64_t generation) {
   return std::stoull(Sha256Hex(absl::StrCat(certificate, "/", generation)).substr(0, 16), nullptr, 16);
 }
 
 absl::StatusOr<RolloutRunner> RolloutRunner::Make(const Config& config, const Machine& machine, Session& session,
                                                   const OnProgress& on_progress, const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
-  ASSIGN_OR_RETURN(std::unique_ptr<Transport> transport,
-                   machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
-  return RolloutRunner(config, machine, session, on_progress, stop, std::move(transport));
+  RolloutRunner runner(config, machine, session, on_progress, stop);
+  RETURN_IF_ERROR(runner.Reconnect());
+  return runner;
+}
+
+absl::Status RolloutRunner::Reconnect() {
+  ASSIGN_OR_RETURN(ControllerIdentity identity, session_->keyring->LoadControllerIdentity());
+  ASSIGN_OR_RETURN(transport_, machine_->make_transport(session_->keyring->fleet_id(), std::move(identity)));
+  return absl::OkStatus();
 }
 
 void RolloutRunner::Note(const state::v1::Rollout& rollout, const std::string& text) {
@@ -94,6 +100,14 @@ void RolloutRunner::Note(const state::v1::Rollout& rollout, const std::string& t
   progress.set_rollout_id(rollout.id());
   progress.set_text(text);
   (*on_progress_)(progress);
+}
+
+absl::Status RolloutRunner::RecordOverride(const CertificateConfig& certificate, state::v1::Rollout& rollout) {
+  *rollout.add_windows_overridden() = *windows_overridden_by_;
+  RETURN_IF_ERROR(RolloutRecords(*session_->store).PutHead(rollout, session_->epoch()));
+  if (MayBeginAt(certificate, machine_->clock->Now()) <= machine_->clock->Now()) return absl::OkStatus();
+  Note(rollout, absl::StrCat("its window is closed; ", windows_overridden_by_->user(), " wants it now"));
+  return absl::OkStatus();
 }
 
 // Why a rollout must not be gone on with, as it stands, since something is revoked; nullopt: it may.
@@ -107,7 +121,7 @@ absl::StatusOr<std::optional<std::string>> RolloutRunner::WhyNotOn(const state::
 // Why one that was left is ended, not gone on with.
 absl::StatusOr<std::optional<std::string>> RolloutRunner::WhyPointless(const state::v1::Rollout& rollout) {
   ASSIGN_OR_RETURN(std::optional<std::string> revoked, WhyNotOn(rollout));
-  if (revoked.has_value() || rollout.state() != v1::Rollout::PAUSED) return revoked;
+  if (revoked.has_value() || !IsAtRest(rollout)) return revoked;
   ASSIGN_OR_RETURN(auto wanted, GenerationRecords(*session_->store).Wanted(rollout.certificate()));
   if (wanted.has_value() && wanted->generation() == rollout.generation()) return std::nullopt;
   return absl::StrCat("generation ", wanted.has_value() ? wanted->generation() : 0, " is wanted instead of ",
@@ -118,8 +132,8 @@ absl::Status RolloutRunner::End(const state::v1::Rollout& rollout, const std::st
   const state::v1::Rollout ended = EndPaused(rollout, because, machine_->clock->Now());
   const std::vector<state::v1::Rollout::Node> nodes(ended.nodes().begin(), ended.nodes().end());
   RETURN_IF_ERROR(RolloutRecords(*session_->store).PutHeadAndNodes(ended, nodes, session_->epoch()));
-  const absl::string_view stays = rollout.state() == v1::Rollout::PAUSED ? " stays paused for good: " : " ends here: ";
-  Note(rollout, absl::StrCat("rollout ", rollout.id(), stays, because));
+  Note(rollout,
+       absl::StrCat("rollout ", rollout.id(), IsAtRest(rollout) ? " is not gone on with: " : " ends here: ", because));
   return absl::OkStatus();
 }
 
@@ -157,9 +171,10 @@ absl::StatusOr<std::vector<v1::Rollout>> RolloutRunner::ResumeUnfinished(const C
     if (!rollout.has_value()) continue;
     ASSIGN_OR_RETURN(const bool ended, EndIfPointless(*rollout));
     if (ended) continue;
-    const bool paused = rollout->state() == v1::Rollout::PAUSED;
-    Note(*rollout,
-         absl::StrCat("going on with rollout ", rollout->id(), ", which was ", paused ? "paused" : "left unfinished"));
+    const absl::string_view was = rollout->state() == v1::Rollout::PAUSED               ? "was paused"
+                                  : rollout->state() == v1::Rollout::WAITING_FOR_WINDOW ? "waits for its window"
+                                                                                        : "was left unfinished";
+    Note(*rollout, absl::StrCat("going on with rollout ", rollout->id(), ", which ", was));
     ASSIGN_OR_RETURN(v1::Rollout shown, Execute(certificate, *rollout));
     resumed.push_back(std::move(shown));
     if (*stop_) break;
@@ -188,13 +203,16 @@ absl::StatusOr<state::v1::Rollout> RolloutRunner::KeepFromRevoked(state::v1::Rol
   return rollout;
 }
 
-absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate,
-                                                   const state::v1::Rollout& rollout) {
+absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& certificate, state::v1::Rollout rollout) {
   ASSIGN_OR_RETURN(const std::optional<std::string> revoked, WhyNotOn(rollout));
   if (revoked.has_value()) {
     return Fail(Reason::REVOKED, absl::StrCat("rollout ", rollout.id(), " is not gone on with: ", *revoked),
                 absl::StrCat("certcast apply ", certificate.name, " brings nodes to the generation that is wanted"));
   }
+  // The way back needs none.
+  const bool forwards = rollout.state() != v1::Rollout::HALTED && rollout.state() != v1::Rollout::REVERTING;
+  const bool override = forwards && certificate.rollout.windows.has_value() && windows_overridden_by_.has_value();
+  if (override) RETURN_IF_ERROR(RecordOverride(certificate, rollout));
   StoredRolloutLog log(*session_->store, rollout.id(), session_->epoch());
   RolloutInputs inputs;
   inputs.bundle = [this, name = certificate.name, number = rollout.generation()] {
@@ -204,6 +222,9 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   std::set<std::string> wanting;
   for (const NodeConfig* node : config_->NodesOf(certificate)) wanting.insert(node->name);
   inputs.still_wants = [&wanting](absl::string_view name) { return wanting.count(std::string(name)) > 0; };
+  if (!override) {
+    inputs.may_begin = [&certificate](absl::Time now) { return MayBeginAt(certificate, now); };
+  }
   inputs.default_server_name = certificate.DefaultServerName();
   inputs.epoch = session_->epoch();
   RequestWatch requests(*session_->store, *machine_->clock, rollout.id());
@@ -211,40 +232,7 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
   ASSIGN_OR_RETURN(const state::v1::Rollout allowed, KeepFromRevoked(rollout));
   ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(allowed, inputs, environment, *on_progress_, *stop_));
-  return ShowRollout(ended);
-}
-
-absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine& machine,
-                                            const std::vector<const CertificateConfig*>& selected, bool force) {
-  ASSIGN_OR_RETURN(Session session, OpenToRead(config, machine));
-  ASSIGN_OR_RETURN(FleetView view, ViewFleet(config, machine, session, selected));
-  ASSIGN_OR_RETURN(std::vector<state::v1::Rollout> unfinished, RolloutRecords(*session.store).Unfinished());
-  v1::ApplyResponse response;
-  for (const CertificateConfig* certificate : selected) {
-    ASSIGN_OR_RETURN(Obtained obtained, DecideOnly(machine, session, *certificate, force));
-    std::vector<FleetMember> fleet = MembersOf(config, *certificate, view);
-    RolloutSubject subject{certificate->name, obtained.shown.generation(), obtained.shown.leaf_sha256()};
-    if (obtained.shown.issued()) {
-      // A new generation: nobody has it.
-      for (FleetMember& member : fleet) member.settled = false;
-      ASSIGN_OR_RETURN(subject.generation, GenerationRecords(*session.store).NextNumber(certificate->name));
-      subject.leaf_sha256.clear();
-    }
-    *response.add_certificates() = obtained.shown;
-    const bool left = std::any_of(unfinished.begin(), unfinished.end(), [&](const state::v1::Rollout& rollout) {
-      return rollout.certificate() == certificate->name;
-    });
-    if (obtained.shown.issued() || left) response.set_changes_pending(true);
-    if (subject.generation == 0 || AllSettled(fleet)) continue;
-    // Nor does Apply give it to anybody.
-    if (!obtained.shown.issued() && !CheckUsable(*obtained.generation, machine.clock->Now()).ok()) continue;
-    response.set_changes_pending(true);
-    v1::Rollout& rollout = *response.add_rollouts();
-    rollout = ShowRollout(MakeRollout(subject, fleet, certificate->rollout,
-                                      SeedOf(certificate->name, subject.generation), machine.clock->Now()));
-    NameRestarts(view, certificate->name, rollout);
-  }
-  return response;
+  return ShowRolloutAt(ended, &certificate, machine_->clock->Now());
 }
 
 }  // namespace certcast::controller

@@ -24,6 +24,12 @@ namespace certcast::controller {
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view);
 bool AllSettled(const std::vector<FleetMember>& fleet);
 
+// PAUSED or WAITING_FOR_WINDOW: nothing is at work, and where another generation is wanted now it is ended.
+bool IsAtRest(const state::v1::Rollout& rollout);
+
+// For one that an operator has paused: that nothing is done with its certificate, and what to do.
+std::string SayHeld(const v1::Rollout& rollout);
+
 // Which nodes come first: drawn from certificate and generation, so that --dry-run shows the order that apply takes,
 // and each generation has other canaries.
 uint64_t SeedOf(const std::string& certificate, uint64_t generation);
@@ -34,10 +40,16 @@ class RolloutRunner {
   static absl::StatusOr<RolloutRunner> Make(const Config& config, const Machine& machine, Session& session,
                                             const OnProgress& on_progress, const std::atomic<bool>& stop);
 
-  // Rollouts of this certificate that an earlier controller left unfinished, or an earlier run paused, oldest first.
-  // One that is paused with a generation that is not wanted any more is ended instead, and not in the result; so is one
-  // that would bring nodes a generation that is revoked, or back to one. Where an operator had one paused, nothing is
-  // done, and that one alone is in the result, as it stands.
+  // Links are made by the controller's certificate of now; for a run that has waited for days.
+  absl::Status Reconnect();
+
+  // From now on rollouts are carried out whatever their windows say, as `by` wants it; each one's record says so.
+  void OverrideWindows(const v1::Operator& by) { windows_overridden_by_ = by; }
+
+  // Rollouts of this certificate that an earlier controller left unfinished, an earlier run paused, or which wait for
+  // their window, oldest first. One at rest with a generation that is not wanted any more is ended instead, and not in
+  // the result; so is one that would bring nodes a generation that is revoked, or back to one. Where an operator had
+  // one paused, nothing is done, and that one alone is in the result, as it stands.
   absl::StatusOr<std::vector<v1::Rollout>> ResumeUnfinished(const CertificateConfig& certificate);
   // Ends rollouts of this certificate that are not finished, and not of this generation, where they are: a node in the
   // middle of one goes back by itself, since nobody confirms it.
@@ -45,19 +57,15 @@ class RolloutRunner {
   absl::StatusOr<v1::Rollout> Run(const CertificateConfig& certificate, const state::v1::Generation& generation,
                                   const std::vector<FleetMember>& fleet);
   // From wherever the record stands, as it is in the store. REVOKED where it must not go on.
-  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, const state::v1::Rollout& rollout);
+  absl::StatusOr<v1::Rollout> Execute(const CertificateConfig& certificate, state::v1::Rollout rollout);
 
  private:
   RolloutRunner(const Config& config, const Machine& machine, Session& session, const OnProgress& on_progress,
-                const std::atomic<bool>& stop, std::unique_ptr<Transport> transport)
-      : config_(&config),
-        machine_(&machine),
-        session_(&session),
-        on_progress_(&on_progress),
-        stop_(&stop),
-        transport_(std::move(transport)) {}
+                const std::atomic<bool>& stop)
+      : config_(&config), machine_(&machine), session_(&session), on_progress_(&on_progress), stop_(&stop) {}
 
   void Note(const state::v1::Rollout& rollout, const std::string& text);
+  absl::Status RecordOverride(const CertificateConfig& certificate, state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyNotOn(const state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyPointless(const state::v1::Rollout& rollout);
   absl::Status End(const state::v1::Rollout& rollout, const std::string& because);
@@ -70,11 +78,8 @@ class RolloutRunner {
   const OnProgress* on_progress_;
   const std::atomic<bool>* stop_;
   std::unique_ptr<Transport> transport_;
+  std::optional<v1::Operator> windows_overridden_by_;
 };
-
-// What Apply would do, without doing it.
-absl::StatusOr<v1::ApplyResponse> PlanApply(const Config& config, const Machine& machine,
-                                            const std::vector<const CertificateConfig*>& selected, bool force);
 
 }  // namespace certcast::controller
 

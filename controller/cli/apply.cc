@@ -2,8 +2,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_join.h"
+#include "common/status/status.h"
 #include "controller/cli/issued.h"
+#include "controller/cli/operator.h"
+#include "controller/cli/plan.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
@@ -16,24 +18,9 @@ struct ApplyOptions {
   std::vector<std::string> certificates;
   bool dry_run = false;
   bool force_renewal = false;
+  bool now = false;
+  bool wait = false;
 };
-
-void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
-  out << rollout.certificate() << ": would roll out to " << rollout.nodes_size() << " nodes in " << rollout.waves_size()
-      << " waves\n";
-  for (const auto& wave : rollout.waves()) {
-    out << "  wave " << wave.index() << ":";
-    for (const auto& node : rollout.nodes()) {
-      if (node.wave() == wave.index()) out << " " << node.name();
-    }
-    out << "\n";
-  }
-  for (const auto& node : rollout.nodes()) {
-    if (node.restarts().empty()) continue;
-    out << "  " << node.name() << ": would restart " << absl::StrJoin(node.restarts(), ", ")
-        << ", which loses connections\n";
-  }
-}
 
 int ExitCodeOf(const v1::ApplyResponse& response, bool dry_run) {
   if (dry_run) return response.changes_pending() ? kChangesPending : kDone;
@@ -51,6 +38,9 @@ int RunApply(Session& session, const ApplyOptions& options) {
   for (const std::string& name : options.certificates) request.add_certificates(name);
   request.set_dry_run(options.dry_run);
   request.set_force_renewal(options.force_renewal);
+  request.set_now(options.now);
+  request.set_wait(options.wait);
+  *request.mutable_by() = CurrentOperator();
 
   grpc::ClientContext context;
   v1::ApplyResponse response;
@@ -99,6 +89,9 @@ void AddApply(CLI::App& app, Verb& chosen) {
   verb->add_flag("--dry-run", options->dry_run,
                  "Say what would be done and do nothing; exit 5 when there is something");
   verb->add_flag("--force-renewal", options->force_renewal, "Obtain a new generation although none is due");
+  CLI::Option* now =
+      verb->add_flag("--now", options->now, "Whatever rollout.windows say; the rollout's record names you");
+  verb->add_flag("--wait", options->wait, "Stay until the windows open that rollouts wait for")->excludes(now);
   verb->footer(
       "Obtains a new generation of each certificate that is due, then rolls it out in waves: each node verifies it, "
       "switches\n"
@@ -108,10 +101,16 @@ void AddApply(CLI::App& app, Verb& chosen) {
       "A node whose probes pass and fail by turns (PROBE_INCONCLUSIVE) goes back by itself and has the rollout PAUSED: "
       "no\n"
       "further node is touched, and the next run goes on with it.\n\n"
+      "Outside its windows (rollout.windows) a rollout is WAITING_FOR_WINDOW: no node is touched, those at work when a "
+      "window\n"
+      "closes are finished, and a run in the next window goes on. Windows that do not open before a certificate "
+      "expires "
+      "are\n"
+      "an error (WINDOW_TOO_LATE).\n\n"
       "A run that was interrupted is taken up by the next one. A second run does nothing.\n\n"
       "Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 not every node has it (a "
       "rollout\n"
-      "that is PAUSED included),\n"
+      "that is PAUSED or WAITING_FOR_WINDOW included),\n"
       "4 halted by the failure budget, 5 --dry-run found something to do.");
   verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunApply(session, *options); }; });
 }

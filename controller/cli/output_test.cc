@@ -1,7 +1,12 @@
+#include <algorithm>
 #include <sstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "common/status/status.h"
 #include "controller/cli/issued.h"
+#include "controller/cli/operator.h"
+#include "controller/cli/plan.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/table.h"
 #include "gmock/gmock.h"
@@ -115,6 +120,86 @@ TEST(JsonTest, PrintsZeroFalseAndEmptyFieldsAndBareEnumNames) {
   EXPECT_THAT(json, HasSubstr("\"certificates\": []"));
   EXPECT_THAT(json, HasSubstr("\"servedSha256\": \"\""));
   EXPECT_THAT(json, HasSubstr("\"durationMs\": \"0\""));
+}
+
+v1::Rollout PlanOf(int nodes) {
+  v1::Rollout plan;
+  plan.set_certificate("wildcard");
+  plan.set_generation(8);
+  for (int size : {1, nodes - 1}) {
+    v1::Rollout::Wave& wave = *plan.add_waves();
+    wave.set_index(plan.waves_size());
+    wave.set_size(size);
+  }
+  for (int i = 0; i < nodes; ++i) {
+    v1::Rollout::Node& node = *plan.add_nodes();
+    node.set_name(absl::StrCat("web-", i));
+    node.set_wave(i == 0 ? 1 : 2);
+    node.add_reloads("nginx");
+  }
+  return plan;
+}
+
+std::string Print(const v1::Rollout& plan) {
+  std::ostringstream out;
+  PrintPlan(out, plan);
+  return out.str();
+}
+
+TEST(PlanTest, SaysWavesServicesAndTimes) {
+  v1::Rollout plan = PlanOf(3);
+  plan.mutable_nodes(1)->clear_reloads();
+  plan.mutable_nodes(1)->add_restarts("slapd");
+  plan.mutable_nodes(2)->clear_reloads();
+  plan.mutable_nodes(2)->set_reason(Reason::NO_ROUTE);
+  plan.mutable_nodes(2)->set_detail("web-2: connection refused\x1b[2J");
+  plan.mutable_nodes(0)->add_obstacles("nginx: /etc/nginx/tls is not there");
+  plan.set_window_opens("Mon 2026-11-23 22:00 CET (Europe/Berlin)");
+  plan.set_estimated_ms(75'300);
+  plan.set_estimated_from(12);
+  EXPECT_EQ(Print(plan),
+            "wildcard: would roll out generation 8 to 3 nodes in 2 waves\n"
+            "  wave 1, 1 node: web-0\n"
+            "  wave 2, 2 nodes: web-1 web-2\n"
+            "  its window is closed and opens Mon 2026-11-23 22:00 CET (Europe/Berlin); --now does not wait\n"
+            "  estimated time: 1m15s, from 12 earlier installs\n"
+            "  would reload nginx on 1 node: web-0\n"
+            "  would restart, which loses connections, slapd on 1 node: web-1\n"
+            "  can't be reached now; what runs there is not known:\n"
+            "    web-2: NO_ROUTE: web-2: connection refused?[2J\n"
+            "  would refuse it:\n"
+            "    web-0: nginx: /etc/nginx/tls is not there\n");
+}
+
+TEST(PlanTest, StaysReadableAtTenThousandNodes) {
+  v1::Rollout plan = PlanOf(10'000);
+  for (v1::Rollout::Node& node : *plan.mutable_nodes()) node.set_reason(Reason::NO_ROUTE);
+  const std::string text = Print(plan);
+  EXPECT_LT(std::count(text.begin(), text.end(), '\n'), 20);
+  EXPECT_LT(text.size(), 2500u);
+  EXPECT_THAT(text, HasSubstr("  wave 2, 9999 nodes: web-1 web-2 "));
+  EXPECT_THAT(text, HasSubstr(" web-20 and 9979 more\n"));
+  EXPECT_THAT(text, HasSubstr("    and 9990 more\n"));
+  EXPECT_THAT(text, HasSubstr("estimated time: no history"));
+}
+
+TEST(PlanTest, OfARolloutThatIsGoneOnWithOnlyWhatIsLeftIsNamed) {
+  v1::Rollout plan = PlanOf(3);
+  plan.set_id("wildcard-8-abc");
+  plan.set_state(v1::Rollout::WAITING_FOR_WINDOW);
+  plan.mutable_nodes(0)->set_outcome(v1::Outcome::INSTALLED);
+  plan.mutable_nodes(1)->set_outcome(v1::Outcome::UNREACHABLE);
+  const std::string text = Print(plan);
+  EXPECT_THAT(text, HasSubstr("would go on with rollout wildcard-8-abc of generation 8, which is WAITING_FOR_WINDOW: 1 "
+                              "node left\n  wave 2, 1 node: web-2\n"));
+  EXPECT_THAT(text, Not(HasSubstr("web-1")));
+}
+
+TEST(OperatorTest, HasANameAProcessAndATime) {
+  const v1::Operator by = CurrentOperator();
+  EXPECT_NE(by.user(), "");
+  EXPECT_GT(by.pid(), 0);
+  EXPECT_GT(by.at().seconds(), 0);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "controller/cli/holders.h"
+#include "controller/cli/operator.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
@@ -113,6 +114,7 @@ int RunReplace(Session& session, const ReplaceOptions& options) {
   request.set_compromised(options.compromised);
   request.set_generation(options.generation);
   request.set_force(options.force);
+  *request.mutable_by() = CurrentOperator();
 
   grpc::ClientContext context;
   Response response;

@@ -26,6 +26,9 @@ void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
     out << "    hint: no further node is touched; " << (rollout.has_paused_by() ? "" : "look at that service, then ")
         << "`certcast " << verb << "` goes on\n";
   }
+  if (rollout.state() == v1::Rollout::WAITING_FOR_WINDOW) {
+    out << "    hint: `certcast apply` goes on in its window; --wait stays until then, --now does not wait\n";
+  }
   for (const auto& node : rollout.nodes()) {
     if (Good(node.outcome()) || node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED) continue;
     out << "  " << node.name() << ": " << v1::Outcome::Code_Name(node.outcome());

@@ -141,6 +141,10 @@ TEST(ReadConfig, ReadsTheExamplesCertificates) {
   EXPECT_EQ(rollout.confirm_timeout, absl::Minutes(1));
   EXPECT_EQ(rollout.spread_label, "rack");
   EXPECT_EQ(rollout.spread_in_flight, 1);
+  ASSERT_TRUE(rollout.windows.has_value());
+  EXPECT_EQ(rollout.windows->zone.name(), "Europe/Berlin");
+  EXPECT_THAT(rollout.windows->weekly, SizeIs(1));
+  EXPECT_THAT(rollout.windows->blackout, SizeIs(2));
 
   const CertificateConfig& shop = config->certificates[1];
   EXPECT_TRUE(shop.imported());

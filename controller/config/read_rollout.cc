@@ -64,9 +64,9 @@ void ReadSpread(const yaml::Value& value, RolloutPolicy& policy) {
 RolloutPolicy ReadRolloutPolicy(const yaml::Value& value) {
   RolloutPolicy policy;
   if (!value) return policy;
-  const yaml::Map map =
-      value.ReadMap("a map of rollout settings", {"waves", "parallel", "max_failures", "max_unreachable", "on_halt",
-                                                  "soak", "confirm_timeout", "node_timeout", "timeout", "spread", "windows"});
+  const yaml::Map map = value.ReadMap("a map of rollout settings",
+                                      {"waves", "parallel", "max_failures", "max_unreachable", "on_halt", "soak",
+                                       "confirm_timeout", "node_timeout", "timeout", "spread", "windows"});
   if (const yaml::Value waves = map.Find("waves")) policy.waves = ReadWaves(waves);
   policy.parallel = map.Find("parallel").Integer(1, kMaxParallel, policy.parallel);
   policy.max_failures = map.Find("max_failures").Integer(0, kMaxNodes, policy.max_failures);

@@ -135,6 +135,7 @@ v1::Rollout ShowRollout(const state::v1::Rollout& rollout) {
   for (const state::v1::Rollout::Node& node : rollout.nodes()) *shown.add_nodes() = node.result();
   if (rollout.has_started_at()) *shown.mutable_started_at() = rollout.started_at();
   if (rollout.has_finished_at()) *shown.mutable_finished_at() = rollout.finished_at();
+  *shown.mutable_windows_overridden() = rollout.windows_overridden();
   shown.set_because(rollout.paused_because().empty() ? rollout.halted_because() : rollout.paused_because());
   if (rollout.has_paused_by()) *shown.mutable_paused_by() = rollout.paused_by();
   *shown.mutable_counts() = rollout.nodes().empty() ? rollout.counts() : CountNodes(rollout);

@@ -12,13 +12,16 @@
 namespace certcast::controller {
 namespace {
 
+// As none of the database is longer than.
+constexpr size_t kMaxName = 64;
+
 // absl::LoadTimeZone also takes paths, `file:`, `localtime` and fixed offsets.
 bool IsZoneName(absl::string_view name) {
   const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '+' || c == '/';
   });
-  return plain && !name.empty() && absl::ascii_isupper(static_cast<unsigned char>(name[0])) &&
-         !absl::StartsWith(name, "Fixed/");
+  return plain && !name.empty() && name.size() <= kMaxName &&
+         absl::ascii_isupper(static_cast<unsigned char>(name[0])) && !absl::StartsWith(name, "Fixed/");
 }
 
 // Every version of the database has this one, and it is not built into Abseil as UTC is.

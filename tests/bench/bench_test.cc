@@ -82,6 +82,13 @@ TEST(RestTest, WatchesTheShippedAgentWithAndWithoutALink) {
   for (const nlohmann::json& line : json["atRest"]) ExpectPositive(line, {"residentBytes", "privateBytes", "threads"});
 }
 
+TEST(PlanTest, PlansAndReportsItsTime) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/plan", "--benchmark_filter=^Plan/spread/1000$",
+                                            "--benchmark_min_time=0.01", "--benchmark_format=json"});
+  ASSERT_GE(json["benchmarks"].size(), 1u) << json;
+  ExpectPositive(json["benchmarks"][0], {"real_time"});
+}
+
 TEST(StoreTest, Commits) {
   const nlohmann::json json = RunBenchmark({"tests/bench/store", "--benchmark_filter=^Commit/real_time/threads:1$",
                                             "--benchmark_min_time=0.01", "--benchmark_format=json"});
