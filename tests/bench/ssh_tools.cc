@@ -1,0 +1,192 @@
+#include "tests/bench/ssh_tools.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/substitute.h"
+#include "common/status/status.h"
+#include "tests/testing/program.h"
+
+namespace certcast::bench {
+namespace {
+
+using testing::ReadFile;
+using testing::WriteFile;
+
+constexpr char kPush[] = "tests/bench/ssh_push";
+constexpr int kForks = 50;
+
+constexpr char kFiveTasks[] = R"(- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.file: {path: "~/machine/plain/{{ into }}", state: directory, mode: "0700"}
+    - ansible.builtin.copy: {src: $0/fullchain.pem, dest: "~/machine/plain/{{ into }}/fullchain.pem", mode: "0644"}
+    - ansible.builtin.copy: {src: $0/privkey.pem, dest: "~/machine/plain/{{ into }}/privkey.pem", mode: "0600"}
+    - ansible.builtin.file: {src: "{{ into }}", dest: "~/machine/plain/current", state: link}
+    - ansible.builtin.command: {argv: [bash, machine/reload]}
+)";
+
+constexpr char kOneTask[] = R"(- hosts: all
+  gather_facts: false
+  tasks:
+    - ansible.builtin.shell:
+        cmd: "{{ command }}"
+        stdin: "{{ lookup('ansible.builtin.file', '$0/both', rstrip=false) }}"
+        stdin_add_newline: false
+)";
+
+}  // namespace
+
+bool SshTools::Has(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  for (const absl::string_view directory : absl::StrSplit(path == nullptr ? "" : path, ':')) {
+    if (access(absl::StrCat(directory, "/", program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+absl::Status SshTools::Prepare(const testing::IssuedCertificate& certificate) const {
+  const std::string key(certificate.key_pem.ExposeSecret());
+  RETURN_IF_ERROR(WriteFile(Path("fullchain.pem"), certificate.fullchain_pem));
+  RETURN_IF_ERROR(WriteFile(Path("privkey.pem"), key));
+  RETURN_IF_ERROR(WriteFile(Path("both"), certificate.fullchain_pem + key));
+  RETURN_IF_ERROR(WriteFile(Path("five-tasks.yaml"), absl::Substitute(kFiveTasks, hosts_.folder())));
+  RETURN_IF_ERROR(WriteFile(Path("one-task.yaml"), absl::Substitute(kOneTask, hosts_.folder())));
+  RETURN_IF_ERROR(WriteFile(Path("ansible.cfg"), ""));
+  std::string names;
+  std::string addresses;
+  for (const SshHost& host : hosts_.hosts()) {
+    absl::StrAppend(&names, host.name, "\n");
+    absl::StrAppend(&addresses, host.sshd->address(), " ", host.sshd->port(), "\n");
+  }
+  RETURN_IF_ERROR(WriteFile(Path("names"), names));
+  RETURN_IF_ERROR(WriteFile(Path("addresses"), addresses));
+  RETURN_IF_ERROR(WriteFile(Path("ssh_config"), SshConfig(KeyExchange::kCurve25519)));
+  return WriteFile(Path("ssh_config_default"), SshConfig(KeyExchange::kDefault));
+}
+
+std::string SshTools::SshConfig(KeyExchange key_exchange) const {
+  std::string text;
+  for (const SshHost& host : hosts_.hosts()) {
+    absl::StrAppend(&text, "Host ", host.name, "\n  HostName ", host.sshd->address(), "\n  Port ", host.sshd->port(),
+                    "\n");
+  }
+  absl::StrAppend(&text, "Host *\n  User ", kSshUser, "\n  IdentityFile ", hosts_.key_file(),
+                  "\n  IdentitiesOnly yes\n  BatchMode yes\n  LogLevel ERROR\n  StrictHostKeyChecking yes\n",
+                  "  GlobalKnownHostsFile /dev/null\n  UserKnownHostsFile ", hosts_.known_hosts_file(), "\n");
+  if (key_exchange == KeyExchange::kCurve25519) absl::StrAppend(&text, "  KexAlgorithms curve25519-sha256\n");
+  return text;
+}
+
+std::string SshTools::RemoteCommand(const std::string& directory) const {
+  const std::string plain = "machine/plain";
+  return absl::StrCat("umask 077; mkdir -p ", plain, "/", directory, " && cd ", plain, "/", directory, " && head -c ",
+                      std::filesystem::file_size(Path("fullchain.pem")),
+                      " >fullchain.pem && cat >privkey.pem && ln -sfn ", directory,
+                      " ../current && bash ~/machine/reload");
+}
+
+MeasuredCommand SshTools::SshTrue() const {
+  MeasuredCommand command;
+  command.argv = {"xargs", "-a",  Path("names"), "-P", absl::StrCat(parallel_),
+                  "-I",    "{}",  "ssh",         "-F", Path("ssh_config"),
+                  "{}",    "true"};
+  command.log = log_file();
+  return command;
+}
+
+MeasuredCommand SshTools::BareLibssh(const std::string& directory) const {
+  MeasuredCommand command;
+  command.argv = {std::filesystem::absolute(kPush).string(),
+                  "--hosts",
+                  Path("addresses"),
+                  "--user",
+                  kSshUser,
+                  "--key",
+                  hosts_.key_file(),
+                  "--first",
+                  Path("fullchain.pem"),
+                  "--second",
+                  Path("privkey.pem"),
+                  "--to",
+                  absl::StrCat("machine/plain/", directory),
+                  "--threads",
+                  absl::StrCat(parallel_)};
+  command.log = log_file();
+  return command;
+}
+
+MeasuredCommand SshTools::Pdsh(const std::string& directory, KeyExchange key_exchange) const {
+  const std::string config = Path(key_exchange == KeyExchange::kDefault ? "ssh_config_default" : "ssh_config");
+  MeasuredCommand command;
+  command.argv = {"pdsh",
+                  "-R",
+                  "exec",
+                  "-S",
+                  "-f",
+                  absl::StrCat(parallel_),
+                  "-w",
+                  "^" + Path("names"),
+                  "sh",
+                  "-c",
+                  absl::StrCat("exec ssh -F ", config, " %h '", RemoteCommand(directory), "' <", Path("both"))};
+  command.log = log_file();
+  return command;
+}
+
+MeasuredCommand SshTools::Clush(const std::string& directory) const {
+  MeasuredCommand command;
+  command.argv = {"clush",
+                  "-S",
+                  "-f",
+                  absl::StrCat(parallel_),
+                  "--hostfile",
+                  Path("names"),
+                  "-o",
+                  absl::StrCat("-F ", Path("ssh_config")),
+                  RemoteCommand(directory)};
+  command.input = Path("both");
+  command.log = log_file();
+  return command;
+}
+
+MeasuredCommand SshTools::AnsiblePlaybook(const std::string& directory, Play play) const {
+  MeasuredCommand command;
+  command.argv = {"ansible-playbook",
+                  "-i",
+                  Path("names"),
+                  "-f",
+                  absl::StrCat(kForks),
+                  "-e",
+                  play == Play::kOneTask ? absl::StrCat("command=\"", RemoteCommand(directory), "\"")
+                                         : absl::StrCat("into=", directory),
+                  Path(play == Play::kOneTask ? "one-task.yaml" : "five-tasks.yaml")};
+  command.environment = {
+      {"ANSIBLE_CONFIG", Path("ansible.cfg")},
+      {"ANSIBLE_HOME", Path("ansible")},
+      {"ANSIBLE_PIPELINING", "True"},
+      {"ANSIBLE_PYTHON_INTERPRETER", "/usr/bin/python3"},
+      {"ANSIBLE_SSH_ARGS", absl::StrCat("-F ", Path("ssh_config"), " -C -o ControlMaster=auto -o ControlPersist=60s")},
+      {"ANSIBLE_SSH_CONTROL_PATH_DIR", Path("cp")},
+      {"LC_ALL", "C.UTF-8"}};
+  command.log = log_file();
+  return command;
+}
+
+int SshTools::CountMissing(const std::string& directory) const {
+  const std::string fullchain = ReadFile(Path("fullchain.pem"));
+  const std::string key = ReadFile(Path("privkey.pem"));
+  int missing = 0;
+  for (const SshHost& host : hosts_.hosts()) {
+    const std::string there = absl::StrCat(host.folder, "/plain/", directory);
+    if (ReadFile(there + "/fullchain.pem") != fullchain || ReadFile(there + "/privkey.pem") != key) ++missing;
+  }
+  return missing;
+}
+
+}  // namespace certcast::bench
