@@ -23,6 +23,7 @@
 #include "controller/rollout/record.h"
 #include "controller/schedule/window.h"
 #include "controller/store/records.h"
+#include "controller/store/rollout_records.h"
 #include "controller/store/rollout_requests.h"
 
 namespace certcast::controller {
@@ -49,6 +50,30 @@ struct Work {
                        [](const v1::Rollout& rollout) { return rollout.state() == v1::Rollout::WAITING_FOR_WINDOW; });
   }
 };
+
+// Nobody has a generation that no rollout has brought anywhere: its nodes need not be asked before it is sent to them,
+// which would cost each a login, or a handshake, and probes of all that it serves. Where there are windows, what the
+// nodes have says how long these may be waited for.
+absl::StatusOr<bool> IsUntouched(Store& store, const Work& item) {
+  if (!item.obtained.generation.has_value() || !item.error.ok() || item.config->rollout.windows.has_value())
+    return false;
+  ASSIGN_OR_RETURN(const std::vector<state::v1::Rollout> rollouts, RolloutRecords(store).List(item.config->name));
+  return std::none_of(rollouts.begin(), rollouts.end(), [&](const state::v1::Rollout& rollout) {
+    return rollout.generation() == item.obtained.generation->generation();
+  });
+}
+
+// What nodes have of the certificates that they may have.
+absl::StatusOr<FleetView> ViewTouched(const Config& config, const Machine& machine, Session& session,
+                                      const std::vector<Work>& work) {
+  std::vector<const CertificateConfig*> touched;
+  for (const Work& item : work) {
+    ASSIGN_OR_RETURN(const bool untouched, IsUntouched(*session.store, item));
+    if (!untouched) touched.push_back(item.config);
+  }
+  if (touched.empty()) return FleetView();
+  return ViewFleet(config, machine, session, std::move(touched));
+}
 
 // Another controller is in charge: nothing more may be done here.
 bool IsFatal(const absl::Status& status) {
@@ -100,9 +125,7 @@ class Application {
   }
 
   absl::Status RollOut() {
-    std::vector<const CertificateConfig*> certificates;
-    for (const Work& item : work_) certificates.push_back(item.config);
-    ASSIGN_OR_RETURN(const FleetView view, ViewFleet(config_, machine_, session_, certificates));
+    ASSIGN_OR_RETURN(const FleetView view, ViewTouched(config_, machine_, session_, work_));
     ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session_.store, certificates));
     warnings_ = view.warnings;
     warnings_.insert(warnings_.end(), replacements.begin(), replacements.end());

@@ -67,6 +67,29 @@ TEST_F(ControllerTest, AnImportedCertificateReachesEveryNodeAndASecondApplyDoesN
   EXPECT_EQ(transport_.Node("web-1").reloads(), 1);
 }
 
+// Logging in, or shaking hands, twice would be most of the work.
+TEST_F(ControllerTest, ANewGenerationIsSentWithoutAskingFirstWhoHasIt) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(transport_.opened(), 3);
+  EXPECT_THAT(transport_.NodesThatGot(CommandKind::kProbe), ::testing::IsEmpty());
+  // It was brought there once: from now on who has it is to be seen.
+  ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(transport_.NodesThatGot(CommandKind::kProbe).size(), 3u);
+  EXPECT_EQ(transport_.Node("web-1").reloads(), 1);
+}
+
+TEST_F(ControllerTest, ANodeThatAnsweredInARolloutWasSeenAndOneThatWasSilentWasNot) {
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  transport_.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "web-2: connection refused"));
+  ASSERT_THAT(Apply(), IsOk());
+  absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});
+  ASSERT_THAT(nodes, IsOk());
+  for (const auto& node : nodes->nodes()) EXPECT_EQ(node.has_last_seen(), node.name() != "web-2") << node.name();
+}
+
 TEST_F(ControllerTest, AHaltedGenerationStaysWantedAndTheNextApplyTriesItAgain) {
   Configure(3);
   const IssuedCertificate first = Make();

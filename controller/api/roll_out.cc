@@ -193,6 +193,31 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
   return Execute(certificate, rollout);
 }
 
+void RolloutRunner::SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended) {
+  std::vector<std::string> answered;
+  for (int i = 0; i < ended.nodes_size(); ++i) {
+    const bool asked = before.nodes(i).step() != state::v1::Rollout::Node::DONE;
+    switch (ended.nodes(i).result().outcome()) {
+      case v1::Outcome::INSTALLED:
+      case v1::Outcome::UNCHANGED:
+      case v1::Outcome::REVERTED:
+      case v1::Outcome::FAILED:
+        if (asked) answered.push_back(ended.nodes(i).result().name());
+        break;
+      default:
+        break;
+    }
+  }
+  if (answered.empty()) return;
+  const absl::Time now = machine_->clock->Now();
+  const absl::Status saved =
+      NodeRecords(*session_->store).Update(answered, session_->epoch(), [&](state::v1::Node& record) {
+        *record.mutable_last_seen() = ToTimestamp(now);
+      });
+  // The rollout has ended as it has all the same.
+  if (!saved.ok()) Note(ended, absl::StrCat("when nodes were seen could not be saved: ", saved.message()));
+}
+
 // Where nodes would go back to a generation that is revoked, a halt leaves them where they are.
 absl::StatusOr<state::v1::Rollout> RolloutRunner::KeepFromRevoked(state::v1::Rollout rollout) {
   if (!rollout.policy().revert_on_halt() || rollout.state() == v1::Rollout::REVERTING) return rollout;
@@ -232,6 +257,7 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   const RolloutEnvironment environment{transport_.get(), machine_->prober, machine_->clock, &log};
   ASSIGN_OR_RETURN(const state::v1::Rollout allowed, KeepFromRevoked(rollout));
   ASSIGN_OR_RETURN(state::v1::Rollout ended, ExecuteRollout(allowed, inputs, environment, *on_progress_, *stop_));
+  SaveSeen(rollout, ended);
   return ShowRolloutAt(ended, &certificate, machine_->clock->Now());
 }
 

@@ -65,6 +65,8 @@ class RolloutRunner {
       : config_(&config), machine_(&machine), session_(&session), on_progress_(&on_progress), stop_(&stop) {}
 
   void Note(const state::v1::Rollout& rollout, const std::string& text);
+  // Notes when nodes answered that were still to be asked in `before`.
+  void SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended);
   absl::Status RecordOverride(const CertificateConfig& certificate, state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyNotOn(const state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyPointless(const state::v1::Rollout& rollout);
