@@ -1,6 +1,17 @@
 #!/usr/bin/env bash
 # Installs the Debian 12 packages that certcast is built and tested with. Does nothing where they are all there.
+#   tests/setup.sh            for tests/run.sh
+#   tests/setup.sh --bench    also what tests/bench compares with
 set -euo pipefail
+
+case "$*" in
+  "") bench=() ;;
+  --bench) bench=(ansible-core clustershell pdsh) ;;
+  *)
+    echo "setup: unknown argument $*; try --bench" >&2
+    exit 2
+    ;;
+esac
 
 packages=(
   # The build.
@@ -16,6 +27,7 @@ packages=(
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/check.sh.
   clang-format clang-tidy
+  "${bench[@]}"
 )
 
 missing=()

@@ -138,9 +138,8 @@ class Look {
                                                   Deadline deadline) {
     options.resolver = &resolver_;
     ASSIGN_OR_RETURN(std::unique_ptr<TlsStream> stream, TlsStream::Connect(to, server_name, options, deadline));
+    chain_sha256_ = stream->peer().ChainSha256();
     served_sha256_ = stream->peer().leaf_sha256;
-    chain_sha256_.clear();
-    for (const Certificate& certificate : stream->peer().chain) chain_sha256_.push_back(certificate.sha256());
     return stream;
   }
 

@@ -225,23 +225,18 @@ class TlsStreamOverTcp final : public TlsStream {
   void RememberPeer() {
     peer_.version = SSL_get_version(ssl_.get());
     const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl_.get());
-    for (int i = 0; i < sk_X509_num(chain); ++i) {
-      X509* const x509 = sk_X509_value(chain, i);
-      if (i == 0) peer_.leaf_sha256 = FingerprintOf(x509);
-      absl::StatusOr<Certificate> certificate = Certificate::FromX509(x509);
-      if (!certificate.ok()) break;
-      peer_.chain.push_back(*std::move(certificate));
-    }
+    for (int i = 0; i < sk_X509_num(chain); ++i) peer_.chain_der.push_back(DerOf(sk_X509_value(chain, i)));
+    if (!peer_.chain_der.empty()) peer_.leaf_sha256 = Sha256Hex(peer_.chain_der.front());
     ERR_clear_error();
   }
 
-  static std::string FingerprintOf(X509* x509) {
+  static std::string DerOf(X509* x509) {
     unsigned char* der = nullptr;
     const int size = i2d_X509(x509, &der);
     if (size <= 0) return "";
-    std::string sha256 = Sha256Hex(absl::string_view(reinterpret_cast<const char*>(der), static_cast<size_t>(size)));
+    std::string bytes(reinterpret_cast<const char*>(der), static_cast<size_t>(size));
     OPENSSL_free(der);
-    return sha256;
+    return bytes;
   }
 
   // Data or an orderly end is as good as silence.
@@ -263,6 +258,17 @@ class TlsStreamOverTcp final : public TlsStream {
 };
 
 }  // namespace
+
+std::vector<std::string> TlsPeer::ChainSha256() const {
+  std::vector<std::string> all;
+  for (const std::string& der : chain_der) all.push_back(Sha256Hex(der));
+  return all;
+}
+
+absl::StatusOr<Certificate> TlsPeer::Leaf() const {
+  if (chain_der.empty()) return Fail(Reason::MALFORMED, "no certificate was served");
+  return Certificate::FromDer(chain_der.front());
+}
 
 absl::StatusOr<std::unique_ptr<TlsStream>> TlsStream::Connect(const HostPort& to, absl::string_view server_name,
                                                               const TlsOptions& options, Deadline deadline) {

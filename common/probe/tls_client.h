@@ -43,10 +43,15 @@ struct TlsOptions {
 struct TlsPeer {
   // Of the leaf's DER, lower-case hex.
   std::string leaf_sha256;
-  // As served, leaf first; up to the first one that is not well-formed.
-  std::vector<Certificate> chain;
+  // As served, leaf first, as DER.
+  std::vector<std::string> chain_der;
   // "TLSv1.3".
   std::string version;
+
+  // As leaf_sha256, of each.
+  std::vector<std::string> ChainSha256() const;
+  // MALFORMED as Certificate::FromDer. Most who look want fingerprints alone, which cost less.
+  absl::StatusOr<Certificate> Leaf() const;
 };
 
 // One handshake on a fresh connection, TLS 1.2 or later, no session resumed. `server_name` is the SNI; empty or a

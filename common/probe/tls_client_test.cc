@@ -67,9 +67,9 @@ TEST_F(TlsClientTest, ReturnsTheChainThatIsServed) {
   ASSERT_THAT(peer, IsOk());
   EXPECT_EQ(peer->leaf_sha256, node_.certificate.sha256());
   EXPECT_EQ(peer->version, "TLSv1.3");
-  ASSERT_EQ(peer->chain.size(), 2u);
-  EXPECT_EQ(peer->chain[0].sha256(), node_.certificate.sha256());
-  EXPECT_EQ(peer->chain[1].sha256(), intermediate_.certificate().sha256());
+  EXPECT_EQ(peer->ChainSha256(),
+            (std::vector<std::string>{node_.certificate.sha256(), intermediate_.certificate().sha256()}));
+  EXPECT_EQ(peer->Leaf().value().der(), node_.certificate.der());
 }
 
 TEST_F(TlsClientTest, SpeaksTls12) {

@@ -30,6 +30,7 @@ absl::StatusOr<v1::Inventory> AskNode(Link& link, const NodeConfig& node, const 
   v1::Command command;
   command.set_id(command_id);
   command.set_epoch(options.epoch);
+  command.set_without_progress(true);
   command.mutable_probe();
   ASSIGN_OR_RETURN(v1::Report report, link.Call(command, options.answer_timeout, nullptr));
   if (report.has_inventory()) return std::move(*report.mutable_inventory());

@@ -256,6 +256,8 @@ v1::Command NodeRun::NewCommand(CommandRole role) const {
   v1::Command command;
   command.set_id(CommandId(context_.rollout_id, index_, role, node_.attempt()));
   command.set_epoch(context_.epoch);
+  // Of a fleet, how far each node is would be more than anybody could read.
+  command.set_without_progress(true);
   if (role == CommandRole::kDescribe) command.mutable_describe();
   return command;
 }

@@ -41,8 +41,9 @@ std::vector<std::string> NamesOf(const Certificate& certificate) {
 // What the node showed, against what its name and the fleet ask of it.
 absl::Status CheckShown(const NodeConfig& node, const std::string& peer, const LinkIdentity& identity,
                         const std::vector<Certificate>& roots, const TlsPeer& shown) {
-  if (shown.chain.empty()) return Bad(peer, "does not parse", node);
-  const Certificate& leaf = shown.chain.front();
+  const absl::StatusOr<Certificate> parsed = shown.Leaf();
+  if (!parsed.ok()) return Bad(peer, "does not parse", node);
+  const Certificate& leaf = *parsed;
   const absl::Time now = absl::Now();
   if (now > leaf.not_after()) return Bad(peer, absl::StrCat("expired ", Date(leaf.not_after())), node);
   if (now < leaf.not_before()) return Bad(peer, absl::StrCat("is not valid before ", Date(leaf.not_before())), node);

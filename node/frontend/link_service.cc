@@ -91,6 +91,7 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
   }
 
   v1::Report CarryOut() {
+    if (command_.without_progress()) return service_.engine_.Handle(command_, nullptr);
     return service_.engine_.Handle(command_, [this](const v1::Progress& progress) {
       v1::Report line;
       line.set_command_id(command_.id());

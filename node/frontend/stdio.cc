@@ -100,12 +100,16 @@ absl::Status HandleCommands(int in, ReportWriter& reports, Engine& engine, Confi
     v1::Command command;
     ASSIGN_OR_RETURN(const bool more, ReadCommand(in, command));
     if (!more) break;
-    const v1::Report report = engine.Handle(command, [&](const v1::Progress& progress) {
-      v1::Report line;
-      line.set_command_id(command.id());
-      *line.mutable_progress() = progress;
-      reports.Write(line);
-    });
+    Engine::OnProgress on_progress;
+    if (!command.without_progress()) {
+      on_progress = [&](const v1::Progress& progress) {
+        v1::Report line;
+        line.set_command_id(command.id());
+        *line.mutable_progress() = progress;
+        reports.Write(line);
+      };
+    }
+    const v1::Report report = engine.Handle(command, on_progress);
     watch.Look();
     std::string& key = *command.mutable_install()->mutable_bundle()->mutable_private_key_pem();
     Wipe(key.data(), key.size());

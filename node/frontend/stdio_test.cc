@@ -120,6 +120,29 @@ TEST(Stdio, SaysHelloThenAnswersInOrder) {
   EXPECT_FALSE(session.Receive(report));
 }
 
+TEST(Stdio, NoProgressGoesToWhoWantsNone) {
+  FakeClock clock;
+  FakeEngine engine([](const v1::Command& command, const OnProgress& on_progress) {
+    EXPECT_EQ(on_progress == nullptr, command.without_progress());
+    if (on_progress) on_progress({});
+    v1::Report report;
+    report.mutable_inventory();
+    return report;
+  });
+  Session session(engine, clock);
+  v1::Command quiet = Describe("quiet");
+  quiet.set_without_progress(true);
+  session.Send(Delimited(quiet) + Delimited(Describe("loud")));
+  v1::Report report;
+  ASSERT_TRUE(session.Receive(report));
+  ASSERT_TRUE(session.Receive(report));
+  EXPECT_EQ(report.command_id(), "quiet");
+  EXPECT_TRUE(report.has_inventory());
+  ASSERT_TRUE(session.Receive(report));
+  EXPECT_EQ(report.command_id(), "loud");
+  EXPECT_TRUE(report.has_progress());
+}
+
 TEST(Stdio, AMessageThatComesInPiecesIsWhole) {
   FakeClock clock;
   FakeEngine engine;

@@ -89,6 +89,26 @@ TEST(PlanTest, PlansAndReportsItsTime) {
   ExpectPositive(json["benchmarks"][0], {"real_time"});
 }
 
+TEST(SshTest, ReachesTwoHostsAndComparesWithWhatTheMachineHas) {
+  const nlohmann::json json =
+      RunBenchmark({"tests/bench/ssh", "--hosts", "2", "--repeat", "1", "--no-plays", "-o", "json"});
+  ASSERT_TRUE(json["lines"].is_array()) << json;
+  // The others need packages that tests need not have, and are left out then.
+  const std::vector<std::string> always = {"certcast, first contact", "certcast, later contact", "ssh true",
+                                           "bare libssh, two files"};
+  ASSERT_GE(json["lines"].size(), always.size()) << json;
+  for (size_t i = 0; i < json["lines"].size(); ++i) {
+    const nlohmann::json& line = json["lines"][i];
+    if (i < always.size()) {
+      EXPECT_EQ(line["name"], always[i]);
+    }
+    EXPECT_EQ(line["failed"], 0) << line;
+    EXPECT_EQ(line["logins"], 2) << line;
+    ExpectPositive(line, {"runs", "seconds", "perSecond", "ownCpuSeconds", "allCpuSeconds"});
+  }
+  EXPECT_FALSE(json["aims"].empty()) << json;
+}
+
 TEST(StoreTest, Commits) {
   const nlohmann::json json = RunBenchmark({"tests/bench/store", "--benchmark_filter=^Commit/real_time/threads:1$",
                                             "--benchmark_min_time=0.01", "--benchmark_format=json"});

@@ -19,6 +19,7 @@ using testing::ReadFile;
 using testing::WriteFile;
 
 constexpr char kPush[] = "tests/bench/ssh_push";
+constexpr int kThreads = 16;
 constexpr int kForks = 50;
 
 constexpr char kFiveTasks[] = R"(- hosts: all
@@ -116,7 +117,7 @@ MeasuredCommand SshTools::BareLibssh(const std::string& directory) const {
                   "--to",
                   absl::StrCat("machine/plain/", directory),
                   "--threads",
-                  absl::StrCat(parallel_)};
+                  absl::StrCat(kThreads)};
   command.log = log_file();
   return command;
 }

@@ -21,7 +21,8 @@ namespace certcast::controller {
 //   says that it is there, after whatever a profile may have printed without a line end; reads its four lines
 //   makes the directory (those above it so that others get through: services read files below them), enters it, and
 //     refuses one that others could have put something into
-//   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name)
+//   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name); both
+//     sizes and modes are of one ls, nine words a line, which is most of what this costs where nothing is to be done
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
 //   leaves a name that stays the same beside it (for systemd units), and removes what is older; also when an upload was
 //     ended in the middle of that
@@ -32,11 +33,12 @@ const char kBootstrapCommand[] =
     "echo; echo certcast-bootstrap 1; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
     "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] || "
     "f \"directory: $e\"; "
-    "cd -P \"$d\" || f \"directory: $d can not be entered\"; p=$(pwd -P); "
+    "cd -P \"$d\" || f \"directory: $d can not be entered\"; p=$PWD; b=certcast-node-$h; "
     "[ -O . ] || f \"directory: $p belongs to another user\"; "
-    "case $(ls -ld .) in d????w*|d???????w*) f \"directory: $p can be written to by others\";; esac; "
-    "b=certcast-node-$h; "
-    "if [ -f $b ] && [ -x $b ] && [ \"$(wc -c <$b)\" -eq \"$n\" ]; then echo \"have $p\"; else "
+    "set -- $(BLOCK_SIZE=1 LS_BLOCK_SIZE=1 TIME_STYLE=locale ls -ldn . $b 2>/dev/null); "
+    "case $1 in d????w*|d???????w*) f \"directory: $p can be written to by others\";; d*) ;; "
+    "*) f \"tools: there is no ls\";; esac; "
+    "if [ -f $b ] && [ -x $b ] && [ \"${14}\" = \"$n\" ]; then echo \"have $p\"; else "
     "for c in head mktemp sha256sum uname wc; do command -v $c >/dev/null || f \"tools: there is no $c\"; done; "
     "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
     "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "

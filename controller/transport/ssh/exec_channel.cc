@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxErrorOutput = 4096;
 // Of standard error, before something else has its turn.
 constexpr int kMostReads = 64;
-constexpr size_t kReadSize = size_t{64} * 1024;
+constexpr size_t kReadSize = size_t{16} * 1024;
 // Between two looks at the window. More would only lie in libssh's buffer.
 constexpr size_t kWriteSize = size_t{256} * 1024;
 
