@@ -196,17 +196,13 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
 void RolloutRunner::SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended) {
   std::vector<std::string> answered;
   for (int i = 0; i < ended.nodes_size(); ++i) {
+    const v1::Rollout::Node& result = ended.nodes(i).result();
+    const bool went = result.outcome() == v1::Outcome::INSTALLED || result.outcome() == v1::Outcome::UNCHANGED ||
+                      result.outcome() == v1::Outcome::REVERTED;
+    // One that could not be told to go back has failed too, and may be silent.
+    const bool refused = result.outcome() == v1::Outcome::FAILED && result.reason() != Reason::REVERT_FAILED;
     const bool asked = before.nodes(i).step() != state::v1::Rollout::Node::DONE;
-    switch (ended.nodes(i).result().outcome()) {
-      case v1::Outcome::INSTALLED:
-      case v1::Outcome::UNCHANGED:
-      case v1::Outcome::REVERTED:
-      case v1::Outcome::FAILED:
-        if (asked) answered.push_back(ended.nodes(i).result().name());
-        break;
-      default:
-        break;
-    }
+    if (asked && (went || refused)) answered.push_back(result.name());
   }
   if (answered.empty()) return;
   const absl::Time now = machine_->clock->Now();

@@ -3,7 +3,7 @@
 #include <libssh/libssh.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <fstream>
@@ -107,6 +107,7 @@ int Run(const Flags& flags) {
   std::atomic<size_t> next = 0;
   std::atomic<int> failed = 0;
   std::vector<std::thread> threads;
+  threads.reserve(static_cast<size_t>(flags.threads));
   for (int i = 0; i < flags.threads; ++i) {
     threads.emplace_back([&] {
       ssh_key key = nullptr;
