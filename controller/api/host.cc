@@ -5,6 +5,8 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -30,13 +32,44 @@ grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
   return ToGrpc(result.status());
 }
 
+// Calls with a stream that are under way, by what their callers call them.
+class CallsUnderWay {
+ public:
+  void Add(const std::string& call, std::atomic<bool>& stop) {
+    absl::MutexLock lock(&mutex_);
+    calls_.emplace(call, &stop);
+  }
+  void Remove(const std::atomic<bool>& stop) {
+    absl::MutexLock lock(&mutex_);
+    std::erase_if(calls_, [&](const auto& entry) { return entry.second == &stop; });
+  }
+  void Stop(const std::string& call) {
+    absl::MutexLock lock(&mutex_);
+    const auto [begin, end] = calls_.equal_range(call);
+    for (auto entry = begin; entry != end; ++entry) *entry->second = true;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::multimap<std::string, std::atomic<bool>*> calls_ ABSL_GUARDED_BY(mutex_);
+};
+
+std::string NameOf(const grpc::CallbackServerContext& context) {
+  const auto name = context.client_metadata().find("certcast-call");
+  return name == context.client_metadata().end() ? "" : std::string(name->second.data(), name->second.size());
+}
+
 // A call that reports progress while a thread of its own works on it. Deletes itself once gRPC is done with it.
 template <typename Event, typename Response>
 class WorkStream : public grpc::ServerWriteReactor<Event> {
  public:
   using Work = std::function<absl::StatusOr<Response>(const OnProgress&, const std::atomic<bool>& stop)>;
 
-  explicit WorkStream(Work work) : work_(std::move(work)), thread_([this] { Run(); }) {}
+  WorkStream(CallsUnderWay& calls, const grpc::CallbackServerContext& context, Work work)
+      : calls_(calls), work_(std::move(work)) {
+    calls_.Add(NameOf(context), stop_);
+    thread_ = std::thread([this] { Run(); });
+  }
 
   void OnCancel() override { stop_ = true; }
   void OnWriteDone(bool ok) override {
@@ -48,6 +81,7 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
   }
   void OnDone() override {
     thread_.join();
+    calls_.Remove(stop_);
     delete this;
   }
 
@@ -90,6 +124,7 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
     }
   }
 
+  CallsUnderWay& calls_;
   const Work work_;
   std::atomic<bool> stop_ = false;
   absl::Mutex mutex_;
@@ -113,17 +148,17 @@ class ControllerService : public Service {
   grpc::Status Init(grpc::ServerContext*, const v1::InitRequest*, v1::InitResponse* response) override {
     return Answer(controller_.Init(), response);
   }
-  grpc::ServerWriteReactor<v1::ApplyEvent>* Apply(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::ApplyEvent>* Apply(grpc::CallbackServerContext* context,
                                                   const v1::ApplyRequest* request) override {
     return new WorkStream<v1::ApplyEvent, v1::ApplyResponse>(
-        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
           return controller_.Apply(request, on_progress, stop);
         });
   }
-  grpc::ServerWriteReactor<v1::IssueEvent>* Issue(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::IssueEvent>* Issue(grpc::CallbackServerContext* context,
                                                   const v1::IssueRequest* request) override {
     return new WorkStream<v1::IssueEvent, v1::IssueResponse>(
-        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>&) {
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>&) {
           return controller_.Issue(request, on_progress);
         });
   }
@@ -162,10 +197,10 @@ class ControllerService : public Service {
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
     return Answer(controller_.Doctor(), response);
   }
-  grpc::ServerWriteReactor<v1::UpgradeNodesEvent>* UpgradeNodes(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::UpgradeNodesEvent>* UpgradeNodes(grpc::CallbackServerContext* context,
                                                                 const v1::UpgradeNodesRequest* request) override {
     return new WorkStream<v1::UpgradeNodesEvent, v1::UpgradeNodesResponse>(
-        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
           return controller_.UpgradeNodes(request, on_progress, stop);
         });
   }
@@ -177,16 +212,21 @@ class ControllerService : public Service {
                           v1::GetRolloutResponse* response) override {
     return Answer(controller_.GetRollout(*request), response);
   }
-  grpc::ServerWriteReactor<v1::ChangeRolloutEvent>* ChangeRollout(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::ChangeRolloutEvent>* ChangeRollout(grpc::CallbackServerContext* context,
                                                                   const v1::ChangeRolloutRequest* request) override {
     return new WorkStream<v1::ChangeRolloutEvent, v1::ChangeRolloutResponse>(
-        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
           return controller_.ChangeRollout(request, on_progress, stop);
         });
+  }
+  grpc::Status Stop(grpc::ServerContext*, const v1::StopRequest* request, v1::StopResponse*) override {
+    calls_.Stop(request->call());
+    return grpc::Status::OK;
   }
 
  private:
   Controller& controller_;
+  CallsUnderWay calls_;
 };
 
 }  // namespace

@@ -4,9 +4,9 @@
 
 #include "common/status/status.h"
 #include "controller/cli/issued.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/operator.h"
 #include "controller/cli/plan.h"
-#include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -42,27 +42,10 @@ int RunApply(Session& session, const ApplyOptions& options) {
   request.set_wait(options.wait);
   *request.mutable_by() = CurrentOperator();
 
-  grpc::ClientContext context;
-  v1::ApplyResponse response;
-  grpc::Status status;
-  {
-    Interrupt::Handler handler(session.interrupt, [&] {
-      session.err << "\nstopping: nodes at work are finished first; interrupt again to end at once\n" << std::flush;
-      context.TryCancel();
-    });
-    ProgressView view(session.err, session.terminal, session.columns);
-    auto reader = session.controller.Apply(&context, request);
-    for (v1::ApplyEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (status.error_code() == grpc::StatusCode::CANCELLED) {
-    return ReportError(session.err,
-                       absl::CancelledError("stopped as asked; the next `certcast apply` goes on from here"));
-  }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  const absl::StatusOr<v1::ApplyResponse> answer = FollowCall<v1::ApplyEvent, v1::ApplyResponse>(
+      session, "nodes", [&](grpc::ClientContext* context) { return session.controller.Apply(context, request); });
+  if (!answer.ok()) return ReportError(session.err, answer.status());
+  const v1::ApplyResponse& response = *answer;
 
   if (session.options.json()) {
     session.out << ToJson(response);

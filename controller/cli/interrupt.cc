@@ -42,19 +42,25 @@ void Interrupt::Watch() {
 
 void Interrupt::Signalled(int signal) {
   absl::MutexLock lock(&mutex_);
-  if (handler_ == nullptr) _exit(128 + signal);
+  if (handler_ == nullptr) {
+    (void)!write(STDERR_FILENO, last_words_.data(), last_words_.size());
+    _exit(128 + signal);
+  }
   // Called under the lock, so that ~Handler waits for it.
   std::exchange(handler_, nullptr)();
 }
 
-Interrupt::Handler::Handler(Interrupt& interrupt, std::function<void()> on_signal) : interrupt_(interrupt) {
+Interrupt::Handler::Handler(Interrupt& interrupt, std::function<void()> on_signal, std::string last_words)
+    : interrupt_(interrupt) {
   absl::MutexLock lock(&interrupt_.mutex_);
   interrupt_.handler_ = std::move(on_signal);
+  interrupt_.last_words_ = std::move(last_words);
 }
 
 Interrupt::Handler::~Handler() {
   absl::MutexLock lock(&interrupt_.mutex_);
   interrupt_.handler_ = nullptr;
+  interrupt_.last_words_.clear();
 }
 
 }  // namespace certcast::controller::cli

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
-#include "controller/cli/progress.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/table.h"
 
 namespace certcast::controller::cli {
@@ -70,27 +70,11 @@ int RunUpgrade(Session& session, const UpgradeOptions& options) {
   request.set_dry_run(options.dry_run);
   request.set_parallel(options.parallel);
 
-  grpc::ClientContext context;
-  v1::UpgradeNodesResponse response;
-  grpc::Status status;
-  {
-    Interrupt::Handler handler(session.interrupt, [&] {
-      session.err << "\nstopping: hosts at work are finished first; interrupt again to end at once\n" << std::flush;
-      context.TryCancel();
-    });
-    ProgressView view(session.err, session.terminal, session.columns);
-    auto reader = session.controller.UpgradeNodes(&context, request);
-    for (v1::UpgradeNodesEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (status.error_code() == grpc::StatusCode::CANCELLED) {
-    return ReportError(session.err,
-                       absl::CancelledError("stopped as asked; the next `certcast nodes upgrade` goes on from here"));
-  }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  const absl::StatusOr<v1::UpgradeNodesResponse> answer = FollowCall<v1::UpgradeNodesEvent, v1::UpgradeNodesResponse>(
+      session, "hosts",
+      [&](grpc::ClientContext* context) { return session.controller.UpgradeNodes(context, request); });
+  if (!answer.ok()) return ReportError(session.err, answer.status());
+  const v1::UpgradeNodesResponse& response = *answer;
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {

@@ -8,8 +8,8 @@
 #include "common/clock/clock.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/operator.h"
-#include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -144,27 +144,12 @@ int ExitCodeOf(Action::Action action, const v1::ChangeRolloutResponse& response)
 }
 
 int RunChange(Session& session, const v1::ChangeRolloutRequest& request) {
-  grpc::ClientContext context;
-  v1::ChangeRolloutResponse response;
-  grpc::Status status;
-  {
-    Interrupt::Handler handler(session.interrupt, [&] {
-      session.err << "\nstopping: nodes at work are finished first; interrupt again to end at once\n" << std::flush;
-      context.TryCancel();
-    });
-    ProgressView view(session.err, session.terminal, session.columns);
-    auto reader = session.controller.ChangeRollout(&context, request);
-    for (v1::ChangeRolloutEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (status.error_code() == grpc::StatusCode::CANCELLED) {
-    return ReportError(session.err,
-                       absl::CancelledError("stopped as asked; `certcast rollout resume` goes on from here"));
-  }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  const absl::StatusOr<v1::ChangeRolloutResponse> answer =
+      FollowCall<v1::ChangeRolloutEvent, v1::ChangeRolloutResponse>(
+          session, "nodes",
+          [&](grpc::ClientContext* context) { return session.controller.ChangeRollout(context, request); });
+  if (!answer.ok()) return ReportError(session.err, answer.status());
+  const v1::ChangeRolloutResponse& response = *answer;
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {

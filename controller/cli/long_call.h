@@ -1,0 +1,51 @@
+// Calls of the API that take long, followed to their end.
+#ifndef CERTCAST_CONTROLLER_CLI_LONG_CALL_H_
+#define CERTCAST_CONTROLLER_CLI_LONG_CALL_H_
+
+#include <grpcpp/client_context.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "controller/cli/interrupt.h"
+#include "controller/cli/progress.h"
+#include "controller/cli/session.h"
+
+namespace certcast::controller::cli {
+
+// While it lives, the first interrupt asks the controller to stop the call, which then ends by itself; the second ends
+// the process. Both say so on standard error. `at_work`: "nodes".
+class StoppableCall {
+ public:
+  // Before the call begins.
+  StoppableCall(Session& session, grpc::ClientContext& context, absl::string_view at_work);
+
+ private:
+  void Stop(absl::string_view at_work);
+
+  Session& session_;
+  const std::string id_;
+  Interrupt::Handler handler_;
+};
+
+// Shows the progress; the answer, or the error that ended it. `begin` starts the call.
+template <typename Event, typename Response, typename Begin>
+absl::StatusOr<Response> FollowCall(Session& session, absl::string_view at_work, Begin begin) {
+  grpc::ClientContext context;
+  const StoppableCall stoppable(session, context, at_work);
+  ProgressView view(session.err, session.terminal, session.columns);
+  auto reader = begin(&context);
+  Response response;
+  for (Event event; reader->Read(&event);) {
+    if (event.has_progress()) view.Show(event.progress());
+    if (event.has_response()) response = std::move(*event.mutable_response());
+  }
+  if (const grpc::Status status = reader->Finish(); !status.ok()) return FromGrpc(status);
+  return response;
+}
+
+}  // namespace certcast::controller::cli
+
+#endif  // CERTCAST_CONTROLLER_CLI_LONG_CALL_H_
