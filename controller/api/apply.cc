@@ -126,6 +126,8 @@ class Application {
 
   absl::Status RollOut() {
     ASSIGN_OR_RETURN(const FleetView view, ViewTouched(config_, machine_, session_, work_));
+    std::vector<const CertificateConfig*> certificates;
+    for (const Work& item : work_) certificates.push_back(item.config);
     ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session_.store, certificates));
     warnings_ = view.warnings;
     warnings_.insert(warnings_.end(), replacements.begin(), replacements.end());
@@ -190,7 +192,16 @@ class Application {
  private:
   absl::Status CheckStop() const {
     if (!stop_) return absl::OkStatus();
-    return absl::CancelledError("stopped as asked; `certcast apply` goes on where this run ended");
+    // Names what is left to be gone on with.
+    std::string text = "stopped as asked, with no node left unconfirmed; ";
+    for (const Work& item : work_) {
+      for (const v1::Rollout& rollout : item.rollouts) {
+        if (rollout.has_finished_at()) continue;
+        absl::StrAppend(&text, "rollout ", rollout.id(), " is ", v1::Rollout::State_Name(rollout.state()),
+                        ": `certcast rollout resume ", rollout.id(), "` goes on with it, and ");
+      }
+    }
+    return absl::CancelledError(absl::StrCat(text, "the next `certcast apply` goes on where this run ended"));
   }
 
   // With what is unfinished of it; a rollout that was shown before is shown as it stands now.

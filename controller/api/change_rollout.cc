@@ -167,6 +167,7 @@ absl::StatusOr<Response> Change::DoWithLease() {
   RolloutRequests requests(*session_.store);
   ASSIGN_OR_RETURN(const state::v1::Rollout rollout, Read());
   const Wish wish = WishOf();
+  if (request_.action() == Request::ABORT) RETURN_IF_ERROR(ConfigOf(rollout).status());
   state::v1::Rollout changed = rollout;
   const bool changes = TakeRequest(wish, changed);
   if (changes) RETURN_IF_ERROR(RolloutRecords(*session_.store).PutHead(changed, session_.epoch()));

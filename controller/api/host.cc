@@ -28,8 +28,9 @@ grpc::Status ToGrpc(const absl::Status& status) {
 // A call that only answers.
 template <typename Response>
 grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
+  const grpc::Status status = ToGrpc(result.status());
   if (result.ok()) *response = *std::move(result);
-  return ToGrpc(result.status());
+  return status;
 }
 
 // Calls with a stream that are under way, by what their callers call them.
@@ -94,13 +95,14 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
           Enqueue(std::move(event));
         },
         stop_);
+    const grpc::Status status = ToGrpc(result.status());
     if (result.ok()) {
       Event event;
       *event.mutable_response() = *std::move(result);
       Enqueue(std::move(event));
     }
     absl::MutexLock lock(&mutex_);
-    status_ = ToGrpc(result.status());
+    status_ = status;
     finished_ = true;
     WriteNext();
   }

@@ -184,6 +184,68 @@ TEST_F(RolloutTest, WhatTheOthersWantIsForTheOneThatIsAtWork) {
   ExpectAllServe(LeafIn(apply));
 }
 
+TEST_F(RolloutTest, TheFirstInterruptLetsTheNodeAtWorkFinishAndSaysHowToGoOn) {
+  ASSERT_NO_FATAL_FAILURE(StartRenewal());
+  renewal_->program().Signal(SIGINT);
+  ASSERT_THAT(WaitUntil("it has heard", kPatience,
+                        [&] { return absl::StrContains(renewal_->err(), "stopping: nodes at work"); }),
+              IsOk());
+  reload_->LetGo();
+
+  const CommandResult stopped = renewal_->Finish();
+
+  EXPECT_EQ(stopped.exit_code, 1) << stopped;
+  const CommandResult left = Rollout({"status"});
+  EXPECT_EQ(StateOf(left), "RUNNING");
+  EXPECT_THAT(stopped.err, HasSubstr(absl::StrCat("certcast rollout resume ", IdOf(left))));
+  ExpectOnlyCanaryRenewed();
+  // Confirmed: it stays so.
+  const CommandResult there = Canary().Agent({"status", "-o", "json"});
+  EXPECT_EQ(there.json.at("certificates").at(0).at("confirmed"), true) << there;
+
+  const CommandResult resumed = Rollout({"resume"});
+  EXPECT_EQ(resumed.exit_code, 0) << resumed;
+  for (FleetNode& node : fleet().nodes()) EXPECT_EQ(node.Reloads(), 2) << node.name();
+}
+
+TEST_F(RolloutTest, TheSecondInterruptEndsAtOnceAndSaysWhatNodesDoThen) {
+  ASSERT_NO_FATAL_FAILURE(StartRenewal());
+  renewal_->program().Signal(SIGINT);
+  ASSERT_THAT(WaitUntil("it has heard", kPatience,
+                        [&] { return absl::StrContains(renewal_->err(), "stopping: nodes at work"); }),
+              IsOk());
+  renewal_->program().Signal(SIGINT);
+
+  const CommandResult ended = renewal_->Finish();
+
+  EXPECT_EQ(ended.exit_code, 128 + SIGINT) << ended;
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("ended at once"), HasSubstr("goes back by itself"),
+                               HasSubstr("certcast rollout resume")));
+  reload_->LetGo();
+  const CommandResult resumed = Apply();
+  EXPECT_EQ(resumed.exit_code, 0) << resumed;
+  for (FleetNode& node : fleet().nodes()) EXPECT_EQ(node.Reloads(), 2) << node.name();
+  ExpectAllServe(LeafIn(resumed));
+}
+
+TEST_F(RolloutTest, ARequestOutlivesTheCommandThatMadeIt) {
+  ASSERT_NO_FATAL_FAILURE(StartRenewal());
+  auto asking = fleet().controller().StartJson({"rollout", "pause"});
+  ASSERT_THAT(asking, IsOk());
+  ASSERT_THAT(WaitUntil("it has asked", kPatience, [&] { return absl::StrContains((*asking)->err(), "asked; "); }),
+              IsOk());
+  (*asking)->program().Kill();
+  const CommandResult waiting = Rollout({"status"});
+  EXPECT_EQ(waiting.json.at("requested").at("action"), "PAUSE") << waiting;
+  reload_->LetGo();
+
+  const CommandResult apply = renewal_->Finish();
+
+  EXPECT_EQ(apply.exit_code, 3) << apply;
+  EXPECT_EQ(StateIn(apply), "PAUSED");
+  ExpectOnlyCanaryRenewed();
+}
+
 TEST_F(RolloutTest, IsUndoneAndRetriedAfterItHasEnded) {
   ASSERT_NO_FATAL_FAILURE(StartFleet({.nodes = 2}));
   const std::string first = ApplyFirst();
