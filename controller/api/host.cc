@@ -164,10 +164,10 @@ class ControllerService : public Service {
           return controller_.Issue(request, on_progress);
         });
   }
-  grpc::ServerWriteReactor<v1::ReplaceEvent>* Replace(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<v1::ReplaceEvent>* Replace(grpc::CallbackServerContext* context,
                                                       const v1::ReplaceRequest* request) override {
     return new WorkStream<v1::ReplaceEvent, v1::ReplaceResponse>(
-        [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>& stop) {
           return controller_.Replace(request, on_progress, stop);
         });
   }

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "controller/cli/holders.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/operator.h"
-#include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -116,27 +116,13 @@ int RunReplace(Session& session, const ReplaceOptions& options) {
   request.set_force(options.force);
   *request.mutable_by() = CurrentOperator();
 
-  grpc::ClientContext context;
-  Response response;
-  grpc::Status status;
-  {
-    Interrupt::Handler handler(session.interrupt, [&] {
-      session.err << "\nstopping: nodes at work are finished first; interrupt again to end at once\n" << std::flush;
-      context.TryCancel();
-    });
-    ProgressView view(session.err, session.terminal, session.columns);
-    auto reader = session.controller.Replace(&context, request);
-    for (v1::ReplaceEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (status.error_code() == grpc::StatusCode::CANCELLED) {
+  const absl::StatusOr<Response> answer = FollowCall<v1::ReplaceEvent, Response>(
+      session, "nodes", [&](grpc::ClientContext* context) { return session.controller.Replace(context, request); });
+  if (absl::IsCancelled(answer.status())) {
     return ReportError(session.err, absl::CancelledError("stopped as asked; the same command goes on from here"));
   }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
-  return Show(session, response);
+  if (!answer.ok()) return ReportError(session.err, answer.status());
+  return Show(session, *answer);
 }
 
 }  // namespace

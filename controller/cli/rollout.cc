@@ -136,8 +136,8 @@ int ExitCodeOf(Action::Action action, const v1::ChangeRolloutResponse& response)
     case Action::ABORT:
       return left ? kNotConverged : kDone;
     case Action::UNDO:
-      // Nothing of it was there to be undone, or it is REVERTED.
-      return left || !rollout.has_finished_at() ? kNotConverged : kDone;
+      // Otherwise there was nothing to undo.
+      return left || rollout.state() == v1::Rollout::HALTED || !rollout.has_finished_at() ? kNotConverged : kDone;
     default:
       return ExitCodeOfRollout(rollout);
   }
