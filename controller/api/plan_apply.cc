@@ -53,7 +53,7 @@ class Planning {
     RolloutSubject subject{certificate.name, shown.generation(), shown.leaf_sha256()};
     if (shown.issued()) {
       // A new generation: nobody has it.
-      for (FleetMember& member : fleet) member.settled = false;
+      for (FleetMember& member : fleet) member.settled = member.has_it = false;
       ASSIGN_OR_RETURN(subject.generation, GenerationRecords(*session_.store).NextNumber(certificate.name));
       subject.leaf_sha256.clear();
     }

@@ -49,13 +49,19 @@ absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const 
 }  // namespace
 
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
-  std::map<std::string, bool> settled;
-  for (const v1::StatusResponse::Node* row : RowsOf(view, certificate.name)) {
-    settled[row->name()] = row->state() == v1::StatusResponse::Node::CONVERGED;
-  }
+  using Row = v1::StatusResponse::Node;
+  std::map<std::string, const Row*> rows;
+  for (const Row* row : RowsOf(view, certificate.name)) rows[row->name()] = row;
   std::vector<FleetMember> fleet;
   for (const NodeConfig* node : config.NodesOf(certificate)) {
-    fleet.push_back({node->name, node->labels, settled[node->name]});
+    FleetMember& member = fleet.emplace_back();
+    member.name = node->name;
+    member.labels = node->labels;
+    const auto row = rows.find(node->name);
+    if (row == rows.end()) continue;
+    member.settled = row->second->state() == Row::CONVERGED;
+    // Other reasons for DRIFTED are another generation, or one that was not confirmed.
+    member.has_it = row->second->state() == Row::DRIFTED && row->second->reason() == Reason::REASON_UNSPECIFIED;
   }
   return fleet;
 }

@@ -228,6 +228,7 @@ absl::Status Execution::GoOnFromPause() {
     node.set_attempt(before.attempt() + 1);
     node.set_changed(before.changed());
     node.set_confirmed(before.confirmed());
+    node.set_had_before(before.had_before());
     node.mutable_result()->set_name(before.result().name());
     node.mutable_result()->set_wave(before.result().wave());
     nodes[index] = node;
@@ -264,6 +265,14 @@ absl::Status Execution::EndHalted() {
   if (!revert) return End(v1::Rollout::HALTED, nodes);
   for (size_t index : Select([](const Node& node) { return node.changed() || InTheMiddle(node); })) {
     Node node = ledger_.node(index);
+    if (node.had_before()) {
+      node.set_step(Node::DONE);
+      node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
+      node.mutable_result()->set_reason(Reason::ROLLOUT_HALTED);
+      node.mutable_result()->set_detail("the rollout halted; it goes back by itself to what it had of this generation");
+      nodes[index] = node;
+      continue;
+    }
     node.set_changed(true);
     node.set_step(Node::REVERTING);
     nodes[index] = node;
@@ -285,7 +294,10 @@ absl::Status Execution::RevertChanged() {
   RETURN_IF_ERROR(WorkThrough(std::move(queue), [this](size_t index) { return RevertNode(index); }));
   if (!Select(open).empty()) return absl::OkStatus();
   // REVERTED says that all is as it was. Where a node did not go back the rollout stays what it was: HALTED.
-  const bool all_back = Select([](const Node& node) { return node.changed(); }).empty();
+  const auto is_not_back = [](const Node& node) {
+    return node.changed() || node.result().reason() == Reason::REVERT_FAILED;
+  };
+  const bool all_back = Select(is_not_back).empty();
   return End(all_back ? v1::Rollout::REVERTED : v1::Rollout::HALTED);
 }
 
@@ -431,6 +443,7 @@ absl::Status Execution::FinishRemovedNode(size_t index, bool reverting) {
 void Execution::ShowEnd(size_t index) {
   const Node node = ledger_.node(index);
   const v1::Rollout::Node& result = node.result();
+  if (node.step() == Node::PENDING) return progress_.NodeReturns(result.name());
   const bool going_back = ledger_.state() == v1::Rollout::REVERTING;
   const bool good = going_back ? result.outcome() == v1::Outcome::REVERTED : StandingOf(node) == Standing::kGood;
   if (!good) NoteEnd(result);

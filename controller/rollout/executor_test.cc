@@ -247,6 +247,25 @@ TEST(ExecuteRollout, DoesNotCallItRevertedWhereTheGenerationIsStillInForce) {
   EXPECT_EQ(world.ResultOf(*ended, canary).reason(), Reason::REVERT_FAILED);
 }
 
+// Its files had been changed by hand, so the rollout mends it. Back is where it was: at this very generation.
+TEST(ExecuteRollout, DoesNotTakeFromANodeTheGenerationThatItHadBefore) {
+  RolloutWorld world(2);
+  world.policy().waves = {{.percent = 100}};
+  for (FleetMember& member : world.fleet()) {
+    world.node(member.name).Preinstall(RolloutWorld::kCertificate, 2, RolloutWorld::NewLeaf());
+    member.has_it = true;
+  }
+  const Rollout plan = world.Plan();
+  world.node(plan.nodes(1).result().name()).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::REVERT_FAILED));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_TRUE(IsFinished(*ended));
+  EXPECT_EQ(ended->state(), v1::Rollout::HALTED);
+  EXPECT_THAT(world.transport().NodesThatGot(kRevert), IsEmpty());
+  EXPECT_EQ(ended->nodes(1).result().reason(), Reason::REVERT_FAILED);
+  for (const Rollout::Node& node : ended->nodes()) EXPECT_FALSE(node.changed());
+}
+
 TEST(ExecuteRollout, DoesNotTakeANodesWordForTheWayBack) {
   RolloutWorld world(3);
   const Rollout plan = world.Plan();

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/status/status.h"
 #include "controller/rollout/record.h"
 #include "controller/rollout/threads.h"
 
@@ -68,6 +69,14 @@ absl::Status Ledger::SaveNode(size_t index, const Node& node) {
   absl::MutexLock lock(&mutex_);
   Set(index, node);
   return WaitUntilSaved();
+}
+
+absl::StatusOr<bool> Ledger::BeginNode(size_t index, const Node& node) {
+  absl::MutexLock lock(&mutex_);
+  if (head_.state() != v1::Rollout::RUNNING) return false;
+  Set(index, node);
+  RETURN_IF_ERROR(WaitUntilSaved());
+  return true;
 }
 
 absl::Status Ledger::SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Nodes& nodes) {

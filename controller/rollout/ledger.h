@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "certcast/state/v1/store.pb.h"
 #include "controller/rollout/rollout_log.h"
@@ -43,7 +44,9 @@ class Ledger {
 
   // Saved when it returns OK: the node's step, and everything that was noted before.
   absl::Status SaveNode(size_t index, const Node& node);
-  // The same for a change of the head and of many nodes at once.
+  // The same for a node's first step. False, and nothing was saved, where no further node may begin any more.
+  absl::StatusOr<bool> BeginNode(size_t index, const Node& node);
+  // As SaveNode, for a change of the head and of many nodes at once.
   absl::Status SaveHead(const std::function<void(state::v1::Rollout& head)>& change, const Nodes& nodes = {});
   // The node's outcome, while it is RUNNING or SOAKING. Where it overspends a budget the rollout is HALTED by it, and
   // where it is inconclusive PAUSED, saved when this returns. Otherwise it is only noted, and goes into the log with,

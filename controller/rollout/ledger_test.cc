@@ -94,6 +94,25 @@ TEST(Ledger, SavesAHaltTogetherWithTheFailureThatCausedIt) {
   EXPECT_EQ(log.heads, 1);
 }
 
+// It was being connected to when another node failed.
+TEST(Ledger, LetsNoNodeBeginOnceItIsHalted) {
+  SlowLog log;
+  log.release.Notify();
+  Ledger ledger(RolloutOf(3), log);
+  Rollout::Node next = ledger.node(1);
+  next.set_step(Rollout::Node::INSTALLING);
+  const auto begins = ledger.BeginNode(1, next);
+  ASSERT_TRUE(begins.ok()) << begins.status();
+  EXPECT_TRUE(*begins);
+  EXPECT_TRUE(ledger.FinishNode(0, Done(ledger, 0, v1::Outcome::FAILED)).ok());
+  const size_t saves = log.batches.size();
+  const auto late = ledger.BeginNode(2, next);
+  ASSERT_TRUE(late.ok()) << late.status();
+  EXPECT_FALSE(*late);
+  EXPECT_EQ(ledger.node(2).step(), Rollout::Node::PENDING);
+  EXPECT_EQ(log.batches.size(), saves);
+}
+
 TEST(Ledger, SaysNothingIsSavedAfterAnErrorOfTheLog) {
   SlowLog log;
   log.release.Notify();

@@ -20,7 +20,7 @@ void Halt(state::v1::Rollout& head, const std::string& because) {
 }
 
 bool ToBePutBack(const Node& node) {
-  return node.changed() || (node.step() != Node::PENDING && node.step() != Node::DONE);
+  return node.changed() || (node.step() != Node::PENDING && node.step() != Node::DONE && !node.had_before());
 }
 
 }  // namespace

@@ -81,7 +81,14 @@ absl::Status NodeRun::Install() {
   const absl::Status connected = session_.Connect();
   if (!connected.ok()) return FinishWithoutResult(connected);
   ASSIGN_OR_RETURN(const std::shared_ptr<const v1::Bundle> bundle, context_.bundles->Get());
-  RETURN_IF_ERROR(Save(Step::INSTALLING));
+  if (node_.step() == Step::PENDING) {
+    // It may have been halted or paused while this one was connected to.
+    node_.set_step(Step::INSTALLING);
+    ASSIGN_OR_RETURN(const bool began, context_.ledger->BeginNode(index_, node_));
+    if (!began) return absl::OkStatus();
+  } else {
+    RETURN_IF_ERROR(Save(Step::INSTALLING));
+  }
   v1::Command command = NewCommand(CommandRole::kInstall);
   *command.mutable_install()->mutable_bundle() = *bundle;
   *command.mutable_install()->mutable_confirm_timeout() =
@@ -101,12 +108,12 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
   KeepServed(result);
   switch (result.outcome()) {
     case v1::Outcome::INSTALLED:
-      node_.set_changed(true);
+      MarkChanged();
       return Verify(ContradictionIn(result));
     case v1::Outcome::UNCHANGED:
       // An install that an earlier rollout left without its Confirm.
       if (result.has_confirm_by()) {
-        node_.set_changed(true);
+        MarkChanged();
         return Verify(ContradictionIn(result));
       }
       return JudgeUnchanged(result);
@@ -114,10 +121,10 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
     case v1::Outcome::FAILED:
       KeepFailure(result.failure());
       if (result.has_cleanup_failure()) AddToDetail(result.cleanup_failure().detail());
-      node_.set_changed(result.failure().reason() == Reason::REVERT_FAILED);
+      if (result.failure().reason() == Reason::REVERT_FAILED) MarkChanged();
       return Finish(result.outcome());
     default:
-      node_.set_changed(true);
+      MarkChanged();
       return FinishWithoutResult(Fail(Reason::PROTOCOL, "the node answered Install with a result without an outcome"));
   }
 }
@@ -142,7 +149,7 @@ absl::Status NodeRun::AskWhatItHas() {
   // With a step after INSTALLING it is this rollout's doing. Confirming it a second time changes nothing. One that is
   // not confirmed and waits for nothing has failed there, and stays for want of a way back.
   if (in_force && (has->has_confirm_by() || node_.step() != Step::INSTALLING)) {
-    node_.set_changed(true);
+    MarkChanged();
     return Verify("");
   }
   // The same command again: a node that failed answers so from its record. One that went back because nobody confirmed
@@ -159,6 +166,12 @@ absl::Status NodeRun::Verify(std::string problem) {
   }
   if (problem.empty()) return Confirm();
   KeepFailure(MakeFailure(Reason::VERIFY_FAILED, "confirm", problem));
+  if (node_.had_before()) {
+    // Without Confirm it goes back by itself to what it had, the same generation. A Revert that came after that would
+    // take it away.
+    AddToDetail("it goes back by itself to what it had of this generation");
+    return Finish(v1::Outcome::FAILED);
+  }
   RETURN_IF_ERROR(Save(Step::REVERTING));
   return GoBack(CommandRole::kRevertUnverified, Reason::VERIFY_FAILED);
 }
@@ -223,7 +236,7 @@ absl::Status NodeRun::FinishWithoutResult(const absl::Status& status) {
   KeepFailure(FailureOf(status));
   const bool refused = !IsUnanswered(status) && session_.connected();
   if (session_.in_doubt() || (begun_before_ && !refused)) {
-    node_.set_changed(true);
+    MarkChanged();
     AddToDetail("what it did before is not known; it goes back by itself unless it was confirmed");
   }
   return Finish(refused ? v1::Outcome::FAILED : v1::Outcome::UNREACHABLE);
@@ -243,8 +256,12 @@ absl::Status NodeRun::FinishNotReverted(const v1::Failure& failure) {
   if (!failure.stderr().empty()) result.set_stderr(failure.stderr());
   result.set_hint(failure.hint().empty() ? "look at what it serves: certcast-node status" : failure.hint());
   AddToDetail(absl::StrCat("going back failed: ", failure.detail()));
-  node_.set_changed(true);
+  MarkChanged();
   return Finish(v1::Outcome::FAILED);
+}
+
+void NodeRun::MarkChanged() {
+  node_.set_changed(!node_.had_before());
 }
 
 absl::Status NodeRun::Save(Step::Step step) {

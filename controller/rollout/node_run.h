@@ -70,6 +70,8 @@ class NodeRun {
   absl::Status FinishNotConfirmed(const v1::Failure& failure);
   absl::Status FinishNotReverted(const v1::Failure& failure);
 
+  // A halt must put it back, unless it had the generation before.
+  void MarkChanged();
   absl::Status Save(Step::Step step);
   v1::Command NewCommand(CommandRole role) const;
   // What is wrong with what the configuration's endpoints serve; empty when all is well or there are none.

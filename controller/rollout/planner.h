@@ -18,6 +18,8 @@ struct FleetMember {
   std::map<std::string, std::string> labels;
   // Has the generation already, and serves it: there is nothing to do.
   bool settled = false;
+  // Has it confirmed, but not all is as it was installed.
+  bool has_it = false;
 };
 
 // Indexes into the fleet. Each member is in exactly one place.

@@ -71,9 +71,10 @@ state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<
     wave.set_index(rollout.waves_size());
     wave.set_size(static_cast<int32_t>(members.size()));
     for (size_t member : members) {
-      v1::Rollout::Node& node = *rollout.add_nodes()->mutable_result();
-      node.set_name(fleet[member].name);
-      node.set_wave(wave.index());
+      state::v1::Rollout::Node& node = *rollout.add_nodes();
+      node.set_had_before(fleet[member].has_it);
+      node.mutable_result()->set_name(fleet[member].name);
+      node.mutable_result()->set_wave(wave.index());
     }
   }
   for (size_t member : plan.settled) {
@@ -153,7 +154,7 @@ state::v1::Rollout EndPaused(state::v1::Rollout rollout, absl::string_view becau
     if (node.step() == Node::DONE) continue;
     const bool begun = node.step() != Node::PENDING;
     node.set_step(Node::DONE);
-    node.set_changed(begun);
+    node.set_changed(begun && !node.had_before());
     v1::Rollout::Node& result = *node.mutable_result();
     result.set_outcome(begun ? v1::Outcome::UNREACHABLE : v1::Outcome::SKIPPED);
     if (begun) result.set_reason(v1::Reason::LINK_LOST);

@@ -46,6 +46,12 @@ void RolloutProgress::NodeEnds(const std::string& name, bool good) {
   Show();
 }
 
+void RolloutProgress::NodeReturns(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  at_work_.remove(name);
+  Show();
+}
+
 void RolloutProgress::Note(absl::string_view text) {
   absl::MutexLock lock(&mutex_);
   Progress note = now_;

@@ -27,6 +27,8 @@ class RolloutProgress {
   void Soak(int wave, absl::string_view text);
   void NodeBegins(const std::string& name);
   void NodeEnds(const std::string& name, bool good);
+  // It did not begin after all.
+  void NodeReturns(const std::string& name);
   void Note(absl::string_view text);
 
  private:

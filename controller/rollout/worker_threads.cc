@@ -16,7 +16,7 @@ class Crew {
 
   void Work() {
     absl::MutexLock lock(&mutex_);
-    while (!queue_.nodes.empty() && error_.ok() && !queue_.closed()) {
+    while (!IsClosed() && !queue_.nodes.empty() && error_.ok()) {
       const std::vector<size_t> admitted = AdmitOne();
       if (admitted.empty()) {
         Threads::Get().Wait(changed_, mutex_);
@@ -40,6 +40,19 @@ class Crew {
   }
 
  private:
+  // Asks without the lock, since it may take time; one thread at a time.
+  bool IsClosed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    while (is_asking_) Threads::Get().Wait(asked_, mutex_);
+    if (queue_.nodes.empty() || !error_.ok()) return true;
+    is_asking_ = true;
+    mutex_.Unlock();
+    const bool closed = queue_.closed();
+    mutex_.Lock();
+    is_asking_ = false;
+    Threads::Get().SignalAll(asked_);
+    return closed;
+  }
+
   // Empty only while others are in flight, whose end wakes this thread again.
   std::vector<size_t> AdmitOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     AdmissionLimits limits = queue_.limits();
@@ -52,8 +65,10 @@ class Crew {
   NodeQueue queue_;
   const std::function<absl::Status(size_t)>& work_;
   mutable absl::Mutex mutex_;
-  absl::CondVar changed_;
+  // A node has ended; an answer is there.
+  absl::CondVar changed_, asked_;
   std::vector<size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
+  bool is_asking_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -24,7 +24,7 @@ struct NodeQueue {
   int max_threads = 1;
   // Asked each time a node might begin.
   std::function<AdmissionLimits()> limits;
-  // When it says true no further node begins.
+  // When it says true no further node begins. Asked by one thread at a time, with no lock held.
   std::function<bool()> closed;
 };
 
