@@ -1,0 +1,20 @@
+#include "tests/simulation/mutation.h"
+
+namespace certcast::simulation {
+
+absl::string_view NameOf(Mutation mutation) {
+  static constexpr absl::string_view kNames[kMutations] = {
+      "none",
+      "probes see what they should",
+      "epochs are ignored",
+      "results are forgotten",
+      "nobody watches the deadline",
+      "steps are not saved",
+      "the lease is not checked",
+      "the budget is not kept",
+      "confirms are lost",
+  };
+  return kNames[static_cast<int>(mutation)];
+}
+
+}  // namespace certcast::simulation

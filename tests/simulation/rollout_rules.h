@@ -1,0 +1,71 @@
+// What must always hold of the controllers' record, and between it and what nodes are told (design sections 2 and 6).
+#ifndef CERTCAST_TESTS_SIMULATION_ROLLOUT_RULES_H_
+#define CERTCAST_TESTS_SIMULATION_ROLLOUT_RULES_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "certcast/state/v1/store.pb.h"
+#include "certcast/v1/link.pb.h"
+#include "common/probe/probe.h"
+#include "controller/store/store.h"
+#include "tests/simulation/node_machine.h"
+#include "tests/simulation/scenario.h"
+#include "tests/simulation/scheduler.h"
+#include "tests/simulation/trace.h"
+
+namespace certcast::simulation {
+
+class RolloutRules {
+ public:
+  RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes, Trace& trace,
+               Referee& referee);
+
+  // Written, under that epoch; 0: under none.
+  void Committed(const controller::Transaction& transaction);
+  void Sent(const Process& sender, const std::string& node, const v1::Command& command);
+  void SeenFromHere(const std::string& node, const Observation& seen);
+  void LeaseTaken(uint64_t epoch) { epoch_ = epoch; }
+
+  // What the latest rollout's record says that is not so; empty: nothing.
+  std::string ProblemAtEnd();
+  int rollouts() const { return static_cast<int>(rollouts_.size()); }
+  // Of all rollouts, how many ended so.
+  const std::map<std::string, int>& ends() const { return ends_; }
+
+ private:
+  using Node = state::v1::Rollout::Node;
+  struct Record {
+    state::v1::Rollout head;
+    std::map<std::string, Node> nodes;
+    // What a node had when it began.
+    std::map<std::string, int> confirmed_before;
+  };
+
+  void HeadWritten(const std::string& id, const state::v1::Rollout& head);
+  void NodeWritten(Record& record, const std::string& name, const Node& node);
+  void CheckOutcome(const Record& record, const Node& node);
+  static bool HadItBefore(const Record& record, const Node& node);
+  void CheckBudget(const Record& record, const std::string& node);
+  NodeMachine& Find(const std::string& node);
+
+  const Scenario& scenario_;
+  std::vector<std::unique_ptr<NodeMachine>>& nodes_;
+  Trace& trace_;
+  Referee& referee_;
+  uint64_t epoch_ = 0;
+  std::map<std::string, Record> rollouts_;
+  std::string latest_;
+  std::map<std::string, int> ends_;
+  // What a handshake from the controller last saw, since the node was last told to install.
+  std::map<std::string, int> seen_;
+};
+
+}  // namespace certcast::simulation
+
+#endif  // CERTCAST_TESTS_SIMULATION_ROLLOUT_RULES_H_

@@ -1,0 +1,109 @@
+#include "tests/simulation/scenario.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "tests/simulation/dice.h"
+
+namespace certcast::simulation {
+namespace {
+
+using controller::RolloutPolicy;
+
+RolloutPolicy MakePolicy(Dice& dice) {
+  RolloutPolicy policy;
+  const int shape = dice.Between(0, 3);
+  if (shape == 0) policy.waves = {{.percent = 100}};
+  if (shape == 1) policy.waves = {{.count = 1}, {.percent = 100}};
+  if (shape == 2) policy.waves = {{.count = 1}, {.percent = 50}, {.percent = 100}};
+  if (shape == 3) policy.waves = {{.count = 2}, {.percent = 100}};
+  policy.parallel = dice.Between(1, 4);
+  policy.max_failures = dice.OneIn(2) ? 0 : dice.Between(1, 2);
+  if (dice.OneIn(3)) policy.max_unreachable = dice.Between(0, 1);
+  policy.on_halt = dice.OneIn(4) ? RolloutPolicy::OnHalt::kStop : RolloutPolicy::OnHalt::kRevert;
+  if (dice.OneIn(3)) policy.soak = absl::Milliseconds(dice.Between(100, 900));
+  policy.confirm_timeout = absl::Seconds(dice.Between(3, 12));
+  policy.node_timeout = absl::Seconds(dice.Between(15, 60));
+  if (dice.OneIn(3)) {
+    policy.spread_label = "rack";
+    policy.spread_in_flight = dice.Between(1, 2);
+  }
+  return policy;
+}
+
+FaultEvent MakeFault(Dice& dice, const Scenario& scenario) {
+  FaultEvent fault;
+  fault.kind = static_cast<FaultKind>(dice.Between(0, kFaultKinds - 1));
+  fault.node = dice.Between(0, static_cast<int>(scenario.nodes.size()) - 1);
+  // Most of a rollout is over in a few seconds.
+  fault.at = dice.Of(scenario.generations) + dice.Between(absl::ZeroDuration(), absl::Seconds(dice.OneIn(3) ? 15 : 4));
+  fault.length = dice.Between(absl::Milliseconds(100), absl::Seconds(dice.OneIn(3) ? 25 : 4));
+  fault.dice = dice.Next();
+  return fault;
+}
+
+}  // namespace
+
+absl::string_view NameOf(FaultKind kind) {
+  static constexpr absl::string_view kNames[kFaultKinds] = {
+      "partition",      "message loss",  "message delay", "late delivery",     "killed agent",      "frozen agent",
+      "power loss",     "slow disk",     "full disk",     "clock skew",        "flapping probe",    "lying reload",
+      "failing reload", "failing check", "service down",  "killed controller", "frozen controller", "taken lease",
+      "stop",           "slow store",    "failing store"};
+  return kNames[static_cast<int>(kind)];
+}
+
+absl::Duration Scenario::horizon() const {
+  absl::Duration end;
+  for (const absl::Duration at : generations) end = std::max(end, at);
+  for (const FaultEvent& fault : faults) end = std::max(end, fault.at + fault.length);
+  return end + absl::Seconds(1);
+}
+
+std::string Scenario::Describe() const {
+  std::string text = absl::StrCat(
+      "seed ", seed, ": ", nodes.size(), " nodes, parallel ", policy.parallel, ", max_failures ", policy.max_failures,
+      ", ", policy.on_halt == RolloutPolicy::OnHalt::kRevert ? "revert" : "stop", " on halt, ", policy.waves.size(),
+      " waves, confirm_timeout ", absl::FormatDuration(policy.confirm_timeout));
+  if (policy.max_unreachable.has_value()) absl::StrAppend(&text, ", max_unreachable ", *policy.max_unreachable);
+  if (!policy.spread_label.empty()) absl::StrAppend(&text, ", ", policy.spread_in_flight, " a rack");
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    absl::StrAppend(&text, "\n  node-", i, ": rack ", nodes[i].rack, ", ", nodes[i].services, " services",
+                    nodes[i].copies ? ", copies" : "", nodes[i].is_verified ? "" : ", not seen by the controller");
+  }
+  for (size_t i = 0; i < generations.size(); ++i) {
+    absl::StrAppendFormat(&text, "\n  %9.3f s generation %d is brought", absl::ToDoubleSeconds(generations[i]), i + 1);
+  }
+  for (const FaultEvent& fault : faults) {
+    absl::StrAppendFormat(&text, "\n  %9.3f s %s, for %.3f s, node-%d", absl::ToDoubleSeconds(fault.at),
+                          std::string(NameOf(fault.kind)), absl::ToDoubleSeconds(fault.length), fault.node);
+  }
+  return text;
+}
+
+Scenario MakeScenario(uint64_t seed, bool with_faults) {
+  Dice dice(seed, 1);
+  Scenario scenario;
+  scenario.seed = seed;
+  scenario.policy = MakePolicy(dice);
+  const int count = dice.OneIn(4) ? dice.Between(5, 9) : dice.Between(1, 4);
+  for (int i = 0; i < count; ++i) {
+    scenario.nodes.push_back({.services = dice.OneIn(3) ? 2 : 1,
+                              .copies = dice.OneIn(4),
+                              .is_verified = !dice.OneIn(3),
+                              .rack = dice.Between(0, 1)});
+  }
+  absl::Duration at;
+  for (int i = dice.Between(1, 3); i > 0; --i) {
+    scenario.generations.push_back(at);
+    at += dice.OneIn(3) ? dice.Between(absl::Seconds(1), absl::Seconds(4)) : absl::Seconds(dice.Between(10, 25));
+  }
+  if (!with_faults) return scenario;
+  for (int i = dice.Between(1, 6); i > 0; --i) scenario.faults.push_back(MakeFault(dice, scenario));
+  std::stable_sort(scenario.faults.begin(), scenario.faults.end(),
+                   [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+  return scenario;
+}
+
+}  // namespace certcast::simulation
