@@ -36,12 +36,16 @@ std::string ConfigPath(const cli::GlobalOptions& options) {
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/certcast/certcast.yaml";
 }
 
-// A terminal that can redraw a line. NO_COLOR asks for plain text, and so does TERM=dumb.
+// A terminal that can redraw a line.
 bool IsTerminal(int fd) {
-  const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
-  return isatty(fd) == 1 && (no_color == nullptr || *no_color == '\0') && term != nullptr &&
-         std::string(term) != "dumb";
+  return isatty(fd) == 1 && term != nullptr && std::string(term) != "dumb";
+}
+
+// https://no-color.org
+bool WantsColour() {
+  const char* no_color = std::getenv("NO_COLOR");
+  return no_color == nullptr || *no_color == '\0';
 }
 
 int Columns(int fd) {
@@ -56,8 +60,15 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
   Controller controller(*std::move(config), machine.get());
   ControllerHost host(controller);
   auto stub = v1::Controller::NewStub(host.channel());
-  cli::Session session{
-      options, interrupt, *stub, std::cout, std::cerr, IsTerminal(STDERR_FILENO), Columns(STDERR_FILENO)};
+  cli::Session session{options,
+                       interrupt,
+                       *stub,
+                       std::cout,
+                       std::cerr,
+                       IsTerminal(STDERR_FILENO),
+                       WantsColour(),
+                       IsTerminal(STDOUT_FILENO),
+                       [] { return Columns(STDERR_FILENO); }};
   const int code = verb(session);
   std::cout.flush();
   if (!std::cout) {

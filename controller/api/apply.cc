@@ -65,14 +65,14 @@ absl::StatusOr<bool> IsUntouched(Store& store, const Work& item) {
 
 // What nodes have of the certificates that they may have.
 absl::StatusOr<FleetView> ViewTouched(const Config& config, const Machine& machine, Session& session,
-                                      const std::vector<Work>& work) {
+                                      const std::vector<Work>& work, const OnProgress& on_progress) {
   std::vector<const CertificateConfig*> touched;
   for (const Work& item : work) {
     ASSIGN_OR_RETURN(const bool untouched, IsUntouched(*session.store, item));
     if (!untouched) touched.push_back(item.config);
   }
   if (touched.empty()) return FleetView();
-  return ViewFleet(config, machine, session, std::move(touched));
+  return ViewFleet(config, machine, session, std::move(touched), on_progress);
 }
 
 // Another controller is in charge: nothing more may be done here.
@@ -125,7 +125,7 @@ class Application {
   }
 
   absl::Status RollOut() {
-    ASSIGN_OR_RETURN(const FleetView view, ViewTouched(config_, machine_, session_, work_));
+    ASSIGN_OR_RETURN(const FleetView view, ViewTouched(config_, machine_, session_, work_, on_progress_));
     std::vector<const CertificateConfig*> certificates;
     for (const Work& item : work_) certificates.push_back(item.config);
     ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session_.store, certificates));

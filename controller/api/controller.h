@@ -36,7 +36,7 @@ class Controller {
   absl::StatusOr<v1::IssueResponse> Issue(const v1::IssueRequest& request, const OnProgress& on_progress);
   absl::StatusOr<v1::ImportResponse> Import(const v1::ImportRequest& request);
   absl::StatusOr<v1::StatusResponse> GetStatus(const v1::StatusRequest& request);
-  absl::StatusOr<v1::VerifyResponse> Verify(const v1::VerifyRequest& request);
+  absl::StatusOr<v1::VerifyResponse> Verify(const v1::VerifyRequest& request, const OnProgress& on_progress = {});
   absl::StatusOr<v1::ListCertificatesResponse> ListCertificates(const v1::ListCertificatesRequest& request);
   absl::StatusOr<v1::ListNodesResponse> ListNodes(const v1::ListNodesRequest& request);
   absl::StatusOr<v1::SignNodeResponse> SignNode(const v1::SignNodeRequest& request);

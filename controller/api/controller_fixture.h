@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/probe/address.h"
+#include "common/probe/resolver.h"
 #include "controller/api/controller.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fake_clock.h"
@@ -65,12 +67,22 @@ class DeadNetwork : public HttpClient, public DnsClient {
   int requests = 0;
 };
 
+// web-N is at 192.0.2.N.
+inline constexpr char kWebs[] = "192.0.2.";
+class WebNames final : public Resolver {
+ public:
+  absl::StatusOr<std::vector<SocketAddress>> Resolve(const HostPort& host, absl::Duration timeout) override {
+    return Resolver::Local().Resolve({kWebs + host.host.substr(host.host.find('-') + 1), host.port}, timeout);
+  }
+};
+
 class ControllerTest : public ::testing::Test {
  protected:
   ControllerTest() {
     machine_.files = &FileSystem::Real();
     machine_.processes = &processes_;
     machine_.prober = &prober_;
+    machine_.resolver = &names_;
     machine_.clock = &clock_;
     machine_.http = &network_;
     machine_.dns = &network_;
@@ -81,8 +93,9 @@ class ControllerTest : public ::testing::Test {
     // The controller's own handshakes see what the node serves.
     prober_.Otherwise([this](const ProbeSpec& spec) {
       const std::string& address = std::get<TlsProbe>(spec.what).address;
-      return testing::FakeProber::Serves(
-          transport_.Node(address.substr(0, address.find(':'))).served_to_controller_sha256(kName));
+      std::string node = address.substr(0, address.find(':'));
+      if (node.rfind(kWebs, 0) == 0) node.replace(0, sizeof kWebs - 1, "web-");
+      return testing::FakeProber::Serves(transport_.Node(node).served_to_controller_sha256(kName));
     });
   }
 
@@ -168,6 +181,7 @@ class ControllerTest : public ::testing::Test {
   testing::FakeProber prober_;
   testing::FakeProcessRunner processes_;
   DeadNetwork network_;
+  WebNames names_;
   Machine machine_;
   std::unique_ptr<Controller> controller_;
   std::vector<std::string> texts_;

@@ -1,5 +1,7 @@
 #include "controller/api/controller.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -363,9 +365,45 @@ TEST_F(ControllerTest, VerifySeesWhatAStrangerIsServed) {
   ASSERT_THAT(response, IsOk());
   ASSERT_EQ(response->endpoints_size(), 2);
   EXPECT_TRUE(response->endpoints(0).ok());
+  EXPECT_EQ(response->endpoints(0).address(), "web-1:443");
+  EXPECT_EQ(response->endpoints(0).ip_address(), "192.0.2.1:443");
   EXPECT_EQ(response->endpoints(0).server_name(), "www.example.com");
   EXPECT_FALSE(response->endpoints(1).ok());
   EXPECT_EQ(response->endpoints(1).served_sha256(), std::string(64, 'a'));
+  EXPECT_EQ(response->converged(), 1);
+  EXPECT_EQ(response->total(), 2);
+  ASSERT_EQ(response->certificates_size(), 1);
+  EXPECT_EQ(response->certificates(0).generation(), 1u);
+  EXPECT_EQ(response->certificates(0).converged(), 1);
+  EXPECT_EQ(response->certificates(0).total(), 2);
+}
+
+TEST_F(ControllerTest, VerifyNeedsNoAgentNoLeaseAndNoKeyAndSaysHowFarItIs) {
+  Configure(30);
+  ASSERT_THAT(Import(Make()), IsOk());
+  const absl::StatusOr<std::unique_ptr<Lease>> taken = store_.TakeLease("another controller");
+  ASSERT_THAT(taken, IsOk());
+  ASSERT_EQ(unlink((directory_.path() + "/master.key").c_str()), 0);
+  machine_.make_transport = nullptr;
+  std::vector<v1::ApplyEvent::Progress> told;
+  const absl::StatusOr<v1::VerifyResponse> response =
+      controller_->Verify({}, [&](const v1::ApplyEvent::Progress& progress) { told.push_back(progress); });
+  ASSERT_THAT(response, IsOk());
+  EXPECT_EQ(response->total(), 30);
+  EXPECT_EQ(response->converged(), 0);
+  ASSERT_EQ(told.size(), 31u);
+  EXPECT_EQ(told.front().phase(), v1::ApplyEvent::Progress::LOOKING);
+  EXPECT_EQ(told.front().size(), 30);
+  EXPECT_EQ(told.back().failed(), 30);
+  EXPECT_EQ(told.back().failing_size(), 20);
+  EXPECT_EQ(told.back().failing(0), "web-1");
+}
+
+TEST_F(ControllerTest, VerifyRefusesATimeoutThatIsNone) {
+  Configure(1);
+  v1::VerifyRequest request;
+  request.mutable_timeout();
+  EXPECT_THAT(controller_->Verify(request).status(), HasCode(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(ControllerTest, AnExpiredCertificateIsNotFineThoughEveryNodeServesIt) {

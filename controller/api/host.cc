@@ -107,10 +107,23 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
     WriteNext();
   }
 
+  // Counts that nobody has read yet give way to newer ones, so that a slow reader has the latest and not a heap.
   void Enqueue(Event event) {
     absl::MutexLock lock(&mutex_);
-    events_.push_back(std::move(event));
+    if (!events_.empty() && Supersedes(event, events_.back())) {
+      events_.back() = std::move(event);
+    } else {
+      events_.push_back(std::move(event));
+    }
     WriteNext();
+  }
+
+  static bool Supersedes(const Event& event, const Event& before) {
+    if (!event.has_progress() || !before.has_progress()) return false;
+    const v1::ApplyEvent::Progress& now = event.progress();
+    const v1::ApplyEvent::Progress& then = before.progress();
+    return now.size() > 0 && now.phase() != v1::ApplyEvent::Progress::NOTE && now.phase() == then.phase() &&
+           now.rollout_id() == then.rollout_id() && now.wave() == then.wave();
   }
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -139,9 +152,9 @@ class WorkStream : public grpc::ServerWriteReactor<Event> {
 };
 
 using Plain = v1::Controller::Service;
-using Service = v1::Controller::WithCallbackMethod_Apply<
-    v1::Controller::WithCallbackMethod_Issue<v1::Controller::WithCallbackMethod_UpgradeNodes<
-        v1::Controller::WithCallbackMethod_ChangeRollout<v1::Controller::WithCallbackMethod_Replace<Plain>>>>>;
+using Service = v1::Controller::WithCallbackMethod_Apply<v1::Controller::WithCallbackMethod_Issue<
+    v1::Controller::WithCallbackMethod_UpgradeNodes<v1::Controller::WithCallbackMethod_ChangeRollout<
+        v1::Controller::WithCallbackMethod_Replace<v1::Controller::WithCallbackMethod_Verify<Plain>>>>>>;
 
 class ControllerService : public Service {
  public:
@@ -178,8 +191,12 @@ class ControllerService : public Service {
                          v1::StatusResponse* response) override {
     return Answer(controller_.GetStatus(*request), response);
   }
-  grpc::Status Verify(grpc::ServerContext*, const v1::VerifyRequest* request, v1::VerifyResponse* response) override {
-    return Answer(controller_.Verify(*request), response);
+  grpc::ServerWriteReactor<v1::VerifyEvent>* Verify(grpc::CallbackServerContext* context,
+                                                    const v1::VerifyRequest* request) override {
+    return new WorkStream<v1::VerifyEvent, v1::VerifyResponse>(
+        calls_, *context, [this, request = *request](const OnProgress& on_progress, const std::atomic<bool>&) {
+          return controller_.Verify(request, on_progress);
+        });
   }
   grpc::Status ListCertificates(grpc::ServerContext*, const v1::ListCertificatesRequest* request,
                                 v1::ListCertificatesResponse* response) override {

@@ -1,6 +1,5 @@
-// Calls that look and change nothing: status, verify, certificates, nodes.
+// Calls that look and change nothing: status, certificates, nodes.
 #include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +13,6 @@
 #include "controller/api/session.h"
 #include "controller/api/windows.h"
 #include "controller/rollout/record.h"
-#include "controller/rollout/verify.h"
 #include "controller/schedule/renewal.h"
 #include "controller/store/records.h"
 
@@ -92,30 +90,6 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
   response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
   ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session.store, view.certificates));
   for (const std::string& warning : replacements) response.add_warnings(warning);
-  return response;
-}
-
-absl::StatusOr<v1::VerifyResponse> Controller::Verify(const v1::VerifyRequest& request) {
-  ASSIGN_OR_RETURN(auto selected, SelectCertificates(config_, Names(request.certificate())));
-  ASSIGN_OR_RETURN(Session session, OpenToRead(config_, machine_));
-  std::vector<ExpectedEndpoint> endpoints;
-  std::set<std::string> without;
-  for (const CertificateConfig* certificate : selected) {
-    ASSIGN_OR_RETURN(auto generation, GenerationRecords(*session.store).Wanted(certificate->name));
-    const std::string expected = generation.has_value() ? generation->leaf_sha256() : "";
-    for (const NodeConfig* node : config_.NodesOf(*certificate)) {
-      if (node->verify.empty()) without.insert(node->name);
-      for (ExpectedEndpoint& endpoint :
-           EndpointsOf(*node, certificate->name, certificate->DefaultServerName(), expected)) {
-        endpoints.push_back(std::move(endpoint));
-      }
-    }
-  }
-  v1::VerifyResponse response;
-  for (v1::VerifyResponse::Endpoint& endpoint : VerifyEndpoints(endpoints, *machine_.prober, *machine_.clock, {})) {
-    *response.add_endpoints() = std::move(endpoint);
-  }
-  for (const std::string& node : without) response.add_nodes_without_endpoint(node);
   return response;
 }
 

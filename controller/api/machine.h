@@ -10,6 +10,7 @@
 #include "common/clock/clock.h"
 #include "common/file/file_system.h"
 #include "common/probe/probe.h"
+#include "common/probe/resolver.h"
 #include "common/process/process.h"
 #include "controller/acme/dns_client.h"
 #include "controller/acme/http_client.h"
@@ -25,6 +26,8 @@ struct Machine {
   FileSystem* files = nullptr;
   ProcessRunner* processes = nullptr;
   Prober* prober = nullptr;
+  // Of the host names that are probed.
+  Resolver* resolver = &Resolver::Local();
   Clock* clock = nullptr;
   HttpClient* http = nullptr;
   DnsClient* dns = nullptr;

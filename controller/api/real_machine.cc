@@ -22,6 +22,7 @@ RealMachine::RealMachine()
   machine_.files = &FileSystem::Real();
   machine_.processes = &ProcessRunner::Real();
   machine_.prober = prober_.get();
+  machine_.resolver = &SystemResolver();
   machine_.clock = &Clock::Real();
   machine_.http = http_.get();
   machine_.dns = dns_.get();

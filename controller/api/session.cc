@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
+#include "controller/api/counted_progress.h"
 #include "controller/store/records.h"
 #include "controller/store/rollout_records.h"
 
@@ -137,7 +138,7 @@ absl::StatusOr<std::optional<state::v1::Rollout>> LatestRollout(Store& store, co
 }  // namespace
 
 absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine, Session& session,
-                                    std::vector<const CertificateConfig*> certificates) {
+                                    std::vector<const CertificateConfig*> certificates, const OnProgress& on_progress) {
   FleetView view;
   view.certificates = std::move(certificates);
   std::vector<WantedCertificate> wanted;
@@ -168,6 +169,9 @@ absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine
   for (const state::v1::Node& record : records) {
     if (record.has_last_seen()) options.last_seen[record.name()] = FromTimestamp(record.last_seen());
   }
+  CountedProgress progress(v1::ApplyEvent::Progress::ASKING, on_progress);
+  options.on_begin = [&](size_t nodes) { progress.Begin(nodes); };
+  options.on_answer = [&](const std::string& node, bool answered) { progress.End(node, answered); };
   view.status = AskFleet(wanted, *transport, *machine.clock, options);
   MarkUnusable(view, machine.clock->Now());
   WarnOfIdentities(view);

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "certcast/state/v1/store.pb.h"
+#include "controller/api/controller.h"
 #include "controller/api/machine.h"
 #include "controller/config/config.h"
 #include "controller/keyring/keyring.h"
@@ -56,7 +57,8 @@ struct FleetView {
 // Asks every node of these certificates, and saves when and with what they were seen. A node is asked once. A node that
 // serves a wanted generation which is not usable is FAILED for that reason.
 absl::StatusOr<FleetView> ViewFleet(const Config& config, const Machine& machine, Session& session,
-                                    std::vector<const CertificateConfig*> certificates);
+                                    std::vector<const CertificateConfig*> certificates,
+                                    const OnProgress& on_progress = {});
 
 // The rows of one certificate.
 std::vector<const v1::StatusResponse::Node*> RowsOf(const FleetView& view, absl::string_view certificate);

@@ -23,7 +23,7 @@ int RunIssue(Session& session, const IssueOptions& options) {
   v1::IssueResponse response;
   grpc::Status status;
   {
-    ProgressView view(session.err, session.terminal, session.columns);
+    LiveProgress view(session.err, session.terminal, session.columns, session.colour);
     auto reader = session.controller.Issue(&context, request);
     for (v1::IssueEvent event; reader->Read(&event);) {
       if (event.has_progress()) view.Show(event.progress());

@@ -22,8 +22,10 @@ std::string LastWords(absl::string_view at_work) {
 
 }  // namespace
 
-StoppableCall::StoppableCall(Session& session, grpc::ClientContext& context, absl::string_view at_work)
+StoppableCall::StoppableCall(Session& session, LiveProgress& view, grpc::ClientContext& context,
+                             absl::string_view at_work)
     : session_(session),
+      view_(view),
       id_(CallId()),
       handler_(
           session.interrupt, [this, at_work = std::string(at_work)] { Stop(at_work); }, LastWords(at_work)) {
@@ -31,8 +33,7 @@ StoppableCall::StoppableCall(Session& session, grpc::ClientContext& context, abs
 }
 
 void StoppableCall::Stop(absl::string_view at_work) {
-  session_.err << "\nstopping: " << at_work << " at work are finished first; interrupt again to end at once\n"
-               << std::flush;
+  view_.Line(absl::StrCat("stopping: ", at_work, " at work are finished first; interrupt again to end at once"));
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
   v1::StopRequest request;

@@ -16,16 +16,17 @@
 namespace certcast::controller::cli {
 
 // While it lives, the first interrupt asks the controller to stop the call, which then ends by itself; the second ends
-// the process. Both say so on standard error. `at_work`: "nodes".
+// the process. The first says so in the view, the second on standard error. `at_work`: "nodes".
 class StoppableCall {
  public:
   // Before the call begins.
-  StoppableCall(Session& session, grpc::ClientContext& context, absl::string_view at_work);
+  StoppableCall(Session& session, LiveProgress& view, grpc::ClientContext& context, absl::string_view at_work);
 
  private:
   void Stop(absl::string_view at_work);
 
   Session& session_;
+  LiveProgress& view_;
   const std::string id_;
   Interrupt::Handler handler_;
 };
@@ -34,8 +35,8 @@ class StoppableCall {
 template <typename Event, typename Response, typename Begin>
 absl::StatusOr<Response> FollowCall(Session& session, absl::string_view at_work, Begin begin) {
   grpc::ClientContext context;
-  const StoppableCall stoppable(session, context, at_work);
-  ProgressView view(session.err, session.terminal, session.columns);
+  LiveProgress view(session.err, session.terminal, session.columns, session.colour);
+  const StoppableCall stoppable(session, view, context, at_work);
   auto reader = begin(&context);
   Response response;
   for (Event event; reader->Read(&event);) {

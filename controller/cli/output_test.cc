@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <functional>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
@@ -8,9 +10,11 @@
 #include "controller/cli/operator.h"
 #include "controller/cli/plan.h"
 #include "controller/cli/progress.h"
+#include "controller/cli/rollout_result.h"
 #include "controller/cli/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/testing/fake_clock.h"
 
 namespace certcast::controller::cli {
 namespace {
@@ -49,33 +53,234 @@ TEST(TableTest, PrintsControlCharactersOfANodeHarmlessly) {
   EXPECT_EQ(out.str(), "a?[2Jb\n");
 }
 
-TEST(ProgressViewTest, PlainLinesAreFewForALargeWave) {
-  std::ostringstream err;
-  {
-    ProgressView view(err, /*terminal=*/false, 80);
-    for (int done = 0; done <= 10000; ++done) view.Show(Wave(3, 10000, done, 0, 64));
-  }
-  const std::string text = err.str();
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 11);
-  EXPECT_THAT(text, HasSubstr("wildcard: wave 3/3: 10000/10000"));
-  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+std::function<int()> Wide(int columns) {
+  return [columns] { return columns; };
 }
 
-TEST(ProgressViewTest, ATerminalGetsOneLineAWaveThatFitsItsWidth) {
-  std::ostringstream err;
+// A progress of what is counted beside waves.
+Progress Asking(int size, int done, int failed) {
+  Progress progress;
+  progress.set_phase(Progress::ASKING);
+  progress.set_size(size);
+  progress.set_done(done);
+  progress.set_failed(failed);
+  return progress;
+}
+
+Progress Note(const std::string& text) {
+  Progress progress;
+  progress.set_phase(Progress::NOTE);
+  progress.set_certificate("wildcard");
+  progress.set_text(text);
+  return progress;
+}
+
+// What a terminal shows in the end, line by line, of what was written to it.
+std::vector<std::string> OnScreen(const std::string& written) {
+  std::vector<std::string> lines = {""};
+  for (size_t i = 0; i < written.size(); ++i) {
+    if (written[i] == '\n') {
+      lines.emplace_back();
+    } else if (written[i] == '\r') {
+      lines.back().clear();
+    } else if (written[i] == '\x1b') {
+      i = written.find_first_of("Km", i);
+    } else {
+      lines.back() += written[i];
+    }
+  }
+  return lines;
+}
+
+int64_t Count(const std::string& text, char c) {
+  return std::count(text.begin(), text.end(), c);
+}
+
+class ProgressViewTest : public ::testing::Test {
+ protected:
+  std::ostringstream err_;
+  certcast::testing::FakeClock clock_;
+};
+
+TEST_F(ProgressViewTest, AShortWaveIsOnePlainLine) {
   {
-    ProgressView view(err, /*terminal=*/true, 72);
-    Progress progress = Wave(2, 10, 3, 1, 2);
-    progress.add_slowest("a-node-with-quite-a-long-name");
-    progress.add_slowest("another-node-with-a-long-name");
+    ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
+    view.Show(Wave(1, 1, 0, 0, 0));
+    view.Show(Wave(1, 1, 0, 0, 1));
+    clock_.Advance(absl::Milliseconds(300));
+    view.Show(Wave(1, 1, 1, 0, 0));
+  }
+  EXPECT_EQ(err_.str(), "wildcard: wave 1/3: 1/1, took 0.3s\n");
+}
+
+TEST_F(ProgressViewTest, PlainLinesOfALargeWaveAreTenSecondsApart) {
+  {
+    ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
+    for (int done = 0; done < 10000; ++done) {
+      view.Show(Wave(3, 10000, done, 0, 64));
+      clock_.Advance(absl::Milliseconds(2));
+    }
+    view.Show(Wave(3, 10000, 10000, 0, 0));
+  }
+  EXPECT_EQ(err_.str(),
+            "wildcard: wave 3/3: 5000/10000, 64 at work, 500/s, 10s left\n"
+            "wildcard: wave 3/3: 10000/10000, took 20s (500/s)\n");
+}
+
+TEST_F(ProgressViewTest, AWaveThatIsStuckSaysSoOnceAMinute) {
+  ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
+  Progress progress = Wave(2, 10, 9, 0, 1);
+  progress.add_slowest("web-7");
+  progress.add_slowest_ms(500);
+  view.Show(progress);
+  for (int i = 0; i < 4 * 125; ++i) {
+    clock_.Advance(absl::Milliseconds(250));
+    view.Tick();
+  }
+  EXPECT_EQ(err_.str(),
+            "wildcard: wave 2/3: 9/10, 1 at work, slowest web-7 10s\n"
+            "wildcard: wave 2/3: 9/10, 1 at work, slowest web-7 1m10s\n");
+}
+
+TEST_F(ProgressViewTest, AWaveEndsWithTheFirstThatFailedByName) {
+  Progress progress = Wave(2, 100, 70, 30, 0);
+  for (int i = 10; i < 30; ++i) progress.add_failing("web-" + std::to_string(i));
+  {
+    ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
     view.Show(progress);
+    view.Show(progress);
+  }
+  EXPECT_THAT(err_.str(), HasSubstr("wildcard: wave 2/3: 70/100, 30 failed"));
+  EXPECT_THAT(err_.str(), HasSubstr("\n  failed or unreachable: web-10, web-11, "));
+  EXPECT_THAT(err_.str(), HasSubstr(", web-29 and 10 more\n"));
+  EXPECT_EQ(Count(err_.str(), '\n'), 2) << err_.str();
+}
+
+TEST_F(ProgressViewTest, ARolloutThatHaltsSaysHowFarTheWaveGot) {
+  {
+    ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
+    view.Show(Wave(3, 10, 4, 1, 0));
+    view.Show(Note("halted: 1 failed, max_failures is 0"));
+    Progress reverting = Wave(3, 4, 0, 0, 4);
+    reverting.set_phase(Progress::REVERTING);
+    view.Show(reverting);
+  }
+  EXPECT_EQ(err_.str(),
+            "wildcard: halted: 1 failed, max_failures is 0\n"
+            "wildcard: wave 3/3: 4/10, 1 failed\n"
+            "wildcard: reverting: 0/4, 4 at work\n");
+}
+
+TEST_F(ProgressViewTest, ATerminalGetsOneLineAWave) {
+  {
+    ProgressView view(err_, /*terminal=*/true, Wide(100), false, clock_);
+    for (int done = 0; done < 1000; ++done) {
+      view.Show(Wave(2, 1000, done, 0, 64));
+      clock_.Advance(absl::Milliseconds(4));
+    }
+    view.Show(Wave(2, 1000, 1000, 0, 0));
+    view.Show(Asking(2, 0, 0));
+  }
+  const std::vector<std::string> screen = OnScreen(err_.str());
+  ASSERT_EQ(screen.size(), 3u) << err_.str();
+  EXPECT_EQ(screen[0], "wildcard: wave 2/3 [########################] 1000/1000  took 4.0s");
+  EXPECT_EQ(screen[1], "asking the nodes [........................] 0/2");
+  // Not one for each of the thousand.
+  EXPECT_LT(Count(err_.str(), '\r'), 50);
+}
+
+TEST_F(ProgressViewTest, ATerminalShowsPaceAndTheSlowestAsTimeGoesOn) {
+  ProgressView view(err_, /*terminal=*/true, Wide(120), false, clock_);
+  Progress progress = Wave(2, 100, 0, 0, 2);
+  view.Show(progress);
+  clock_.Advance(absl::Seconds(10));
+  progress.set_done(50);
+  progress.add_slowest("web-7");
+  progress.add_slowest("web-9");
+  progress.add_slowest_ms(4000);
+  progress.add_slowest_ms(1000);
+  view.Show(progress);
+  EXPECT_EQ(OnScreen(err_.str()).back(),
+            "wildcard: wave 2/3 [##############................] 50/100, 2 at work  5.0/s, 10s left  slowest web-7 "
+            "4.0s, web-9 1.0s");
+  clock_.Advance(absl::Seconds(30));
+  view.Tick();
+  EXPECT_THAT(OnScreen(err_.str()).back(), HasSubstr("50/100, 2 at work  1.2/s, 40s left  slowest web-7 34s, web-9"));
+}
+
+TEST_F(ProgressViewTest, NothingIsWiderThanTheTerminalAndNoNumberIsCut) {
+  for (int columns = 1; columns <= 200; ++columns) {
+    std::ostringstream err;
+    ProgressView view(err, /*terminal=*/true, Wide(columns), true, clock_);
+    Progress progress = Wave(2, 10000, 4512, 12, 64);
+    for (const char* name : {"a-node-with-quite-a-long-name", "another-node-with-a-long-name", "web-3"}) {
+      progress.add_slowest(name);
+      progress.add_slowest_ms(1000);
+    }
+    view.Show(progress);
+    const std::string line = OnScreen(err.str()).back();
+    EXPECT_LT(line.size(), std::max<size_t>(columns, 2)) << line;
+    EXPECT_EQ(line.find(" 4512/10000, 12 failed, 64 at work") != std::string::npos, columns > 53) << line;
+    EXPECT_EQ(line.find("slowest") != std::string::npos, line.find("long-name 1.0s") != std::string::npos) << line;
+  }
+}
+
+TEST_F(ProgressViewTest, ANoteGoesAboveTheBar) {
+  {
+    ProgressView view(err_, /*terminal=*/true, Wide(80), false, clock_);
+    view.Show(Wave(2, 10, 3, 0, 2));
+    view.Show(Note("web-4: FAILED NO_SPACE"));
     view.Show(Wave(2, 10, 9, 1, 0));
   }
-  const std::string text = err.str();
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
-  const std::string first = text.substr(1, text.find("\x1b[K") - 1);
-  EXPECT_LT(first.size(), 72u);
-  EXPECT_THAT(first, HasSubstr("[#########...............] 3/10, 1 failed"));
+  const std::vector<std::string> screen = OnScreen(err_.str());
+  ASSERT_EQ(screen.size(), 3u) << err_.str();
+  EXPECT_EQ(screen[0], "wildcard: web-4: FAILED NO_SPACE");
+  EXPECT_THAT(screen[1], HasSubstr("wildcard: wave 2/3 [###"));
+  EXPECT_THAT(screen[1], HasSubstr("9/10, 1 failed"));
+}
+
+TEST_F(ProgressViewTest, ColoursAreForTerminalsThatWantThem) {
+  for (const bool terminal : {false, true}) {
+    for (const bool colour : {false, true}) {
+      std::ostringstream err;
+      { ProgressView(err, terminal, Wide(80), colour, clock_).Show(Wave(2, 10, 9, 1, 0)); }
+      EXPECT_EQ(err.str().find("\x1b[31m") != std::string::npos, terminal && colour) << err.str();
+    }
+  }
+}
+
+TEST_F(ProgressViewTest, AWaveThatIsGoneOnWithCountsItsPaceFromThere) {
+  ProgressView view(err_, /*terminal=*/false, Wide(80), false, clock_);
+  view.Show(Wave(3, 1000, 900, 0, 1));
+  clock_.Advance(absl::Seconds(10));
+  view.Show(Wave(3, 1000, 950, 0, 1));
+  EXPECT_EQ(err_.str(), "wildcard: wave 3/3: 950/1000, 1 at work, 5.0/s, 10s left\n");
+}
+
+TEST(LiveProgressTest, ShowsWhatItIsToldAndEnds) {
+  std::ostringstream err;
+  {
+    LiveProgress live(err, /*terminal=*/false, Wide(80), false);
+    live.Show(Wave(1, 1, 0, 1, 0));
+    live.Line("stopping");
+  }
+  EXPECT_THAT(err.str(), HasSubstr("wildcard: wave 1/3: 0/1, 1 failed, took 0.0s\nstopping\n"));
+}
+
+TEST(RolloutResultTest, NamesTheFirstTwentyThatDidNotGetThereAndCountsTheRest) {
+  v1::Rollout rollout;
+  rollout.set_certificate("wildcard");
+  for (int i = 999; i >= 100; --i) {
+    v1::Rollout::Node& node = *rollout.add_nodes();
+    node.set_name("web-" + std::to_string(i));
+    node.set_outcome(i == 100 ? v1::Outcome::INSTALLED : v1::Outcome::UNREACHABLE);
+  }
+  std::ostringstream out;
+  PrintRollout(out, rollout);
+  EXPECT_EQ(Count(out.str(), '\n'), 22) << out.str();
+  EXPECT_THAT(out.str(), HasSubstr("1 of 900 nodes serve"));
+  EXPECT_THAT(out.str(), HasSubstr("\n  web-101: UNREACHABLE\n  web-102: UNREACHABLE\n"));
+  EXPECT_THAT(out.str(), HasSubstr("\n  and 879 more: `-o json` has all\n"));
 }
 
 TEST(IssuedTest, AFailureIsReportedAndNotShownAsACertificate) {

@@ -93,7 +93,7 @@ int RunStatus(Session& session, const std::string& id, bool watch) {
   std::atomic<bool> interrupted = false;
   Interrupt::Handler handler(session.interrupt, [&] { interrupted = true; });
   while (true) {
-    const int code = ShowRollout(session, id, session.terminal && !session.options.json(), ended);
+    const int code = ShowRollout(session, id, session.screen && !session.options.json(), ended);
     for (int i = 0; i < 10 && !ended && !interrupted; ++i) Clock::Real().Sleep(absl::Milliseconds(100));
     if (ended || interrupted) return code;
   }

@@ -1,5 +1,7 @@
 #include "controller/cli/rollout_result.h"
 
+#include <cstddef>
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,9 @@
 
 namespace certcast::controller::cli {
 namespace {
+
+// Of those that did not get there: the first by name.
+constexpr size_t kMostNodes = 20;
 
 bool Good(v1::Outcome::Code outcome) {
   return outcome == v1::Outcome::INSTALLED || outcome == v1::Outcome::UNCHANGED;
@@ -29,8 +34,17 @@ void PrintRollout(std::ostream& out, const v1::Rollout& rollout) {
   if (rollout.state() == v1::Rollout::WAITING_FOR_WINDOW) {
     out << "    hint: `certcast apply` goes on in its window; --wait stays until then, --now does not wait\n";
   }
+  std::map<std::string, const v1::Rollout::Node*> others;
   for (const auto& node : rollout.nodes()) {
-    if (Good(node.outcome()) || node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED) continue;
+    if (!Good(node.outcome()) && node.outcome() != v1::Outcome::OUTCOME_UNSPECIFIED) others[node.name()] = &node;
+  }
+  size_t shown = 0;
+  for (const auto& [name, other] : others) {
+    if (shown++ == kMostNodes) {
+      out << "  and " << others.size() - kMostNodes << " more: `-o json` has all\n";
+      break;
+    }
+    const v1::Rollout::Node& node = *other;
     out << "  " << node.name() << ": " << v1::Outcome::Code_Name(node.outcome());
     if (node.reason() != Reason::REASON_UNSPECIFIED) out << " " << ReasonName(node.reason());
     if (!node.step().empty()) out << " in " << node.step();

@@ -41,9 +41,13 @@ struct Session {
   v1::Controller::StubInterface& controller;
   std::ostream& out;
   std::ostream& err;
-  // Whether err is a terminal that understands colours and redrawing.
+  // Whether err is a terminal that understands redrawing, and colours are welcome there.
   bool terminal = false;
-  int columns = 80;
+  bool colour = false;
+  // Whether out is one too.
+  bool screen = false;
+  // Of err's terminal, now.
+  std::function<int()> columns = [] { return 80; };
 };
 
 using Verb = std::function<int(Session&)>;

@@ -1,7 +1,10 @@
 #include "common/status/status.h"
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
@@ -16,7 +19,28 @@ struct StatusOptions {
   bool watch = false;
 };
 
-void PrintStatus(std::ostream& out, const v1::StatusResponse& response) {
+using Row = v1::StatusResponse::Node;
+
+// What a screen holds: the first by name of those that are not as they should be.
+std::vector<const Row*> RowsForAScreen(const v1::StatusResponse& response) {
+  constexpr size_t kMost = 20;
+  std::vector<const Row*> rows;
+  for (const Row& row : response.nodes()) {
+    if (row.state() != Row::CONVERGED) rows.push_back(&row);
+  }
+  std::sort(rows.begin(), rows.end(), [](const Row* a, const Row* b) { return a->name() < b->name(); });
+  rows.resize(std::min(rows.size(), kMost));
+  return rows;
+}
+
+std::vector<const Row*> AllRows(const v1::StatusResponse& response) {
+  std::vector<const Row*> rows;
+  for (const Row& row : response.nodes()) rows.push_back(&row);
+  return rows;
+}
+
+// `watched`: on a screen that is shown again and again.
+void PrintStatus(std::ostream& out, const v1::StatusResponse& response, bool watched) {
   for (const auto& certificate : response.certificates()) {
     out << certificate.name() << ": " << certificate.converged() << " of " << certificate.total() << " nodes serve ";
     if (certificate.generation() == 0) {
@@ -33,9 +57,11 @@ void PrintStatus(std::ostream& out, const v1::StatusResponse& response) {
     }
     out << "\n";
   }
-  if (response.nodes().empty()) return;
+  const std::vector<const Row*> rows = watched ? RowsForAScreen(response) : AllRows(response);
+  if (rows.empty()) return;
   Table table({"NODE", "CERTIFICATE", "STATE", "GENERATION", "INSTALLED", "SERVED", "SINCE", "DETAIL"});
-  for (const auto& node : response.nodes()) {
+  for (const Row* row : rows) {
+    const Row& node = *row;
     table.AddRow({node.name(), node.certificate(), v1::StatusResponse::Node::State_Name(node.state()),
                   absl::StrCat(node.generation()), ShortFingerprint(node.installed_sha256()),
                   ShortFingerprint(node.served_sha256()), ShowTime(node.since()),
@@ -45,6 +71,10 @@ void PrintStatus(std::ostream& out, const v1::StatusResponse& response) {
   }
   out << "\n";
   table.Print(out);
+  const int missing = response.total() - response.converged();
+  if (watched && static_cast<size_t>(missing) > rows.size()) {
+    out << "and " << static_cast<size_t>(missing) - rows.size() << " more\n";
+  }
 }
 
 int ShowStatus(Session& session, const v1::StatusRequest& request, bool clear) {
@@ -57,7 +87,7 @@ int ShowStatus(Session& session, const v1::StatusRequest& request, bool clear) {
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {
-    PrintStatus(session.out, response);
+    PrintStatus(session.out, response, clear);
   }
   session.out << std::flush;
   PrintWarnings(session.err, response.warnings());
@@ -72,7 +102,7 @@ int RunStatus(Session& session, const StatusOptions& options) {
   Interrupt::Handler handler(session.interrupt, [&] { interrupted = true; });
   int code = kDone;
   while (!interrupted) {
-    code = ShowStatus(session, request, session.terminal && !session.options.json());
+    code = ShowStatus(session, request, session.screen && !session.options.json());
     if (code == kFailed || code == kUsage) return code;
     for (int i = 0; i < 20 && !interrupted; ++i) Clock::Real().Sleep(absl::Milliseconds(100));
   }
@@ -85,7 +115,8 @@ void AddStatus(CLI::App& app, Verb& chosen) {
   auto options = std::make_shared<StatusOptions>();
   CLI::App* verb = app.add_subcommand("status", "N of N: what every node has installed and serves");
   verb->add_option("CERT", options->certificate, "One certificate; all when none is given");
-  verb->add_flag("--watch", options->watch, "Show it again every two seconds until interrupted");
+  verb->add_flag("--watch", options->watch,
+                 "Show it again every two seconds until interrupted; on a terminal the nodes that do not serve it");
   verb->footer(
       "Asks every node now. States: CONVERGED (installed, and served on every probe), PENDING (has not got the wanted\n"
       "generation yet), DRIFTED (got it, but its files or what it serves is something else), UNREACHABLE, FAILED.\n\n"

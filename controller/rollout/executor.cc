@@ -456,7 +456,7 @@ void Execution::NoteEnd(const v1::Rollout::Node& result) {
   if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
   if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
   if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
-  progress_.Note(text);
+  progress_.NoteNode(text);
 }
 
 // Labels are the configuration's of now; a node that is gone has none.
@@ -482,7 +482,7 @@ Execution::Execution(const state::v1::Rollout& rollout, const RolloutInputs& inp
       groups_(GroupsOf(rollout, inputs)),
       ledger_(rollout, *environment.log),
       bundles_(inputs.bundle, *environment.clock),
-      progress_(rollout, on_progress),
+      progress_(rollout, on_progress, *environment.clock),
       began_(environment.clock->Monotonic()),
       spent_before_(FromProto(rollout.time_spent())) {
   for (const Node& node : rollout.nodes()) names_.push_back(node.result().name());

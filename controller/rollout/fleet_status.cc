@@ -5,6 +5,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -101,28 +102,31 @@ std::string DriftOf(const v1::Inventory& inventory, const std::vector<v1::ProbeR
   return absl::StrJoin(drift, "; ");
 }
 
-// What the last rollout of this generation left at the node, where that was the node's own failure.
-const v1::Rollout::Node* OwnFailure(const WantedCertificate& wanted, const std::string& node) {
-  if (wanted.latest_rollout == nullptr || wanted.latest_rollout->generation() != wanted.generation) return nullptr;
+// By node: what the last rollout of this generation left there, where that was the node's own failure.
+using Failures = absl::flat_hash_map<absl::string_view, const v1::Rollout::Node*>;
+
+Failures OwnFailures(const WantedCertificate& wanted) {
+  Failures failures;
+  if (wanted.latest_rollout == nullptr || wanted.latest_rollout->generation() != wanted.generation) return failures;
   for (const state::v1::Rollout::Node& of : wanted.latest_rollout->nodes()) {
     const v1::Rollout::Node& result = of.result();
-    if (result.name() != node || result.reason() == Reason::ROLLOUT_HALTED) continue;
     const bool failed = result.outcome() == v1::Outcome::FAILED || result.outcome() == v1::Outcome::REVERTED;
-    return failed ? &result : nullptr;
+    if (failed && result.reason() != Reason::ROLLOUT_HALTED) failures.emplace(result.name(), &result);
   }
-  return nullptr;
+  return failures;
 }
 
-void ExplainAbsence(Row& row, const WantedCertificate& wanted, absl::string_view detail) {
-  if (const v1::Rollout::Node* failure = OwnFailure(wanted, row.name()); failure != nullptr) {
+void ExplainAbsence(Row& row, const Failures& failures, absl::string_view detail) {
+  if (const auto failure = failures.find(row.name()); failure != failures.end()) {
     // It is asked again when the rollout goes on.
-    const bool inconclusive = failure->reason() == Reason::PROBE_INCONCLUSIVE;
-    return Explain(row, inconclusive ? Row::PENDING : Row::FAILED, failure->reason(), failure->detail());
+    const bool inconclusive = failure->second->reason() == Reason::PROBE_INCONCLUSIVE;
+    return Explain(row, inconclusive ? Row::PENDING : Row::FAILED, failure->second->reason(),
+                   failure->second->detail());
   }
   Explain(row, Row::PENDING, Reason::REASON_UNSPECIFIED, detail);
 }
 
-void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, Row& row) {
+void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, const Failures& failures, Row& row) {
   const auto services = [&](const v1::Inventory::Service& service) { return service.certificate() == wanted.name; };
   if (std::none_of(inventory.services().begin(), inventory.services().end(), services)) {
     return Explain(row, Row::FAILED, Reason::NOT_DECLARED,
@@ -146,7 +150,7 @@ void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, Row&
                    absl::StrCat("has generation ", has.generation(), ", which this controller has not made"));
   }
   if (has.generation() < wanted.generation) {
-    return ExplainAbsence(row, wanted, has.generation() == 0 ? "has none yet" : "");
+    return ExplainAbsence(row, failures, has.generation() == 0 ? "has none yet" : "");
   }
   if (!has.confirmed()) {
     return has.has_confirm_by() ? Explain(row, Row::PENDING, Reason::NOT_CONFIRMED, "waits for Confirm, else goes back")
@@ -187,16 +191,19 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
   }
   std::vector<Answer> answers(nodes.size());
   const std::string prefix = FreshPrefix(clock);
+  if (options.on_begin) options.on_begin(nodes.size());
   ForEachAtOnce(nodes.size(), options.parallel, [&](size_t i) {
     Answer& answer = answers[i];
     const absl::StatusOr<std::unique_ptr<Link>> link = transport.Open(*nodes[i], options.connect_timeout);
     answer.inventory = link.ok() ? AskNode(**link, *nodes[i], absl::StrCat(prefix, i), options) : link.status();
     answer.refused = link.ok() && !answer.inventory.ok() && !IsUnanswered(answer.inventory.status());
     answer.at = clock.Now();
+    if (options.on_answer) options.on_answer(nodes[i]->name, answer.inventory.ok());
   });
 
   FleetStatus status;
   for (const WantedCertificate& certificate : wanted) {
+    const Failures failures = OwnFailures(certificate);
     for (const NodeConfig* node : certificate.nodes) {
       const Answer& answer = answers[places[node->name]];
       Row& row = status.rows.emplace_back();
@@ -204,7 +211,7 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
       row.set_certificate(certificate.name);
       if (answer.inventory.ok()) {
         *row.mutable_last_seen() = ToTimestamp(answer.at);
-        Judge(*answer.inventory, certificate, row);
+        Judge(*answer.inventory, certificate, failures, row);
       } else {
         const auto before = options.last_seen.find(node->name);
         if (before != options.last_seen.end()) *row.mutable_last_seen() = ToTimestamp(before->second);

@@ -3,6 +3,7 @@
 #define CERTCAST_CONTROLLER_ROLLOUT_FLEET_STATUS_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -62,6 +63,9 @@ struct FleetStatusOptions {
   uint64_t epoch = 0;
   // When a node was last seen before, by name.
   std::map<std::string, absl::Time> last_seen;
+  // How many nodes are asked; then each of them, as it ends. Called from several threads; may be empty.
+  std::function<void(size_t nodes)> on_begin = {};
+  std::function<void(const std::string& node, bool answered)> on_answer = {};
 };
 
 // One link and one Probe a node, however many certificates it has. Changes nothing. A node that can't be asked is a

@@ -2,6 +2,7 @@
 #ifndef CERTCAST_CONTROLLER_ROLLOUT_VERIFY_H_
 #define CERTCAST_CONTROLLER_ROLLOUT_VERIFY_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "certcast/v1/api.pb.h"
 #include "common/clock/clock.h"
 #include "common/probe/probe.h"
+#include "common/probe/resolver.h"
 #include "controller/config/config.h"
 
 namespace certcast::controller {
@@ -22,6 +24,9 @@ struct ExpectedEndpoint {
   std::string server_name;
   std::string leaf_sha256;
   StartTlsProtocol starttls = StartTlsProtocol::kNone;
+  // Which of the addresses of a host name is meant, as digits with the port; empty: all of them, in one look that wants
+  // the same from each.
+  std::string ip_address = {};
 };
 
 // The node's `verify` endpoints for one certificate; plain addresses are asked for `default_server_name`.
@@ -36,11 +41,21 @@ struct VerifyOptions {
   // An endpoint that isn't right is tried again until this is over; zero: once.
   absl::Duration patience = absl::ZeroDuration();
   absl::Duration pause = absl::Milliseconds(500);
+  // Called from one thread at a time, for each that was looked at; may be empty.
+  std::function<void(const v1::VerifyResponse::Endpoint&)> on_look = {};
 };
 
 // One handshake with each endpoint, a fresh connection each; results in the order of `endpoints`. Changes nothing.
 std::vector<v1::VerifyResponse::Endpoint> VerifyEndpoints(const std::vector<ExpectedEndpoint>& endpoints,
                                                           Prober& prober, Clock& clock, const VerifyOptions& options);
+
+// The same for each address of each endpoint's host name, IPv4 and IPv6: the result has a line for each of them, in the
+// order in which the resolver gives them. A name that has none is a line that is not ok. A name is looked up once,
+// however many endpoints have it. `on_begin` is told how many lines there will be; may be empty.
+std::vector<v1::VerifyResponse::Endpoint> VerifyEveryAddress(const std::vector<ExpectedEndpoint>& endpoints,
+                                                             Resolver& resolver, Prober& prober, Clock& clock,
+                                                             const VerifyOptions& options,
+                                                             const std::function<void(size_t lines)>& on_begin);
 
 }  // namespace certcast::controller
 

@@ -1,19 +1,33 @@
 #include "controller/rollout/verify.h"
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/probe/address.h"
+#include "common/probe/probe.h"
+#include "common/probe/resolver.h"
+#include "common/process/process.h"
+#include "common/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/fake_prober.h"
+#include "tests/testing/local_tls_server.h"
+#include "tests/testing/test_ca.h"
 
 namespace certcast::controller {
 namespace {
 
 using certcast::testing::FakeClock;
 using certcast::testing::FakeProber;
+using certcast::testing::IssuedCertificate;
+using certcast::testing::LocalTlsServer;
+using certcast::testing::TestCa;
 using ::testing::SizeIs;
 
 const std::string kNew(64, 'b');
@@ -119,6 +133,121 @@ TEST(VerifyEndpoints, KeepsTheOrderOfManyEndpoints) {
   const auto seen = VerifyEndpoints(endpoints, prober, clock, {});
   for (int i = 0; i < 500; ++i) EXPECT_EQ(seen[i].address(), endpoints[i].address);
   EXPECT_THAT(prober.looks(), SizeIs(500));
+}
+
+// Names that a test gives addresses.
+class NamedAddresses final : public Resolver {
+ public:
+  std::map<std::string, std::vector<std::string>> names;
+
+  absl::StatusOr<std::vector<SocketAddress>> Resolve(const HostPort& host, absl::Duration timeout) override {
+    if (IsNumericAddress(host.host)) return Resolver::Local().Resolve(host, timeout);
+    absl::MutexLock lock(&mutex_);
+    ++lookups_;
+    const auto found = names.find(host.host);
+    if (found == names.end()) return Fail(Reason::NO_ROUTE, "no address of " + host.host, "is it spelt right?");
+    std::vector<SocketAddress> addresses;
+    for (const std::string& address : found->second) {
+      addresses.push_back(Resolver::Local().Resolve({address, host.port}, timeout).value().front());
+    }
+    return addresses;
+  }
+  int lookups() const {
+    absl::MutexLock lock(&mutex_);
+    return lookups_;
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  int lookups_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+TEST(VerifyEveryAddress, FindsTheOneAddressOfANameThatServesTheOldOne) {
+  FakeClock clock;
+  FakeProber prober;
+  NamedAddresses resolver;
+  resolver.names["web.example.com"] = {"192.0.2.1", "2001:db8::1", "192.0.2.1"};
+  prober.On("tls 192.0.2.1:443 www.example.com", {FakeProber::Serves(kNew)});
+  prober.On("tls [2001:db8::1]:443 www.example.com", {FakeProber::Serves(kOld)});
+  size_t lines = 0;
+  const auto seen = VerifyEveryAddress({At("web.example.com:443")}, resolver, prober, clock, {},
+                                       [&](size_t count) { lines = count; });
+  ASSERT_THAT(seen, SizeIs(2)) << "an address that is named twice is one";
+  EXPECT_EQ(lines, 2u);
+  EXPECT_EQ(seen[0].address(), "web.example.com:443");
+  EXPECT_EQ(seen[0].ip_address(), "192.0.2.1:443");
+  EXPECT_TRUE(seen[0].ok()) << seen[0].detail();
+  EXPECT_EQ(seen[1].address(), "web.example.com:443");
+  EXPECT_EQ(seen[1].ip_address(), "[2001:db8::1]:443");
+  EXPECT_FALSE(seen[1].ok());
+  EXPECT_EQ(seen[1].served_sha256(), kOld);
+}
+
+TEST(VerifyEveryAddress, LooksANameUpOnceForAllItsEndpoints) {
+  FakeClock clock;
+  FakeProber prober;
+  prober.Otherwise([](const ProbeSpec&) { return FakeProber::Serves(kNew); });
+  NamedAddresses resolver;
+  resolver.names["web.example.com"] = {"192.0.2.1", "192.0.2.2"};
+  ExpectedEndpoint api = At("web.example.com:443");
+  api.server_name = "api.example.com";
+  const auto seen =
+      VerifyEveryAddress({At("web.example.com:443"), api, At("192.0.2.3:443")}, resolver, prober, clock, {}, {});
+  ASSERT_THAT(seen, SizeIs(5));
+  EXPECT_EQ(seen[2].server_name(), "api.example.com");
+  EXPECT_EQ(seen[2].ip_address(), "192.0.2.1:443");
+  EXPECT_EQ(seen[4].ip_address(), "") << "it is one already";
+  EXPECT_EQ(resolver.lookups(), 1);
+}
+
+TEST(VerifyEveryAddress, ANameWithoutAnAddressIsALineThatIsNotOk) {
+  FakeClock clock;
+  FakeProber prober;
+  NamedAddresses resolver;
+  const auto seen = VerifyEveryAddress({At("typo.example.com:443")}, resolver, prober, clock, {}, {});
+  ASSERT_THAT(seen, SizeIs(1));
+  EXPECT_FALSE(seen[0].ok());
+  EXPECT_EQ(seen[0].detail(), "no address of typo.example.com (is it spelt right?)");
+  EXPECT_THAT(prober.looks(), SizeIs(0));
+}
+
+TEST(VerifyEveryAddress, TellsOfEachOnce) {
+  FakeClock clock;
+  FakeProber prober;
+  prober.Otherwise([](const ProbeSpec&) { return FakeProber::Serves(kNew); });
+  NamedAddresses resolver;
+  std::vector<ExpectedEndpoint> endpoints;
+  for (int i = 0; i < 200; ++i) endpoints.push_back(At(absl::StrCat("192.0.2.", i, ":443")));
+  VerifyOptions options;
+  int told = 0;
+  options.on_look = [&](const v1::VerifyResponse::Endpoint& endpoint) { told += endpoint.ok(); };
+  EXPECT_THAT(VerifyEveryAddress(endpoints, resolver, prober, clock, options, {}), SizeIs(200));
+  EXPECT_EQ(told, 200);
+}
+
+// Over real sockets: a name with an IPv4 and an IPv6 address on one port, and another certificate behind each.
+TEST(VerifyEveryAddress, ShakesHandsOverIpv4AndIpv6) {
+  const IssuedCertificate wanted = TestCa::SelfSigned({.dns_names = {"www.example.com"}});
+  const IssuedCertificate old = TestCa::SelfSigned({.dns_names = {"www.example.com"}});
+  LocalTlsServer v6(old.fullchain_pem, old.key_pem.ExposeSecret(), /*is_v6=*/true);
+  LocalTlsServer v4(wanted.fullchain_pem, wanted.key_pem.ExposeSecret(), /*is_v6=*/false, v6.port());
+  NamedAddresses resolver;
+  resolver.names["web.example.com"] = {"127.0.0.1", "::1"};
+  ExpectedEndpoint endpoint = At(absl::StrCat("web.example.com:", v6.port()));
+  endpoint.leaf_sha256 = wanted.certificate.sha256();
+  const std::unique_ptr<Prober> prober = Prober::Over(resolver, ProcessRunner::Real());
+  auto seen = VerifyEveryAddress({endpoint}, resolver, *prober, Clock::Real(), {}, {});
+  ASSERT_THAT(seen, SizeIs(2));
+  EXPECT_TRUE(seen[0].ok()) << seen[0].detail();
+  EXPECT_FALSE(seen[1].ok());
+  EXPECT_EQ(seen[1].ip_address(), absl::StrCat("[::1]:", v6.port()));
+  EXPECT_EQ(seen[1].served_sha256(), old.certificate.sha256());
+
+  v6.Serve(wanted.fullchain_pem, wanted.key_pem.ExposeSecret());
+  seen = VerifyEveryAddress({endpoint}, resolver, *prober, Clock::Real(), {}, {});
+  ASSERT_THAT(seen, SizeIs(2));
+  EXPECT_TRUE(seen[0].ok() && seen[1].ok()) << seen[1].detail();
+  EXPECT_THAT(v6.server_names(), ::testing::Each("www.example.com"));
 }
 
 }  // namespace

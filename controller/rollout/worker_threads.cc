@@ -17,8 +17,9 @@ class Crew {
   void Work() {
     absl::MutexLock lock(&mutex_);
     while (!IsClosed() && !queue_.nodes.empty() && error_.ok()) {
-      const std::vector<size_t> admitted = AdmitOne();
+      const std::vector<size_t> admitted = stuck_ ? std::vector<size_t>() : AdmitOne();
       if (admitted.empty()) {
+        stuck_ = true;
         Threads::Get().Wait(changed_, mutex_);
         continue;
       }
@@ -30,6 +31,7 @@ class Crew {
       mutex_.Lock();
       in_flight_.erase(std::find(in_flight_.begin(), in_flight_.end(), node));
       if (error_.ok()) error_ = status;
+      stuck_ = false;
       Threads::Get().SignalAll(changed_);
     }
   }
@@ -69,6 +71,9 @@ class Crew {
   absl::CondVar changed_, asked_;
   std::vector<size_t> in_flight_ ABSL_GUARDED_BY(mutex_);
   bool is_asking_ ABSL_GUARDED_BY(mutex_) = false;
+  // None of the queue may begin before one in flight has ended: the others need not look for it, each through all of
+  // it.
+  bool stuck_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
 };
 

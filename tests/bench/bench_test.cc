@@ -56,6 +56,23 @@ TEST(FanoutTest, OpensLinksOnlyWhenAsked) {
   EXPECT_EQ(json["phases"][0]["name"], "links");
 }
 
+TEST(RolloutTest, TakesTwoFleetsThroughApplyAndComparesThem) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/rollout", "--nodes", "10,20", "-o", "json"});
+  ASSERT_TRUE(json.contains("runs") && json["runs"].size() == 2) << json;
+  for (size_t i = 0; i < 2; ++i) {
+    const nlohmann::json& run = json["runs"][i];
+    EXPECT_EQ(run["nodes"], i == 0 ? 10 : 20);
+    EXPECT_EQ(run["apply"]["failed"], 0) << run;
+    EXPECT_EQ(run["links"]["failed"], 0) << run;
+    ExpectPositive(run["apply"], {"seconds", "perSecond", "ownCpuSeconds", "ownCpuMsEach", "theirCpuSeconds"});
+    ExpectPositive(run["apply"]["store"], {"commits", "writes", "bytes", "seconds"});
+    // Asked, and in the waves of 1, 10% and 100%; the second of these is empty among ten.
+    EXPECT_EQ(run["apply"]["parts"].size(), i == 0 ? 3u : 4u) << run;
+  }
+  ExpectPositive(json["plan"], {"nodes", "medianSeconds", "withRecordMedianSeconds"});
+  ExpectPositive(json["slope"]["time"], {"msEachInTheSmallest"});
+}
+
 TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
   const nlohmann::json json = RunBenchmark({"tests/bench/issue", "--repeat", "1", "-o", "json"});
   ASSERT_EQ(json["certificates"].size(), 5u) << json;

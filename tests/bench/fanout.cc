@@ -39,6 +39,7 @@
 #include "controller/transport/grpc_transport.h"
 #include "controller/transport/link.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/node_processes.h"
 #include "tests/bench/simulated_fleet.h"
 #include "tests/bench/work_folder.h"
 

@@ -4,8 +4,6 @@
 #ifndef CERTCAST_TESTS_BENCH_SIMULATED_FLEET_H_
 #define CERTCAST_TESTS_BENCH_SIMULATED_FLEET_H_
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -14,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "certcast/v1/bundle.pb.h"
-#include "common/file/descriptor.h"
 #include "controller/config/config.h"
 #include "controller/transport/grpc_transport.h"
+#include "tests/bench/node_processes.h"
 #include "tests/testing/test_ca.h"
 #include "tests/testing/test_fleet.h"
 
@@ -24,17 +22,12 @@ namespace certcast::bench {
 
 inline constexpr char kCertificate[] = "wildcard";
 
-// So many descriptors for this process and its children. FailInput when the system gives no more.
-absl::Status RaiseDescriptorLimit(size_t descriptors);
-
 // Thread-compatible.
 class SimulatedFleet {
  public:
   // Makes the identities, forks `processes` and returns when every node listens. To be called before anything else has
   // started a thread. The children end with this process, however it ends.
   static absl::StatusOr<std::unique_ptr<SimulatedFleet>> Start(int nodes, int processes);
-  // Ends the processes and waits for them.
-  ~SimulatedFleet();
   SimulatedFleet(const SimulatedFleet&) = delete;
   SimulatedFleet& operator=(const SimulatedFleet&) = delete;
 
@@ -44,22 +37,16 @@ class SimulatedFleet {
   // in the leaf. Below what a leaf with its intermediate needs it is larger.
   v1::Bundle MakeBundle(uint64_t generation, size_t install_bytes) const;
   // What all the nodes' processes have used so far.
-  absl::Duration Cpu() const;
+  absl::Duration Cpu() const { return processes_->Cpu(); }
 
  private:
   SimulatedFleet();
-  // What the child says comes out of the descriptor.
-  absl::StatusOr<Descriptor> Fork(int first, int count);
-  absl::Status Collect(absl::string_view said);
 
   const testing::TestFleet fleet_;
   const testing::TestCa ca_;
   const testing::TestCa issuing_ca_;
   std::vector<controller::NodeConfig> nodes_;
-  std::vector<pid_t> processes_;
-  // The children end when our end of it is closed.
-  Descriptor alive_read_;
-  Descriptor alive_write_;
+  std::unique_ptr<NodeProcesses> processes_;
 };
 
 }  // namespace certcast::bench

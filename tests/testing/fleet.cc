@@ -163,6 +163,7 @@ absl::Status Fleet::WriteConfig() const {
   }
   absl::StrAppend(&text, absl::Substitute(kCertificate, challenge, options_.rollout), "nodes:\n");
   for (const FleetNode& node : nodes_) {
+    if (!node.configured) continue;
     absl::StrAppend(&text, "  - {name: ", node.name(), ", address: \"grpc://", node.agent_address(),
                     "\", labels: {role: web}, verify: [\"", node.verify_address, "\"]}\n");
   }

@@ -51,6 +51,8 @@ class FleetNode {
   const std::string& agent_address() const { return agent_address_; }
   // What certcast.yaml gives the controller to look at; nginx's at first.
   std::string verify_address;
+  // Whether certcast.yaml has it at all.
+  bool configured = true;
 
   // Listens when this returns.
   absl::Status StartAgent();

@@ -32,6 +32,8 @@ class Nginx {
   // Its workers go on; a reload is accepted, and nothing follows.
   void FreezeMaster() const { master_->Signal(SIGSTOP); }
   void ThawMaster() const { master_->Signal(SIGCONT); }
+  // As an operator does, whatever certcast thinks of it.
+  void Reload() const { master_->Signal(SIGHUP); }
   void Stop() { master_.reset(); }
 
  private:
