@@ -53,10 +53,15 @@ struct Work {
 
 // Nobody has a generation that no rollout has brought anywhere: its nodes need not be asked before it is sent to them,
 // which would cost each a login, or a handshake, and probes of all that it serves. Where there are windows, what the
-// nodes have says how long these may be waited for.
+// nodes have says how long these may be waited for; where a generation is revoked, it decides whether they may go back
+// to it (revoked_rollouts.h).
 absl::StatusOr<bool> IsUntouched(Store& store, const Work& item) {
-  if (!item.obtained.generation.has_value() || !item.error.ok() || item.config->rollout.windows.has_value())
+  if (!item.obtained.generation.has_value() || !item.error.ok() || item.config->rollout.windows.has_value()) {
     return false;
+  }
+  ASSIGN_OR_RETURN(const std::vector<state::v1::Generation> generations,
+                   GenerationRecords(store).List(item.config->name));
+  if (std::any_of(generations.begin(), generations.end(), MayBeRevoked)) return false;
   ASSIGN_OR_RETURN(const std::vector<state::v1::Rollout> rollouts, RolloutRecords(store).List(item.config->name));
   return std::none_of(rollouts.begin(), rollouts.end(), [&](const state::v1::Rollout& rollout) {
     return rollout.generation() == item.obtained.generation->generation();

@@ -13,6 +13,7 @@
 #include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
 #include "controller/api/controller_fixture.h"
+#include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -90,6 +91,26 @@ TEST_F(ControllerTest, ANodeThatAnsweredInARolloutWasSeenAndOneThatWasSilentWasN
   absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});
   ASSERT_THAT(nodes, IsOk());
   for (const auto& node : nodes->nodes()) EXPECT_EQ(node.has_last_seen(), node.name() != "web-2") << node.name();
+}
+
+// Who looks for holders of a generation begins with what is known of nodes.
+TEST_F(ControllerTest, WhatARolloutBroughtIsKnownOfANodeThatWasNeverAsked) {
+  Configure(2);
+  ASSERT_THAT(Import(Make()), IsOk());
+  transport_.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "web-2: connection refused"));
+  ASSERT_THAT(Apply(), IsOk());
+  const IssuedCertificate second = Make();
+  ASSERT_THAT(Import(second), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  const auto reached = NodeRecords(store_).Get("web-1");
+  ASSERT_THAT(reached, IsOk());
+  ASSERT_EQ((*reached)->inventory().certificates_size(), 1);
+  EXPECT_EQ((*reached)->inventory().certificates(0).generation(), 2u);
+  EXPECT_EQ((*reached)->inventory().certificates(0).previous_generation(), 1u);
+  EXPECT_EQ((*reached)->inventory().certificates(0).leaf_sha256(), second.certificate.sha256());
+  const auto silent = NodeRecords(store_).Get("web-2");
+  ASSERT_THAT(silent, IsOk());
+  EXPECT_FALSE(silent->has_value() && (*silent)->inventory().certificates_size() > 0);
 }
 
 TEST_F(ControllerTest, AHaltedGenerationStaysWantedAndTheNextApplyTriesItAgain) {

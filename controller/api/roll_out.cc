@@ -46,6 +46,22 @@ absl::StatusOr<v1::Bundle> BundleOf(Session& session, const Clock& clock, const 
   return MakeBundle(input, session.keyring->manifest_key());
 }
 
+// Until the node is asked again: it has the rollout's generation, or may have it.
+void NoteInForce(const state::v1::Rollout& rollout, v1::Inventory& inventory) {
+  auto& all = *inventory.mutable_certificates();
+  auto has = std::find_if(all.begin(), all.end(), [&](const v1::Inventory::Certificate& certificate) {
+    return certificate.name() == rollout.certificate();
+  });
+  v1::Inventory::Certificate& noted = has == all.end() ? *all.Add() : *has;
+  if (noted.generation() == rollout.generation()) return;
+  const uint64_t previous = noted.generation();
+  noted.Clear();
+  noted.set_name(rollout.certificate());
+  noted.set_generation(rollout.generation());
+  noted.set_leaf_sha256(rollout.leaf_sha256());
+  noted.set_previous_generation(previous);
+}
+
 }  // namespace
 
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
@@ -200,21 +216,25 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
 }
 
 void RolloutRunner::SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended) {
-  std::vector<std::string> answered;
+  std::set<std::string> answered;
+  std::set<std::string> may_have_it;
+  std::vector<std::string> names;
   for (int i = 0; i < ended.nodes_size(); ++i) {
+    if (before.nodes(i).step() == state::v1::Rollout::Node::DONE) continue;
     const v1::Rollout::Node& result = ended.nodes(i).result();
-    const bool went = result.outcome() == v1::Outcome::INSTALLED || result.outcome() == v1::Outcome::UNCHANGED ||
-                      result.outcome() == v1::Outcome::REVERTED;
+    const bool stays = result.outcome() == v1::Outcome::INSTALLED || result.outcome() == v1::Outcome::UNCHANGED;
     // One that could not be told to go back has failed too, and may be silent.
     const bool refused = result.outcome() == v1::Outcome::FAILED && result.reason() != Reason::REVERT_FAILED;
-    const bool asked = before.nodes(i).step() != state::v1::Rollout::Node::DONE;
-    if (asked && (went || refused)) answered.push_back(result.name());
+    if (stays || refused || result.outcome() == v1::Outcome::REVERTED) answered.insert(result.name());
+    if (stays || ended.nodes(i).changed()) may_have_it.insert(result.name());
+    if (answered.count(result.name()) + may_have_it.count(result.name()) > 0) names.push_back(result.name());
   }
-  if (answered.empty()) return;
+  if (names.empty()) return;
   const absl::Time now = machine_->clock->Now();
   const absl::Status saved =
-      NodeRecords(*session_->store).Update(answered, session_->epoch(), [&](state::v1::Node& record) {
-        *record.mutable_last_seen() = ToTimestamp(now);
+      NodeRecords(*session_->store).Update(names, session_->epoch(), [&](state::v1::Node& record) {
+        if (answered.count(record.name()) > 0) *record.mutable_last_seen() = ToTimestamp(now);
+        if (may_have_it.count(record.name()) > 0) NoteInForce(ended, *record.mutable_inventory());
       });
   // The rollout has ended as it has all the same.
   if (!saved.ok()) Note(ended, absl::StrCat("when nodes were seen could not be saved: ", saved.message()));

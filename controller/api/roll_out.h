@@ -65,14 +65,15 @@ class RolloutRunner {
       : config_(&config), machine_(&machine), session_(&session), on_progress_(&on_progress), stop_(&stop) {}
 
   void Note(const state::v1::Rollout& rollout, const std::string& text);
-  // Notes when nodes answered that were still to be asked in `before`.
-  void SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended);
   absl::Status RecordOverride(const CertificateConfig& certificate, state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyNotOn(const state::v1::Rollout& rollout);
   absl::StatusOr<std::optional<std::string>> WhyPointless(const state::v1::Rollout& rollout);
   absl::Status End(const state::v1::Rollout& rollout, const std::string& because);
   absl::StatusOr<bool> EndIfPointless(const state::v1::Rollout& rollout);
   absl::StatusOr<state::v1::Rollout> KeepFromRevoked(state::v1::Rollout rollout);
+  // Of nodes that were still to be asked in `before`: notes when they answered, and that they have, or may have, the
+  // generation.
+  void SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended);
 
   const Config* config_;
   const Machine* machine_;
