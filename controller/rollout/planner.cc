@@ -19,9 +19,10 @@ std::vector<size_t> Interleave(const std::vector<size_t>& members, const std::ve
                                std::mt19937_64& random) {
   // Each member without a group is a group of its own.
   std::map<std::pair<int, size_t>, std::vector<size_t>> by_group;
-  for (size_t member : members) {
-    const int group = groups[member];
-    by_group[{group, group == kNoGroup ? member : 0}].push_back(member);
+  for (size_t i = 0; i < members.size(); ++i) {
+    const int group = groups[members[i]];
+    // By its place here, not by its index, which is the configuration's.
+    by_group[{group, group == kNoGroup ? i : 0}].push_back(members[i]);
   }
   std::vector<const std::vector<size_t>*> order;
   order.reserve(by_group.size());
