@@ -70,7 +70,9 @@ absl::Status ExecChannel::Write(absl::string_view bytes, Deadline deadline) {
     // Also takes in what widens the window.
     DrainErrorOutput();
     if (!session_->alive()) return session_->Lost();
-    if (ssh_channel_is_closed(channel_) != 0 || ssh_channel_is_eof(channel_) != 0) {
+    // While its last words have not been read, libssh calls the channel neither closed nor at its end.
+    const bool exited = ssh_channel_get_exit_status(channel_) >= 0;
+    if (exited || ssh_channel_is_closed(channel_) != 0 || ssh_channel_is_eof(channel_) != 0) {
       return Fail(Reason::LINK_LOST, absl::StrCat("the program on ", peer(), " ended before it had read all"));
     }
     if (size > 0 || ssh_channel_window_size(channel_) == 0) {
