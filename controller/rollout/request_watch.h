@@ -16,7 +16,7 @@
 
 namespace certcast::controller {
 
-// One read of one record, at most twice a second however often it is asked. Thread-compatible.
+// One read of one record, at most fifty times a second however often it is asked. Thread-compatible.
 class RequestWatch {
  public:
   // `store` and `clock` outlive it.
