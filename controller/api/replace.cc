@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -188,8 +190,10 @@ absl::StatusOr<bool> Replacement::Prove(const Generation& generation) {
   ASSIGN_OR_RETURN(const FleetLook look, LookForHolders(context_.config, context_.machine, context_.session,
                                                         context_.certificate, generation, doomed));
   response_.set_total(static_cast<int32_t>(look.own_nodes));
+  std::set<std::string> own;
   for (size_t i = 0; i < look.own_nodes; ++i) {
     const v1::StatusResponse::Node& row = look.status.rows[i];
+    own.insert(row.name());
     if (row.state() == v1::StatusResponse::Node::CONVERGED) {
       response_.set_converged(response_.converged() + 1);
     } else {
@@ -197,9 +201,7 @@ absl::StatusOr<bool> Replacement::Prove(const Generation& generation) {
     }
   }
   for (const v1::VerifyResponse::Endpoint& endpoint : look.endpoints) {
-    const bool own = std::any_of(look.status.rows.begin(), look.status.rows.begin() + look.own_nodes,
-                                 [&](const auto& row) { return row.name() == endpoint.node(); });
-    if (!own) continue;
+    if (own.count(endpoint.node()) == 0) continue;
     response_.set_endpoints_total(response_.endpoints_total() + 1);
     if (endpoint.ok()) {
       response_.set_endpoints_ok(response_.endpoints_ok() + 1);
