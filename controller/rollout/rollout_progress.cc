@@ -57,7 +57,7 @@ void RolloutProgress::NodeEnds(const std::string& name, bool good) {
 
 void RolloutProgress::NodeReturns(const std::string& name) {
   absl::MutexLock lock(&mutex_);
-  at_work_.remove(name);
+  at_work_.remove_if([&](const auto& one) { return one.first == name; });
   Show();
 }
 

@@ -65,7 +65,7 @@ class OneAtATime : public Threads {
   void Yield() {
     absl::MutexLock lock(&mutex_);
     PassOn();
-    mutex_.Await(absl::Condition(this, &OneAtATime::MyTurn));
+    AwaitMyTurn();
   }
 
  private:
@@ -88,10 +88,14 @@ class OneAtATime : public Threads {
   }
   void AwaitTurn() {
     absl::MutexLock lock(&mutex_);
-    mutex_.Await(absl::Condition(this, &OneAtATime::MyTurn));
+    AwaitMyTurn();
   }
   void PassOn() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { turn_ = live_[random_() % live_.size()]; }
-  bool MyTurn() const ABSL_NO_THREAD_SAFETY_ANALYSIS { return turn_ == me_; }
+  // Other threads look at the condition too, when they unlock: it must not read their me_.
+  void AwaitMyTurn() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    const auto is_mine = [this, me = me_]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return turn_ == me; };
+    mutex_.Await(absl::Condition(&is_mine));
+  }
 
   static thread_local int me_;
   absl::Mutex mutex_;
@@ -211,7 +215,7 @@ TEST(Spread, HoldsInWhateverOrderNodesEnd) {
   }
   // The bound was met, and windows closed, in enough of them to say something.
   EXPECT_GT(waited, 3);
-  EXPECT_GT(reached, 15);
+  EXPECT_GT(reached, 5);
 }
 
 TEST(Spread, TheSameSeedIsTheSameRun) {

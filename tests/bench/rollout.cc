@@ -388,7 +388,7 @@ std::string ToTable(const ordered_json& json) {
                      absl::StrCat(store["commits"].get<int64_t>()), Number(Kib(store["bytes"])),
                      Number(store["seconds"].get<double>() * 1000), Number(run["loadAverage"])});
   }
-  std::string text = absl::StrCat("apply: every node asked, then waves of 1, 10% and 100%\n\n", Table(lines), "\n");
+  std::string text = absl::StrCat("apply: waves of 1, 10% and 100%\n\n", Table(lines), "\n");
   lines = {{"of it", "nodes", "seconds", "own CPU s"}};
   for (const ordered_json& run : json["runs"]) {
     lines.push_back({absl::StrCat("reading the configuration"), absl::StrCat(run["nodes"].get<int>()),

@@ -152,18 +152,6 @@ TEST_F(DriftTest, ContentsChangedBehindTheLinkAreNamedAndPutRight) {
   EXPECT_EQ(ReadFile(fullchain()), chain);
 }
 
-TEST_F(DriftTest, AKeyThatWasOpenedToAGroupIsNamedAndClosed) {
-  ASSERT_NO_FATAL_FAILURE(StartConverged());
-  ASSERT_EQ(chmod(key().c_str(), 0640), 0);
-
-  EXPECT_THAT(Drifted().at("detail").get<std::string>(), HasSubstr(key() + ": mode 0640, not 0600"));
-
-  ExpectMended();
-  struct stat info = {};
-  ASSERT_EQ(stat(key().c_str(), &info), 0);
-  EXPECT_EQ(info.st_mode & 07777, 0600u);
-}
-
 TEST_F(DriftTest, ALinkThatLeadsElsewhereIsNamedAndPutRight) {
   ASSERT_NO_FATAL_FAILURE(StartConverged());
   const std::string elsewhere = touched().home() + "/old.pem";

@@ -145,7 +145,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{
             "UnknownTimeZone", "    nodes: [web-1]",
             "    nodes: [web-1]\n    rollout: {windows: {time_zone: Europe/Berlni}}",
-            "$:16:37: at certificates[1].rollout.windows.time_zone: found \"Europe/Berlni\", expected a time zone's "
+            "$:16:36: at certificates[1].rollout.windows.time_zone: found \"Europe/Berlni\", expected a time zone's "
             "IANA name such as Europe/Berlin or UTC; `timedatectl list-timezones` lists them; upper and lower case "
             "differ"},
         Mistake{

@@ -107,7 +107,7 @@ TEST_F(WindowsTest, WaitStaysUntilItIsInterrupted) {
   (*running)->program().Signal(SIGINT);
   const CommandResult stopped = (*running)->Finish();
   EXPECT_EQ(stopped.exit_code, 1) << stopped;
-  EXPECT_THAT(stopped.err, HasSubstr("the next `certcast apply` goes on from here"));
+  EXPECT_THAT(stopped.err, HasSubstr("the next `certcast apply` goes on where this run ended"));
   EXPECT_EQ(State(), "WAITING_FOR_WINDOW");
 }
 

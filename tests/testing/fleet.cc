@@ -121,8 +121,13 @@ CommandResult FleetNode::Agent(std::vector<std::string> arguments, absl::string_
 }
 
 absl::Status FleetNode::SetReload(absl::string_view lines) const {
-  return WriteFile(home_ + "/reload",
-                   absl::StrCat("#!/bin/sh\nset -eu\nhome=", home_, "\necho reload >>$home/reloads\n", lines), 0755);
+  // In its place at once: a shell may be reading the one that is there.
+  RETURN_IF_ERROR(WriteFile(home_ + "/reload.new",
+                            absl::StrCat("#!/bin/sh\nset -eu\nhome=", home_, "\necho reload >>$home/reloads\n", lines),
+                            0755));
+  return rename((home_ + "/reload.new").c_str(), (home_ + "/reload").c_str()) == 0
+             ? absl::OkStatus()
+             : absl::ErrnoToStatus(errno, "renaming reload");
 }
 
 int FleetNode::Reloads() const {
