@@ -202,7 +202,8 @@ $3)",
     }
   }
 
-  const TemporaryDirectory directory_;
+  // Hosts log in as another user, who need not get through to $TEST_TMPDIR.
+  const TemporaryDirectory directory_ = TemporaryDirectory::Short();
   const ControllerProgram controller_{directory_.path()};
   const TestCa ca_ = TestCa::Root("public root").Intermediate("public CA");
   const IssuedCertificate old_ = ca_.Issue({.dns_names = {"*.example.com"}});
