@@ -246,14 +246,6 @@ absl::StatusOr<Response> Change::Undo() {
                                       " stays the wanted one: the next certcast apply rolls it out again"));
 }
 
-// The rollout left it with the generation, confirmed, though not as it should be.
-bool HadIt(const state::v1::Rollout& rollout, const std::string& name) {
-  for (const state::v1::Rollout::Node& node : rollout.nodes()) {
-    if (node.result().name() == name) return node.had_before() || node.confirmed();
-  }
-  return false;
-}
-
 absl::StatusOr<Response> Change::Retry() {
   RETURN_IF_ERROR(TakeLease());
   ASSIGN_OR_RETURN(const state::v1::Rollout rollout, Read());
@@ -271,7 +263,7 @@ absl::StatusOr<Response> Change::Retry() {
   std::vector<FleetMember> fleet;
   for (const NodeConfig* node : config_.NodesOf(*certificate)) {
     if (std::find(names.begin(), names.end(), node->name) == names.end()) continue;
-    fleet.push_back({.name = node->name, .labels = node->labels, .has_it = HadIt(rollout, node->name)});
+    fleet.push_back({.name = node->name, .labels = node->labels, .unseen = true});
   }
   if (fleet.empty()) {
     return AnswerOf(rollout, names.empty()

@@ -202,6 +202,22 @@ TEST_F(ChangeRolloutTest, RetriesTheNodesThatEndedWithoutIt) {
   EXPECT_THAT(Change(Action::RETRY), HasCode(absl::StatusCode::kFailedPrecondition));
 }
 
+TEST_F(ChangeRolloutTest, WhatWasUndoneAndRetriedCanBeUndoneAgain) {
+  Configure(2);
+  RollOut();
+  RollOut();
+  ASSERT_THAT(Change(Action::UNDO), IsOk());
+  const auto retried = Change(Action::RETRY);
+  ASSERT_THAT(retried, IsOk());
+  EXPECT_EQ(retried->rollout().state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(Status().converged(), 2);
+  const auto undone = Change(Action::UNDO);
+  ASSERT_THAT(undone, IsOk());
+  EXPECT_EQ(undone->rollout().id(), retried->rollout().id());
+  EXPECT_EQ(undone->rollout().state(), v1::Rollout::REVERTED);
+  EXPECT_EQ(Status().converged(), 0);
+}
+
 TEST_F(ChangeRolloutTest, RetryWaitsForWhatIsUnfinished) {
   Configure(3);
   const v1::Rollout paused = RollOutAndPause();

@@ -76,6 +76,9 @@ std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig
     const auto row = rows.find(node->name);
     if (row == rows.end()) continue;
     member.settled = row->second->state() == Row::CONVERGED;
+    // One that is FAILED may have refused to say; one that waits for Confirm may still get it.
+    member.unseen = row->second->state() == Row::UNREACHABLE || row->second->state() == Row::FAILED ||
+                    row->second->reason() == Reason::NOT_CONFIRMED;
     // Other reasons for DRIFTED are another generation, or one that was not confirmed.
     member.has_it = row->second->state() == Row::DRIFTED && row->second->reason() == Reason::REASON_UNSPECIFIED;
   }

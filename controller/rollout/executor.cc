@@ -229,6 +229,7 @@ absl::Status Execution::GoOnFromPause() {
     node.set_changed(before.changed());
     node.set_confirmed(before.confirmed());
     node.set_had_before(before.had_before());
+    node.set_ask_first(before.ask_first());
     node.mutable_result()->set_name(before.result().name());
     node.mutable_result()->set_wave(before.result().wave());
     nodes[index] = node;

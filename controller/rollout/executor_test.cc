@@ -266,6 +266,55 @@ TEST(ExecuteRollout, DoesNotTakeFromANodeTheGenerationThatItHadBefore) {
   for (const Rollout::Node& node : ended->nodes()) EXPECT_FALSE(node.changed());
 }
 
+// It could not be asked when the rollout was planned.
+TEST(ExecuteRollout, AsksANodeThatWasUnseenWhatItHadBefore) {
+  RolloutWorld world(2);
+  world.policy().waves = {{.percent = 100}};
+  world.policy().max_failures = 1;
+  for (FleetMember& member : world.fleet()) member.unseen = true;
+  const Rollout plan = world.Plan();
+  const std::string had = plan.nodes(0).result().name();
+  const std::string had_not = plan.nodes(1).result().name();
+  world.node(had).Preinstall(RolloutWorld::kCertificate, 2, RolloutWorld::NewLeaf());
+  world.node(had).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::REVERT_FAILED));
+  const auto ended = world.Execute(plan);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(world.ResultOf(*ended, had_not).outcome(), v1::Outcome::INSTALLED);
+  EXPECT_EQ(world.node(had_not).seen(CommandKind::kDescribe), 1);
+  EXPECT_TRUE(ended->nodes(0).had_before());
+  EXPECT_FALSE(ended->nodes(0).changed());
+  EXPECT_FALSE(ended->nodes(1).had_before());
+  EXPECT_TRUE(ended->nodes(1).changed());
+}
+
+// Once it has its first Install, what it has says nothing of what it had before.
+TEST(ExecuteRollout, DoesNotAskANodeWhatItHadOnceItHasBegun) {
+  RolloutWorld world(1);
+  world.fleet()[0].unseen = true;
+  world.node("node-0").Inject(
+      kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE, "passed and failed by turns"));
+  const auto paused = world.Run();
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  ASSERT_EQ(paused->state(), v1::Rollout::PAUSED);
+  world.node("node-0").Preinstall(RolloutWorld::kCertificate, 2, RolloutWorld::NewLeaf());
+  const auto ended = world.Resume();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(world.node("node-0").seen(CommandKind::kDescribe), 1);
+  EXPECT_FALSE(ended->nodes(0).had_before());
+}
+
+TEST(ExecuteRollout, LeavesOutANodeThatDoesNotSayWhatItHas) {
+  RolloutWorld world(1);
+  world.fleet()[0].unseen = true;
+  world.node("node-0").Inject(CommandKind::kDescribe, Fault::LostBefore(), testing::FakeNode::kAlways);
+  const auto ended = world.Run();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::INCOMPLETE);
+  EXPECT_EQ(ended->nodes(0).result().outcome(), v1::Outcome::UNREACHABLE);
+  EXPECT_FALSE(ended->nodes(0).changed());
+  EXPECT_EQ(world.node("node-0").seen(kInstall), 0);
+}
+
 TEST(ExecuteRollout, DoesNotTakeANodesWordForTheWayBack) {
   RolloutWorld world(3);
   const Rollout plan = world.Plan();

@@ -82,6 +82,10 @@ absl::Status NodeRun::Install() {
   if (!connected.ok()) return FinishWithoutResult(connected);
   ASSIGN_OR_RETURN(const std::shared_ptr<const v1::Bundle> bundle, context_.bundles->Get());
   if (node_.step() == Step::PENDING) {
+    if (node_.ask_first()) {
+      const absl::Status asked = AskWhatItHadBefore();
+      if (!asked.ok()) return FinishWithoutResult(asked);
+    }
     // It may have been halted or paused while this one was connected to.
     node_.set_step(Step::INSTALLING);
     ASSIGN_OR_RETURN(const bool began, context_.ledger->BeginNode(index_, node_));
@@ -96,6 +100,15 @@ absl::Status NodeRun::Install() {
   const absl::StatusOr<v1::InstallResult> result = session_.SendForResult(command);
   WipeKey(*command.mutable_install()->mutable_bundle());
   return result.ok() ? JudgeInstall(*result) : FinishWithoutResult(result.status());
+}
+
+// Saved with the first step, and not asked again: what it has after that may be this rollout's doing.
+absl::Status NodeRun::AskWhatItHadBefore() {
+  ASSIGN_OR_RETURN(const v1::Inventory inventory, session_.SendForInventory(NewCommand(CommandRole::kDescribe)));
+  const v1::Inventory::Certificate* has = FindCertificate(inventory, context_.subject.certificate);
+  node_.set_had_before(has != nullptr && has->generation() == context_.subject.generation && has->confirmed());
+  node_.clear_ask_first();
+  return absl::OkStatus();
 }
 
 absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {

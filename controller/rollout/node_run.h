@@ -58,6 +58,8 @@ class NodeRun {
   absl::Status JudgeInstall(const v1::InstallResult& result);
   absl::Status JudgeUnchanged(const v1::InstallResult& result);
   absl::Status AskWhatItHas();
+  // Of a node that could not be asked when the rollout was planned.
+  absl::Status AskWhatItHadBefore();
   // `problem`: what speaks against confirming already; empty: nothing.
   absl::Status Verify(std::string problem);
   absl::Status Confirm();

@@ -109,7 +109,7 @@ absl::StatusOr<v1::Report> NodeSession::SendOnce(const v1::Command& command) {
   absl::StatusOr<v1::Report> report = link_->Call(command, remaining(), nullptr);
   if (!report.ok() && IsUnanswered(report.status())) {
     link_.reset();
-    in_doubt_ = true;
+    in_doubt_ = in_doubt_ || !command.has_describe();
   }
   return report;
 }

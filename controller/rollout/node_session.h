@@ -36,7 +36,8 @@ class NodeSession {
 
   // A link is open.
   bool connected() const { return link_ != nullptr; }
-  // A command was given to an open link and its answer is missing: what the node did is not known.
+  // A command that changes something was given to an open link and its answer is missing, or was at first: what the
+  // node did is not known.
   bool in_doubt() const { return in_doubt_; }
   absl::Duration remaining() const;
 

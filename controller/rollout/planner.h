@@ -20,6 +20,8 @@ struct FleetMember {
   bool settled = false;
   // Has it confirmed, but not all is as it was installed.
   bool has_it = false;
+  // What it has is not known, or may have changed by its turn: it is asked then.
+  bool unseen = false;
 };
 
 // Indexes into the fleet. Each member is in exactly one place.

@@ -73,6 +73,7 @@ state::v1::Rollout MakeRollout(const RolloutSubject& subject, const std::vector<
     for (size_t member : members) {
       state::v1::Rollout::Node& node = *rollout.add_nodes();
       node.set_had_before(fleet[member].has_it);
+      node.set_ask_first(fleet[member].unseen);
       node.mutable_result()->set_name(fleet[member].name);
       node.mutable_result()->set_wave(wave.index());
     }
