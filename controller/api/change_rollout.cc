@@ -143,7 +143,11 @@ absl::StatusOr<Response> Change::AskOrDo() {
     }
     if (asked.has_value()) {
       ASSIGN_OR_RETURN(const std::optional<PendingRequest> left, requests.Get(rollout.id()));
-      if (!left.has_value()) return AnswerOf(rollout, absl::StrCat("it is ", StateOf(rollout)));
+      if (!left.has_value()) {
+        // As it stands now: it may have been taken up after the rollout was read.
+        ASSIGN_OR_RETURN(const state::v1::Rollout now, Read());
+        return AnswerOf(now, absl::StrCat("it is ", StateOf(now)));
+      }
     }
     const absl::Status taken = TakeLease();
     if (taken.ok()) return DoWithLease();

@@ -1,10 +1,15 @@
 // What operators do to rollouts, through the controller's API.
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "controller/api/controller_fixture.h"
+#include "controller/rollout/life_cycle.h"
+#include "controller/store/rollout_records.h"
+#include "controller/store/rollout_requests.h"
 #include "gmock/gmock.h"
 
 namespace certcast::controller {
@@ -81,6 +86,53 @@ TEST_F(ChangeRolloutTest, APauseThatWaitsInVainIsMetAllTheSame) {
   ASSERT_THAT(again, IsOk());
   EXPECT_EQ(again->text(), "it was paused already");
   EXPECT_FALSE(again->pending());
+}
+
+// Something happens before a record is read.
+class WatchedView : public StoreView {
+ public:
+  using OnGet = std::function<void(absl::string_view key)>;
+  WatchedView(testing::MemoryStore& store, const OnGet& on_get) : StoreView(store), on_get_(on_get) {}
+  absl::StatusOr<StoredRecord> Get(absl::string_view key) override {
+    if (on_get_) on_get_(key);
+    return StoreView::Get(key);
+  }
+
+ private:
+  const OnGet& on_get_;
+};
+
+TEST_F(ChangeRolloutTest, SaysOfAPauseHowTheRolloutStandsOnceItWasTakenUp) {
+  WatchedView::OnGet on_get;
+  machine_.open_store = [&](const std::string&, bool) { return std::make_unique<WatchedView>(store_, on_get); };
+  Configure(3);
+  ASSERT_THAT(Import(Make()), IsOk());
+  transport_.SetOnCommand([this](const std::string&, const v1::Command&) { stop_ = true; });
+  ASSERT_THAT(Apply(), HasCode(absl::StatusCode::kCancelled));
+  transport_.SetOnCommand(nullptr);
+  stop_ = false;
+  const std::string id = Get().id();
+  const auto lease = store_.TakeLease("apply");
+  ASSERT_THAT(lease, IsOk());
+  RolloutRequests requests(store_);
+  RolloutRecords records(store_);
+  // What `apply` does, between who waits reading the rollout and reading its own request.
+  on_get = [&](absl::string_view key) {
+    if (key != absl::StrCat("rollout-requests/", id)) return;
+    const auto pending = requests.Get(id);
+    ASSERT_THAT(pending, IsOk());
+    if (!pending->has_value()) return;
+    auto rollout = records.Get(id);
+    ASSERT_THAT(rollout, IsOk());
+    ASSERT_TRUE(TakeRequest((*pending)->request, **rollout));
+    ASSERT_THAT(records.PutHead(**rollout, (*lease)->epoch()), IsOk());
+    ASSERT_THAT(requests.Remove(id, (*pending)->revision), IsOk());
+  };
+  const auto paused = Change(Action::PAUSE);
+  ASSERT_THAT(paused, IsOk());
+  EXPECT_FALSE(paused->pending());
+  EXPECT_EQ(paused->rollout().state(), v1::Rollout::PAUSED);
+  EXPECT_EQ(paused->text(), "it is PAUSED");
 }
 
 TEST_F(ChangeRolloutTest, ApplyLeavesAloneWhatAnOperatorPaused) {
