@@ -104,6 +104,8 @@ PYTHON
 # Say so when Bazel saw a failure that no report holds.
 [ "$result" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 
+[ "$everything" = no ] || step "ansible" tests/ansible/run.sh
+
 if [ "$everything" = yes ] && [ "$demo" = yes ]; then
   step "demo" tests/demo.sh
 fi

@@ -6,7 +6,7 @@ set -euo pipefail
 
 case "$*" in
   "") bench=() ;;
-  --bench) bench=(ansible-core clustershell pdsh) ;;
+  --bench) bench=(clustershell pdsh) ;;
   *)
     echo "setup: unknown argument $*; try --bench" >&2
     exit 2
@@ -25,6 +25,9 @@ packages=(
   prosody slapd sudo unbound vsftpd
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
+  # tests/ansible and what else runs a playbook.
+  ansible-core ansible-lint pycodestyle pylint python3-mock python3-pytest python3-pytest-forked python3-pytest-xdist
+  python3-venv python3-voluptuous shellcheck yamllint
   # tests/check.sh.
   clang-format clang-tidy
   "${bench[@]}"

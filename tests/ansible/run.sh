@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The tests of the collection certcast.fleet, as ansible-test and ansible-lint run them, without a network.
+#   tests/ansible/run.sh [build] [sanity] [units] [integration] [lint]     all of them where none is named
+# The integration tests run the programs that Bazel has built, or those in $CERTCAST_BIN.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+root=$PWD
+
+steps=("$@")
+[ "${#steps[@]}" -gt 0 ] || steps=(build sanity units)
+
+# Debian's Ansible goes with Debian's Python, whatever else is in PATH.
+export PATH=/usr/bin:/bin:/usr/sbin:/sbin
+python=/usr/bin/python3
+work=$(mktemp -d -t certcast-ansible.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+export HOME=$work/home LC_ALL=C.UTF-8 ANSIBLE_COLLECTIONS_PATH=$work/installed ANSIBLE_NOCOLOR=1
+export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_LOCALHOST_WARNING=False
+mkdir -p "$HOME"
+
+# ansible-test wants the collection where Ansible would look for it. What is tested is what the tarball holds, and the tests.
+collection=$work/source/ansible_collections/certcast/fleet
+mkdir -p "$(dirname "$collection")"
+git ls-files -z --cached --others --exclude-standard ansible | (
+  while IFS= read -r -d '' file; do [ ! -e "$file" ] || printf '%s\0' "$file"; done
+) | tar --null -cf - -T - | tar -xf - -C "$work"
+mv "$work/ansible" "$collection"
+
+# A test that could not run must not look as if it had passed.
+run_test() { # arguments of ansible-test
+  local log=$work/ansible-test.log
+  (cd "$collection" && ansible-test "$@" 2>&1) | tee "$log" | sed '/WARNING: .*locale/d'
+  if grep -qiE '\bskipping|no tests (applicable|ran)|no .* targets' "$log"; then
+    echo "ansible: ansible-test $1 left something out" >&2
+    return 1
+  fi
+}
+
+run_step() {
+  case "$1" in
+    build)
+      ansible-galaxy collection build --output-path "$work" "$collection"
+      ansible-galaxy collection install --offline --no-deps "$work"/certcast-fleet-*.tar.gz
+      ansible-doc -t module --list certcast.fleet
+      ;;
+    sanity)
+      # Every test that the installed ansible-test has.
+      mapfile -t tests < <(cd "$collection" && ansible-test sanity --list-tests 2>/dev/null)
+      "$python" "$root/tests/ansible/sanity_environments.py" "${tests[@]}" import import.plugin
+      run_test sanity --python "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+      ;;
+    units) run_test units --python "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ;;
+    lint) (cd "$collection" && ansible-lint --offline --strict -p) ;;
+    *)
+      echo "ansible: unknown step $1" >&2
+      return 2
+      ;;
+  esac
+}
+
+for step in "${steps[@]}"; do
+  echo "-- ansible: $step"
+  run_step "$step"
+done
