@@ -41,9 +41,10 @@ absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
   ASSIGN_OR_RETURN(const std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
   RETURN_IF_ERROR(RemoveStale(authorizations));
   ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
-  RETURN_IF_ERROR(Present(tasks));
   std::vector<PresentedChallenge> records;
   for (const Task& task : tasks) records.push_back(task.record);
+  context_.solver.Announce(records);
+  RETURN_IF_ERROR(Present(tasks));
   RETURN_IF_ERROR(context_.solver.AwaitVisible(records, context_.on_progress));
   RETURN_IF_ERROR(Tell(tasks));
   if (std::any_of(authorizations.begin(), authorizations.end(), IsPending)) {

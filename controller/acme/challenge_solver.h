@@ -29,6 +29,8 @@ class ChallengeSolver {
   // Where: "_acme-challenge.example.com.".
   virtual std::string Place(const Challenge& challenge) const = 0;
 
+  // All that is about to be presented, before the first of them.
+  virtual void Announce(const std::vector<Challenge>& challenges) { (void)challenges; }
   // Adds what the CA is to see; what is there of others stays. Errors are CHALLENGE_FAILED.
   virtual absl::Status Present(const Challenge& challenge) = 0;
   // Waits until all of them can be seen by whom the CA may ask. CHALLENGE_FAILED when that takes too long.

@@ -19,8 +19,7 @@ namespace certcast::controller {
 class Dns01Exec final : public TxtWriter {
  public:
   // `processes` must outlive this.
-  Dns01Exec(ProcessRunner& processes, ChallengeConfig::Dns01Exec config)
-      : processes_(processes), config_(std::move(config)) {}
+  Dns01Exec(ProcessRunner& processes, ExecHook config) : processes_(processes), config_(std::move(config)) {}
 
   absl::Status Present(const state::v1::PresentedChallenge& challenge) override;
   absl::Status CleanUp(const state::v1::PresentedChallenge& challenge) override;
@@ -29,7 +28,7 @@ class Dns01Exec final : public TxtWriter {
   absl::Status Run(const char* verb, const state::v1::PresentedChallenge& challenge);
 
   ProcessRunner& processes_;
-  const ChallengeConfig::Dns01Exec config_;
+  const ExecHook config_;
 };
 
 }  // namespace certcast::controller

@@ -27,6 +27,7 @@ class Dns01Solver final : public ChallengeSolver {
   absl::string_view type() const override { return "dns-01"; }
   absl::string_view noun() const override { return "TXT record"; }
   std::string Place(const Challenge& challenge) const override { return challenge.fqdn(); }
+  void Announce(const std::vector<Challenge>& challenges) override { writer_->Announce(challenges); }
   absl::Status Present(const Challenge& challenge) override { return writer_->Present(challenge); }
   // See propagation.h.
   absl::Status AwaitVisible(const std::vector<Challenge>& challenges,

@@ -45,7 +45,7 @@ absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& ce
   ASSIGN_OR_RETURN(AcmeAccount opened, AcmeAccount::FindOrCreate(client, account, keep));
   ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
   const std::unique_ptr<ChallengeSolver> solver =
-      MakeSolver(*certificate.challenge, {.processes = &processes_, .dns = &dns_, .clock = &clock_});
+      MakeSolver(*certificate.challenge, {.processes = &processes_, .http = &http_, .dns = &dns_, .clock = &clock_});
   OrderRun run({.client = client,
                 .account = opened,
                 .keep = keep,

@@ -44,7 +44,7 @@ class IssuerFixture {
     certificate.account = "ca";
     certificate.domains = {"*.example.com", "example.com"};
     certificate.challenge.emplace();
-    certificate.challenge->exec.command = {"/hook"};
+    certificate.challenge->writer = ExecHook{.command = {"/hook"}};
     certificate.challenge->propagation.resolvers = {kDnsServer};
     account.name = "ca";
     account.directory = ca.directory_url();

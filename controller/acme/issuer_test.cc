@@ -509,7 +509,7 @@ TEST_F(IssuerTest, ThePropagationCheckCanBeSkipped) {
 
 TEST_F(IssuerTest, RawHooksGetTheKeyAuthorization) {
   certificate.domains = {"*.example.com"};
-  certificate.challenge->exec.raw = true;
+  std::get<ExecHook>(certificate.challenge->writer).raw = true;
   certificate.challenge->propagation.skip = true;
   std::vector<std::string> argv;
   processes.Otherwise([&](const ProcessRequest& request) {

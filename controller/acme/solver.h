@@ -8,6 +8,7 @@
 #include "common/process/process.h"
 #include "controller/acme/challenge_solver.h"
 #include "controller/acme/dns_client.h"
+#include "controller/acme/http_client.h"
 #include "controller/config/config.h"
 
 namespace certcast::controller {
@@ -15,6 +16,7 @@ namespace certcast::controller {
 // What solvers use of the world. All of it outlives them.
 struct SolverEnvironment {
   ProcessRunner* processes = nullptr;
+  HttpClient* http = nullptr;
   DnsClient* dns = nullptr;
   Clock* clock = nullptr;
 };

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -91,10 +92,29 @@ void CheckDirectory(const AccountConfig& account, const Machine& machine, Findin
                    "synchronise it: certificates and manifests have dates");
 }
 
+// The program that writes the certificate's records; empty: there is none to be run.
+std::string ProgramOf(const ChallengeConfig& challenge) {
+  if (const auto* exec = std::get_if<ExecHook>(&challenge.writer)) return exec->command.front();
+  if (const auto* certbot = std::get_if<CertbotHook>(&challenge.writer)) return certbot->auth.front();
+  const auto* dehydrated = std::get_if<DehydratedHook>(&challenge.writer);
+  return dehydrated != nullptr ? dehydrated->command.front() : "";
+}
+
 void CheckHook(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
   if (!certificate.challenge.has_value()) return;
-  const std::string& program = certificate.challenge->exec.command.front();
   const std::string name = absl::StrCat("challenge of ", certificate.name);
+  if (const auto* sh = std::get_if<AcmeShApi>(&certificate.challenge->writer)) {
+    for (const std::string& file : {sh->script, absl::StrCat(sh->apis, "/", sh->api, ".sh")}) {
+      ProcessRequest request;
+      request.argv = {"test", "-r", file};
+      absl::StatusOr<ProcessResult> result = machine.processes->Run(request);
+      if (result.ok() && result->ok()) continue;
+      return findings.Problem(name, absl::StrCat(file, " can't be read"), "install acme.sh with its folder dnsapi");
+    }
+    return findings.Ok(name, absl::StrCat(sh->api, " of ", sh->script, " is there"));
+  }
+  const std::string program = ProgramOf(*certificate.challenge);
+  if (program.empty()) return;
   // A path must be executable here; a plain name is looked up in PATH, as the hook will be.
   ProcessRequest request;
   request.argv = {"test", "-x", program};

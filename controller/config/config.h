@@ -15,6 +15,7 @@
 #include "common/probe/start_tls_protocol.h"
 #include "common/secret/reference.h"
 #include "common/x509/private_key.h"
+#include "controller/config/challenge.h"
 #include "controller/config/ssh_node.h"
 #include "controller/schedule/window.h"
 
@@ -35,26 +36,6 @@ struct AccountConfig {
   std::vector<std::string> contact;
   bool terms_of_service_agreed = false;
   std::optional<ExternalAccount> external_account;
-};
-
-// How control over the names is shown.
-struct ChallengeConfig {
-  // dns-01 with the `exec` solver: the command is called as lego's exec provider does.
-  struct Dns01Exec {
-    std::vector<std::string> command;
-    // lego's EXEC_MODE=RAW.
-    bool raw = false;
-    absl::Duration timeout = absl::Minutes(2);
-  };
-  Dns01Exec exec;
-
-  struct Propagation {
-    // host:port; empty: the zone's own authoritative servers.
-    std::vector<std::string> resolvers;
-    absl::Duration timeout = absl::Seconds(120);
-    bool skip = false;
-  };
-  Propagation propagation;
 };
 
 // When to renew without being told to.

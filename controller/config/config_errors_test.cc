@@ -277,8 +277,38 @@ INSTANTIATE_TEST_SUITE_P(
                 R"(c.yaml:14:23: at certificates[0].challenge.type: found "dns", expected dns-01)"},
         Mistake{"ChallengeTypeMissing", "type: dns-01, ", "",
                 R"(c.yaml:14:16: at certificates[0].challenge: missing key "type"; write type: dns-01)"},
-        Mistake{"Solver", "solver: exec", "solver: rfc2136",
-                R"(c.yaml:14:39: at certificates[0].challenge.solver: found "rfc2136", expected exec)"},
+        Mistake{
+            "Solver", "solver: exec", "solver: rfc2136",
+            R"(c.yaml:14:39: at certificates[0].challenge.solver: found "rfc2136", expected one of exec, acme-sh, httpreq, certbot-hook, dehydrated-hook, acme-dns)"},
+        Mistake{
+            "SolverMeantAnother", "solver: exec", "solver: htpreq",
+            R"(c.yaml:14:39: at certificates[0].challenge.solver: found "htpreq", expected one of exec, acme-sh, httpreq, certbot-hook, dehydrated-hook, acme-dns; did you mean httpreq?)"},
+        Mistake{"SolverWithoutItsPart", "solver: exec, exec: {command: [/bin/hook]}", "solver: acme-dns",
+                R"(c.yaml:14:16: at certificates[0].challenge: missing key "acme-dns")"},
+        Mistake{
+            "TwoSolvers", "exec: {command: [/bin/hook]}",
+            "exec: {command: [/bin/hook]}, dehydrated-hook: {command: [/bin/hook]}",
+            R"(c.yaml:14:92: at certificates[0].challenge.dehydrated-hook: found dehydrated-hook, but the solver is exec; remove one of the two)"},
+        Mistake{
+            "AcmeShApi", "solver: exec, exec: {command: [/bin/hook]}",
+            "solver: acme-sh, acme-sh: {script: /acme.sh, api: cf}",
+            R"(c.yaml:14:81: at certificates[0].challenge.acme-sh.api: found "cf", expected the name of a DNS API of acme.sh, such as dns_cf)"},
+        Mistake{
+            "AcmeShVariable", "solver: exec, exec: {command: [/bin/hook]}",
+            "solver: acme-sh, acme-sh: {script: /acme.sh, api: dns_cf, variables: {PATH: {env: X}}}",
+            R"(c.yaml:14:107: at certificates[0].challenge.acme-sh.variables."PATH": found the variable "PATH", expected one that the API names, such as CF_Token)"},
+        Mistake{
+            "AcmeShInlineSecret", "solver: exec, exec: {command: [/bin/hook]}",
+            "solver: acme-sh, acme-sh: {script: /acme.sh, api: dns_cf, variables: {CF_Token: abc}}",
+            R"(c.yaml:14:111: at certificates[0].challenge.acme-sh.variables."CF_Token": expected exactly one of {file: PATH}, {env: NAME} and {credential: NAME}; secrets never stand in the configuration)"},
+        Mistake{
+            "HttpReqPlain", "solver: exec, exec: {command: [/bin/hook]}",
+            "solver: httpreq, httpreq: {endpoint: \"http://dns.example.com\"}",
+            R"(c.yaml:14:68: at certificates[0].challenge.httpreq.endpoint: found "http://dns.example.com", expected a URL that begins with https://)"},
+        Mistake{
+            "HttpReqHalfALogin", "solver: exec, exec: {command: [/bin/hook]}",
+            "solver: httpreq, httpreq: {endpoint: \"https://dns.example.com\", username: u}",
+            R"(c.yaml:14:57: at certificates[0].challenge.httpreq: found one of username and password, expected both or none)"},
         Mistake{
             "HookIsOneText", "[/bin/hook]", "/bin/hook --x",
             R"(c.yaml:14:61: at certificates[0].challenge.exec.command: found "/bin/hook --x", expected a list of words such as [nginx, -s, reload])"},

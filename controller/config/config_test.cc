@@ -61,7 +61,7 @@ std::vector<std::string> NamesOf(const std::vector<const NodeConfig*>& nodes) {
   return names;
 }
 
-TEST(ReadConfig, ReadsTheExample) {
+TEST(ParseConfig, ReadsTheExample) {
   const auto config = ReadConfig(kExample);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->state, "/var/lib/certcast");
@@ -93,7 +93,7 @@ TEST(ReadConfig, ReadsTheExample) {
   EXPECT_EQ(config->nodes[1].address, "[2001:db8::2]:7444");
 }
 
-TEST(ReadConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
+TEST(ParseConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
   const std::string plain = R"(["10.0.0.1:443", {address: "10.0.0.1:8443", server_name: api.example.com}])";
   std::ifstream file("docs/examples/certcast.yaml");
   std::string text((std::istreambuf_iterator<char>(file)), {});
@@ -110,7 +110,7 @@ TEST(ReadConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
   EXPECT_EQ(verify[2].starttls, StartTlsProtocol::kSmtp);
 }
 
-TEST(ReadConfig, ReadsTheExamplesCertificates) {
+TEST(ParseConfig, ReadsTheExamplesCertificates) {
   const auto config = ReadConfig(kExample);
   ASSERT_TRUE(config.ok()) << config.status();
   ASSERT_THAT(config->certificates, SizeIs(2));
@@ -121,9 +121,10 @@ TEST(ReadConfig, ReadsTheExamplesCertificates) {
   EXPECT_EQ(wildcard.DefaultServerName(), "www.example.com");
   EXPECT_EQ(wildcard.profile, "tlsserver");
   ASSERT_TRUE(wildcard.challenge.has_value());
-  EXPECT_THAT(wildcard.challenge->exec.command, ElementsAre("/etc/certcast/dns-hook"));
-  EXPECT_FALSE(wildcard.challenge->exec.raw);
-  EXPECT_EQ(wildcard.challenge->exec.timeout, absl::Minutes(2));
+  const auto& exec = std::get<ExecHook>(wildcard.challenge->writer);
+  EXPECT_THAT(exec.command, ElementsAre("/etc/certcast/dns-hook"));
+  EXPECT_FALSE(exec.raw);
+  EXPECT_EQ(exec.timeout, absl::Minutes(2));
   EXPECT_THAT(wildcard.challenge->propagation.resolvers, ElementsAre("127.0.0.1:53"));
   EXPECT_EQ(wildcard.challenge->propagation.timeout, absl::Minutes(2));
   EXPECT_FALSE(wildcard.challenge->propagation.skip);
@@ -193,11 +194,63 @@ certificates:
   - {name: a, account: ca, domains: [a.example.com], ca_file: ../roots/a.pem,
      challenge: {type: dns-01, solver: exec, exec: {command: [./hooks/dns, ./x], raw: true, timeout: 1m30s}}}
 )"));
-  const ChallengeConfig& challenge = *config.certificates[0].challenge;
-  EXPECT_THAT(challenge.exec.command, ElementsAre("/etc/certcast/hooks/dns", "./x"));
-  EXPECT_TRUE(challenge.exec.raw);
-  EXPECT_EQ(challenge.exec.timeout, absl::Seconds(90));
+  const auto& exec = std::get<ExecHook>(config.certificates[0].challenge->writer);
+  EXPECT_THAT(exec.command, ElementsAre("/etc/certcast/hooks/dns", "./x"));
+  EXPECT_TRUE(exec.raw);
+  EXPECT_EQ(exec.timeout, absl::Seconds(90));
   EXPECT_EQ(config.certificates[0].ca_file, "/etc/roots/a.pem");
+}
+
+ChallengeConfig ReadSolver(const std::string& solver) {
+  const Config config = Parsed(absl::StrCat(
+      kHead, "certificates:\n  - {name: w, account: ca, domains: [example.com], challenge: {type: dns-01, ", solver,
+      "}}\n"));
+  EXPECT_THAT(config.certificates, SizeIs(1));
+  return config.certificates.empty() ? ChallengeConfig() : *config.certificates[0].challenge;
+}
+
+TEST(ParseConfig, ReadsTheHooksOfOtherClients) {
+  const auto certbot = std::get<CertbotHook>(
+      ReadSolver("solver: certbot-hook, certbot-hook: {auth: [./auth.sh, x], cleanup: [clean], timeout: 9s}").writer);
+  EXPECT_THAT(certbot.auth, ElementsAre("/etc/certcast/auth.sh", "x"));
+  EXPECT_THAT(certbot.cleanup, ElementsAre("clean"));
+  EXPECT_EQ(certbot.timeout, absl::Seconds(9));
+  const auto dehydrated =
+      std::get<DehydratedHook>(ReadSolver("solver: dehydrated-hook, dehydrated-hook: {command: [/hook.sh]}").writer);
+  EXPECT_THAT(dehydrated.command, ElementsAre("/hook.sh"));
+}
+
+TEST(ParseConfig, FindsTheApisBesideAcmeSh) {
+  const auto sh = std::get<AcmeShApi>(
+      ReadSolver("solver: acme-sh, acme-sh: {script: /root/.acme.sh/acme.sh, api: dns_cf, variables: {CF_Token: {file: "
+                 "cf.token}}}")
+          .writer);
+  EXPECT_EQ(sh.apis, "/root/.acme.sh/dnsapi");
+  EXPECT_EQ(sh.home, "/root/.acme.sh");
+  ASSERT_EQ(sh.variables.size(), 1u);
+  EXPECT_EQ(sh.variables[0].first, "CF_Token");
+  EXPECT_EQ(sh.variables[0].second.name, "/etc/certcast/cf.token");
+  const auto other = std::get<AcmeShApi>(
+      ReadSolver("solver: acme-sh, acme-sh: {script: /a/acme.sh, api: dns_x, apis: apis, home: /var/lib/acme}").writer);
+  EXPECT_EQ(other.apis, "/etc/certcast/apis");
+  EXPECT_EQ(other.home, "/var/lib/acme");
+}
+
+TEST(ParseConfig, ReadsTheServicesThatWriteRecords) {
+  const auto http = std::get<HttpReqService>(
+      ReadSolver(
+          R"(solver: httpreq, httpreq: {endpoint: "https://dns.example.com/api/", username: u, password: {env: P},
+                    raw: true, ca_file: ca.pem})")
+          .writer);
+  EXPECT_EQ(http.endpoint, "https://dns.example.com/api");
+  EXPECT_EQ(http.username, "u");
+  EXPECT_TRUE(http.raw);
+  EXPECT_EQ(http.ca_file, "/etc/certcast/ca.pem");
+  const auto dns = std::get<AcmeDnsService>(
+      ReadSolver(R"(solver: acme-dns, acme-dns: {endpoint: "https://auth.example.net", accounts: {file: a.json}})")
+          .writer);
+  EXPECT_EQ(dns.endpoint, "https://auth.example.net");
+  EXPECT_EQ(dns.accounts.name, "/etc/certcast/a.json");
 }
 
 TEST(ParseConfig, RolloutSettingsAreTaken) {
@@ -267,20 +320,20 @@ TEST(ParseConfig, ShowsTwentyErrorsInTheOrderOfTheFile) {
   EXPECT_EQ(lines[20], "and 11 more");
 }
 
-TEST(ReadConfig, AMissingFileIsAnInputErrorWithAHint) {
+TEST(ParseConfig, AMissingFileIsAnInputErrorWithAHint) {
   const auto config = ReadConfig("/nonexistent/certcast.yaml");
   EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(config.status().message(), "reading /nonexistent/certcast.yaml: No such file or directory");
   EXPECT_EQ(FailureOf(config.status()).hint(), "write one (docs/examples/ has some) or name another with --config");
 }
 
-TEST(ReadConfig, ADirectoryIsNotAConfig) {
+TEST(ParseConfig, ADirectoryIsNotAConfig) {
   const auto config = ReadConfig("/");
   EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(config.status().message(), "reading /: Is a directory");
 }
 
-TEST(ReadConfig, RefusesAFileThatEverybodyMayWrite) {
+TEST(ParseConfig, RefusesAFileThatEverybodyMayWrite) {
   const std::string path = TemporaryFile("open.yaml", kSmallest);
   std::filesystem::permissions(path, std::filesystem::perms(0666));
   const auto open = ReadConfig(path);
@@ -290,7 +343,7 @@ TEST(ReadConfig, RefusesAFileThatEverybodyMayWrite) {
   EXPECT_TRUE(ReadConfig(path).ok());
 }
 
-TEST(ReadConfig, RefusesAFileOfMoreThanSixteenMebibytes) {
+TEST(ParseConfig, RefusesAFileOfMoreThanSixteenMebibytes) {
   const std::string path = TemporaryFile("large.yaml", absl::StrCat(kSmallest, std::string(16 << 20, '#')));
   EXPECT_THAT(std::string(ReadConfig(path).status().message()), HasSubstr("larger than 16777216 bytes"));
 }

@@ -3,8 +3,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/probe/address.h"
-#include "common/service/read.h"
 #include "common/yaml/grammar.h"
+#include "controller/config/read_txt_writer.h"
 #include "controller/config/sections.h"
 
 namespace certcast::controller {
@@ -30,16 +30,6 @@ bool CheckType(const yaml::Value& type, const std::vector<std::string>& domains)
     type.FailExpected("dns-01", absl::StrCat(type.Text(), " is not supported by this version"));
   }
   return false;
-}
-
-ChallengeConfig::Dns01Exec ReadExec(const yaml::Value& value) {
-  const yaml::Map map = value.ReadMap("a map with command", {"command", "raw", "timeout"});
-  ChallengeConfig::Dns01Exec exec;
-  exec.command =
-      ReadArgv(map.Require("command", "write the hook that sets the record: command: [/etc/certcast/dns-hook]"));
-  exec.raw = map.Find("raw").Boolean(exec.raw);
-  exec.timeout = map.Find("timeout").Duration(kLeastTimeout, kMostTimeout, exec.timeout);
-  return exec;
 }
 
 std::string ReadResolver(const yaml::Value& value) {
@@ -74,11 +64,20 @@ ChallengeConfig ReadChallenge(const yaml::Value& value, const std::vector<std::s
   const yaml::Value type = yaml::Map(value).Find("type");
   // The other keys of another type would be unknown ones.
   if (type && !CheckType(type, domains)) return challenge;
-  const yaml::Map map = value.ReadMap(kExpected, {"type", "solver", "exec", "propagation"});
+  std::vector<absl::string_view> keys = TxtWriterNames();
+  keys.insert(keys.end(), {"type", "solver", "propagation"});
+  const yaml::Map map = value.ReadMap(kExpected, keys);
   map.Require("type", "write type: dns-01");
-  map.Require("solver", "write solver: exec").Word({"exec"});
-  challenge.exec = ReadExec(map.Require("exec"));
+  const yaml::Value solver = map.Require("solver", "write solver: exec");
+  const std::string name = solver.Word(TxtWriterNames());
   challenge.propagation = ReadPropagation(map.Find("propagation"));
+  // Which one was meant is not known.
+  if (!solver || solver.Text() != name) return challenge;
+  for (const absl::string_view other : TxtWriterNames()) {
+    if (other == name) continue;
+    map.Find(other).Fail(absl::StrCat("found ", other, ", but the solver is ", name), "remove one of the two");
+  }
+  ReadTxtWriter(name, map.Require(name), challenge);
   return challenge;
 }
 

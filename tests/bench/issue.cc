@@ -139,7 +139,7 @@ class Issuance {
     certificate.domains = kind.domains;
     certificate.key_type = kind.key_type;
     certificate.challenge.emplace();
-    certificate.challenge->exec.command = {pebble_->hook()};
+    certificate.challenge->writer = controller::ExecHook{.command = {pebble_->hook()}};
     certificate.challenge->propagation.resolvers = {pebble_->dns_address()};
     return certificate;
   }

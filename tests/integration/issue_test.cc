@@ -4,6 +4,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "common/clock/clock.h"
@@ -58,7 +59,7 @@ class IssueTest : public ::testing::Test {
     certificate_.account = "pebble";
     certificate_.domains = {"*.demo.test", "demo.test"};
     certificate_.challenge.emplace();
-    certificate_.challenge->exec = {.command = {pebble.hook()}, .timeout = absl::Seconds(20)};
+    certificate_.challenge->writer = ExecHook{.command = {pebble.hook()}, .timeout = absl::Seconds(20)};
     certificate_.challenge->propagation = {.resolvers = {pebble.dns_address()}, .timeout = absl::Seconds(10)};
   }
 
@@ -73,6 +74,8 @@ class IssueTest : public ::testing::Test {
     chmod(path.c_str(), mode);
     return path;
   }
+
+  ExecHook& exec() { return std::get<ExecHook>(certificate_.challenge->writer); }
 
   absl::StatusOr<state::v1::Generation> Issue() {
     Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
@@ -170,14 +173,13 @@ TEST_F(IssueTest, AHookThatFails) {
   const auto pebble = Start({});
   ASSERT_NE(pebble, nullptr);
   Use(*pebble);
-  certificate_.challenge->exec.command = {
-      WriteFile("hook", "#!/bin/sh\necho 'login to the DNS provider refused' >&2\nexit 7\n", 0700)};
+  exec().command = {WriteFile("hook", "#!/bin/sh\necho 'login to the DNS provider refused' >&2\nexit 7\n", 0700)};
   const auto failed = Issue();
   EXPECT_THAT(failed, HasReason(Reason::CHALLENGE_FAILED,
                                 AllOf(HasSubstr(directory_.path() + "/hook present"), HasSubstr("exited with 7"),
                                       HasSubstr("login to the DNS provider refused"))));
   // The same order serves the hook that works.
-  certificate_.challenge->exec.command = {pebble->hook()};
+  exec().command = {pebble->hook()};
   const std::string order = (*OrderRecords(store_).Get("wildcard"))->order_url();
   EXPECT_THAT(Issue(), IsOk());
   EXPECT_THAT(progress_, Contains("going on with the order " + order));
@@ -187,8 +189,8 @@ TEST_F(IssueTest, AHookThatHangs) {
   const auto pebble = Start({});
   ASSERT_NE(pebble, nullptr);
   Use(*pebble);
-  certificate_.challenge->exec.command = {WriteFile("hook", "#!/bin/sh\nsleep 60\n", 0700)};
-  certificate_.challenge->exec.timeout = absl::Milliseconds(300);
+  exec().command = {WriteFile("hook", "#!/bin/sh\nsleep 60\n", 0700)};
+  exec().timeout = absl::Milliseconds(300);
   const auto failed = Issue();
   EXPECT_THAT(failed, HasReason(Reason::CHALLENGE_FAILED, HasSubstr("did not end within")));
   EXPECT_THAT(FailureOf(failed.status()).hint(), HasSubstr("challenge.exec.timeout"));
@@ -198,7 +200,7 @@ TEST_F(IssueTest, AHookThatIsMissing) {
   const auto pebble = Start({});
   ASSERT_NE(pebble, nullptr);
   Use(*pebble);
-  certificate_.challenge->exec.command = {"/no/such/hook"};
+  exec().command = {"/no/such/hook"};
   EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("/no/such/hook")));
 }
 
@@ -206,7 +208,7 @@ TEST_F(IssueTest, AHookThatWritesElsewhere) {
   const auto pebble = Start({});
   ASSERT_NE(pebble, nullptr);
   Use(*pebble);
-  certificate_.challenge->exec.command = {WriteFile("hook", "#!/bin/sh\nexit 0\n", 0700)};
+  exec().command = {WriteFile("hook", "#!/bin/sh\nexit 0\n", 0700)};
   certificate_.challenge->propagation.timeout = absl::Seconds(1);
   EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED,
                                  AllOf(HasSubstr("_acme-challenge.demo.test."), HasSubstr(pebble->dns_address()))));

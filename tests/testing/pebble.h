@@ -4,7 +4,7 @@
 //   auto pebble = Pebble::Start(folder, {.bad_nonces_percent = 50});
 //   account.directory = (*pebble)->directory_url();
 //   account.ca_file = (*pebble)->ca_file();
-//   challenge.exec.command = {(*pebble)->hook()};
+//   challenge.writer = ExecHook{.command = {(*pebble)->hook()}};
 //   challenge.propagation.resolvers = {(*pebble)->dns_address()};
 #ifndef CERTCAST_TESTS_TESTING_PEBBLE_H_
 #define CERTCAST_TESTS_TESTING_PEBBLE_H_
