@@ -54,8 +54,28 @@ absl::StatusOr<bool> ReadsAsInForce(const EngineContext& engine, absl::string_vi
   return true;
 }
 
+// The generation in force, as it was installed; empty when there is none, or its record can't be read.
+GenerationRecord RecordInForce(const EngineContext& engine, absl::string_view certificate) {
+  const std::string directory = engine.state->Certificate(certificate).in_force().directory();
+  if (directory.empty()) return {};
+  return ReadRecord(engine, certificate, directory).value_or(GenerationRecord());
+}
+
+// What reads as the record says was installed by certcast, and goes back to how it was installed: a key that somebody
+// opened to others meanwhile stays open nowhere.
+void RestoreAttributes(const GenerationRecord& record, GenerationFile& copy) {
+  for (const GenerationRecord::Service& service : record.services()) {
+    if (service.name() != copy.service->name) continue;
+    for (const GenerationRecord::File& file : service.files()) {
+      if (file.path() != copy.file->path || file.sha256() != Sha256Hex(copy.bytes->ExposeSecret())) continue;
+      copy.attributes = AttributesOf(file);
+    }
+  }
+}
+
 absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext& engine, const Services& services,
                                                             absl::string_view certificate) {
+  const GenerationRecord in_force = RecordInForce(engine, certificate);
   std::vector<GenerationFile> files;
   for (const Service* service : services) {
     for (const ServiceFile* file : service->FilesOf(certificate)) {
@@ -66,6 +86,7 @@ absl::StatusOr<std::vector<GenerationFile>> ReadWhatIsThere(const EngineContext&
       if (!found.has_value()) continue;
       copy.bytes = std::move(found->bytes);
       copy.attributes = found->attributes;
+      RestoreAttributes(in_force, copy);
     }
   }
   return files;

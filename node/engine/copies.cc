@@ -22,10 +22,6 @@ std::string PreparedName(absl::string_view certificate, absl::string_view path, 
                       Sha256Hex(absl::StrCat(certificate, "\n", path, "\n", generation)).substr(0, kNameDigits));
 }
 
-FileAttributes AttributesOf(const Record::File& file) {
-  return {.mode = file.mode(), .owner = file.owner(), .group = file.group()};
-}
-
 bool IsCopyIn(const Record& record) {
   return std::any_of(record.services().begin(), record.services().end(), [](const Record::Service& service) {
     return std::any_of(service.files().begin(), service.files().end(),

@@ -256,6 +256,38 @@ INSTANTIATE_TEST_SUITE_P(LinksAndDirectories, DriftTest, ::testing::ValuesIn(Lin
 INSTANTIATE_TEST_SUITE_P(Strangers, DriftTest, ::testing::ValuesIn(Strangers()), kNameOf);
 INSTANTIATE_TEST_SUITE_P(Contents, DriftTest, ::testing::ValuesIn(Contents()), kNameOf);
 
+// Paths below the state that are named as a key and are open to others than their owner.
+std::vector<std::string> OpenKeys(SimulatedNode& node) {
+  std::vector<std::string> open;
+  for (const std::string& generation : node.Generations()) {
+    const std::string service = absl::StrCat(kCertificate, "/generations/", generation, "/nginx");
+    const auto directory = node.disk.OpenDirectory(service);
+    if (!directory.ok()) continue;
+    const auto key = (*directory)->Stat("privkey.pem");
+    if (key.ok() && key->attributes.mode != 0600) open.push_back(service);
+  }
+  return open;
+}
+
+TEST(OpenedKeyTest, IsClosedByTheMendAndStaysOpenNowhere) {
+  for (const bool mend_fails : {false, true}) {
+    SimulatedNode node;
+    node.AddService("nginx");
+    ASSERT_THAT(node.Start(), IsOk());
+    node.Bring(1);
+    const std::string path = InGeneration("nginx/privkey.pem");
+    node.disk.PutFile(path, *node.disk.GetFile(path), Mine(0644));
+    ASSERT_THAT(OpenKeys(node), ::testing::SizeIs(1));
+    node.running["nginx"].check_error = mend_fails ? "no" : "";
+    const v1::InstallResult result = node.Install(1);
+    EXPECT_EQ(result.outcome(), mend_fails ? Outcome::REVERTED : Outcome::INSTALLED) << result.ShortDebugString();
+    EXPECT_EQ(node.Confirm(1).outcome(), Outcome::INSTALLED);
+    EXPECT_THAT(OpenKeys(node), IsEmpty()) << mend_fails;
+    EXPECT_THAT(node.Describe().services(0).drift(), IsEmpty());
+    EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  }
+}
+
 class StrangersTest : public ::testing::Test {
  protected:
   StrangersTest() { node.AddService("nginx"); }

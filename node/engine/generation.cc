@@ -76,6 +76,10 @@ bool HasFilesOfOthers(const EngineContext& engine, absl::string_view certificate
 
 }  // namespace
 
+FileAttributes AttributesOf(const Record::File& file) {
+  return {.mode = file.mode(), .owner = file.owner(), .group = file.group()};
+}
+
 Record RecordOf(uint64_t generation, const std::vector<const Service*>& services,
                 const std::vector<GenerationFile>& files) {
   Record record;
@@ -141,6 +145,21 @@ absl::Status CheckGeneration(const EngineContext& engine, absl::string_view cert
     }
   }
   return absl::OkStatus();
+}
+
+bool HasAttributesOfRecord(const EngineContext& engine, absl::string_view certificate, absl::string_view directory,
+                           const Record& record) {
+  const std::string path = engine.layout.Generation(certificate, directory);
+  for (const Record::Service& service : record.services()) {
+    const auto of_service = engine.files().OpenDirectory(absl::StrCat(path, "/", service.name()));
+    if (!of_service.ok()) return false;
+    for (const Record::File& file : service.files()) {
+      if (file.absent()) continue;
+      const absl::StatusOr<FileInfo> info = (*of_service)->Stat(file.name());
+      if (!info.ok() || info->attributes != AttributesOf(file)) return false;
+    }
+  }
+  return true;
 }
 
 absl::StatusOr<std::vector<std::string>> ListGenerations(const EngineContext& engine, absl::string_view certificate) {

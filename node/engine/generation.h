@@ -29,6 +29,9 @@ struct GenerationFile {
   FileAttributes attributes;
 };
 
+// As the record gives them.
+FileAttributes AttributesOf(const GenerationRecord::File& file);
+
 // The record of a generation with these files, in the order of `services`. Without leaves.
 GenerationRecord RecordOf(uint64_t generation, const std::vector<const Service*>& services,
                           const std::vector<GenerationFile>& files);
@@ -45,6 +48,11 @@ absl::StatusOr<GenerationRecord> ReadRecord(const EngineContext& engine, absl::s
 // Whether all that the record names is there with its contents.
 absl::Status CheckGeneration(const EngineContext& engine, absl::string_view certificate, absl::string_view directory,
                              const GenerationRecord& record);
+
+// Whether all files that the record names have the owner, group and mode that it gives them. No: also where that can't
+// be told.
+bool HasAttributesOfRecord(const EngineContext& engine, absl::string_view certificate, absl::string_view directory,
+                           const GenerationRecord& record);
 
 // Names of all of the certificate's directories, finished or not.
 absl::StatusOr<std::vector<std::string>> ListGenerations(const EngineContext& engine, absl::string_view certificate);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/status/status.h"
@@ -9,6 +10,28 @@
 #include "node/engine/generation.h"
 
 namespace certcast::node {
+namespace {
+
+// A generation was taken in as it was found, since others had changed it. What it was made of is no way back to
+// anything, and where its keys were opened to others they would stay so.
+absl::Status RemoveOpened(const EngineContext& engine, absl::string_view certificate, uint64_t generation,
+                          std::vector<std::string>& others) {
+  std::vector<std::string> stay;
+  for (const std::string& name : others) {
+    if (ParseGenerationDirectoryName(name)->first == generation) {
+      const absl::StatusOr<GenerationRecord> record = ReadRecord(engine, certificate, name);
+      if (record.ok() && !HasAttributesOfRecord(engine, certificate, name, *record)) {
+        RETURN_IF_ERROR(RemoveGeneration(engine, certificate, name));
+        continue;
+      }
+    }
+    stay.push_back(name);
+  }
+  others = std::move(stay);
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
   const NodeState::Certificate known = engine.state->Certificate(certificate);
@@ -18,6 +41,8 @@ absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
     return name == current || name == known.in_force().directory() || name == known.previous().directory();
   };
   others.erase(std::remove_if(others.begin(), others.end(), is_needed), others.end());
+  RETURN_IF_ERROR(RemoveOpened(engine, certificate, known.in_force().generation(), others));
+  RETURN_IF_ERROR(RemoveOpened(engine, certificate, known.previous().generation(), others));
   std::sort(others.begin(), others.end(), [](const std::string& a, const std::string& b) {
     return ParseGenerationDirectoryName(a) > ParseGenerationDirectoryName(b);
   });

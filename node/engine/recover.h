@@ -14,8 +14,9 @@ namespace certcast::node {
 // Brings the journal to IDLE, or leaves it at AWAITING_CONFIRM while there is time, and saves how the command ended:
 //   STAGING                  what was staged is removed: FAILED
 //   LINKING                  the way back stays where it is complete, the rest is removed: FAILED
-//   ACTIVATING, CHECKING     switched back, no reload: REVERTED
-//   RELOADING, PROBING       switched back, reloaded, probed: REVERTED
+//   ACTIVATING               switched back where it was switched, and then as CHECKING: REVERTED
+//   CHECKING, RELOADING,     switched back, all services of the certificate reloaded, since who started meanwhile has
+//   PROBING                  read the new files, and probed: REVERTED
 //   the same of a Revert     done again: REVERTED
 //   AWAITING_CONFIRM         waits on; when the time is over, or the node belongs to another fleet now, as PROBING:
 //                            REVERTED with NOT_CONFIRMED

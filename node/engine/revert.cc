@@ -1,5 +1,7 @@
 #include "node/engine/revert.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
@@ -122,10 +124,20 @@ WayBack KeepNew(Transaction& t, absl::Status why) {
   return back;
 }
 
-// Services that a reload was sent to read their old files again, and must serve them.
+// Services that may have read the new files.
+std::vector<std::string> NamesToReload(const Transaction& t) {
+  std::vector<std::string> names(t.journal.reloaded().begin(), t.journal.reloaded().end());
+  if (!t.resumed) return names;
+  for (const Service* service : t.services()) {
+    if (std::find(names.begin(), names.end(), service->name) == names.end()) names.push_back(service->name);
+  }
+  return names;
+}
+
+// Services that may have read the new files read their old ones again, and must serve them.
 void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& back) {
   std::vector<Expectation> expectations;
-  for (const std::string& name : t.journal.reloaded()) {
+  for (const std::string& name : NamesToReload(t)) {
     const Service* service = t.engine.FindService(name);
     if (service == nullptr) {
       back.failed =
@@ -144,10 +156,12 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
       back.noted = KeepFirst(std::move(back.noted), std::move(reloaded));
       continue;
     }
-    back.failed = KeepFirst(std::move(back.failed), std::move(reloaded));
-    for (Expectation& one : ExpectationsOf(t.engine, t.journal.certificate(), record, *service)) {
-      expectations.push_back(std::move(one));
-    }
+    std::vector<Expectation> probes = ExpectationsOf(t.engine, t.journal.certificate(), record, *service);
+    // While a machine boots, it may be that the service does not run yet. It starts with the old files, which probes
+    // see.
+    absl::Status& place = t.resumed && !probes.empty() ? back.noted : back.failed;
+    place = KeepFirst(std::move(place), std::move(reloaded));
+    std::move(probes.begin(), probes.end(), std::back_inserter(expectations));
   }
   std::vector<v1::ProbeResult> results;
   back.failed = KeepFirst(std::move(back.failed), ProbeServices(t.engine, expectations, &results));

@@ -11,8 +11,9 @@ namespace certcast::node {
 // Puts things back as they were before the transaction, for the reason `why` (that in the journal counts when there is
 // one already), and makes its result:
 //   - nothing was switched: FAILED. What was staged is removed; no reload.
-//   - `current` was switched: it goes back to the baseline; services that a reload was sent to are reloaded again, and
-//     every probe of theirs must see the old certificate. Then REVERTED, for a transaction that was itself a Revert
+//   - `current` was switched: it goes back to the baseline; services that a reload was sent to (after a restart all of
+//     the certificate's, since they may have started with the new files) are reloaded again, and every probe of theirs
+//     must see the old certificate. Then REVERTED, for a transaction that was itself a Revert
 //     FAILED with REVERT_FAILED. A service that had no files before has them no more, and nothing is expected of it.
 //   - the baseline has expired or is damaged: the new files stay, REVERT_FAILED.
 //   - going back fails: REVERT_FAILED, with both failures.

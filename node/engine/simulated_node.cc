@@ -151,12 +151,21 @@ void SimulatedNode::LosePower(uint64_t seed) {
   }
   clock.Reboot();
   files.Heal();
+  BootServices();
 }
 
 void SimulatedNode::LosePowerKeeping(uint64_t kept) {
   engine_.reset();
   disk.CrashKeeping(kept);
   files.Heal();
+  BootServices();
+}
+
+void SimulatedNode::BootServices() {
+  for (auto& [name, service] : running) {
+    const std::string found = FilesOf(name);
+    service.served = found == kNothing || found == kMixed ? "" : found;
+  }
 }
 
 v1::Report SimulatedNode::Handle(const v1::Command& command) {

@@ -69,7 +69,7 @@ class SimulatedNode {
   // kill -9: the process is gone, what it wrote is there.
   void Kill();
   // Power loss: what was not fsynced is there or not, as the seed has it. 0: none of it. The next start is in another
-  // boot, right after it.
+  // boot, right after it; services start before it, with the files that they find: where those are no set, with none.
   void LosePower(uint64_t seed);
   // The same, as MemoryFileSystem::CrashKeeping.
   void LosePowerKeeping(uint64_t kept);
@@ -113,6 +113,7 @@ class SimulatedNode {
   absl::StatusOr<ProcessResult> RunCheck(const std::string& service);
   absl::StatusOr<ProcessResult> RunReload(const std::string& service);
   Observation LookAt(const std::string& service) const;
+  void BootServices();
 
   std::unique_ptr<Engine> engine_;
   int last_command_ = 0;

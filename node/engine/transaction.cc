@@ -8,7 +8,7 @@
 namespace certcast::node {
 
 Transaction::Transaction(const EngineContext& engine, Journal record, OnProgress on_progress)
-    : engine(engine), journal(std::move(record)), on_progress_(std::move(on_progress)) {
+    : engine(engine), journal(std::move(record)), resumed(true), on_progress_(std::move(on_progress)) {
   result.set_certificate(journal.certificate());
   result.set_generation(journal.commanded() ? journal.baseline().generation() : journal.target().generation());
   for (const v1::ProbeResult& probe : journal.before()) *result.add_probes() = probe;

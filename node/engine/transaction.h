@@ -29,6 +29,9 @@ class Transaction {
   const EngineContext& engine;
   // What Save writes next. `step` in it is the last that was saved.
   Journal journal;
+  // It goes on with a record, so that the machine may have started anew since, or others reloaded the services: these
+  // may have read the new files although no reload was sent.
+  const bool resumed = false;
   v1::InstallResult result;
 
   // Tells who listens that `step`, one of Failure.step, begins.
