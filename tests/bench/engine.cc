@@ -9,7 +9,6 @@
 // Not measured: the wire (see fanout), real services. On a tmpfs an fsync costs nothing, and the ratio says little.
 #include "node/engine/engine.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
 #include <memory>
@@ -19,12 +18,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "common/clock/clock.h"
 #include "common/file/atomic.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/program.h"
 #include "tests/bench/recorded_changes.h"
 #include "tests/bench/work_folder.h"
 #include "tests/testing/fake_prober.h"
@@ -235,15 +234,10 @@ nlohmann::ordered_json ToJson(const Sides& sides, double load) {
   return json;
 }
 
-int Run(const Flags& flags) {
+absl::StatusOr<int> Run(const Flags& flags) {
   const double load = LoadAverage();
   Sides sides;
-  const absl::Status status = MeasureSides(flags, sides);
-  if (!status.ok()) {
-    const v1::Failure failure = FailureOf(status);
-    std::cerr << "engine: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-    return absl::IsInvalidArgument(status) ? 2 : 1;
-  }
+  RETURN_IF_ERROR(MeasureSides(flags, sides));
   std::cout << (flags.output == "json" ? ToJson(sides, load).dump(2) + "\n" : ToTable(sides, load));
   return 0;
 }
@@ -252,22 +246,15 @@ int Run(const Flags& flags) {
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the program itself does.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   certcast::bench::Flags flags;
-  CLI::App app(
-      "How fast a node installs, next to the bare cost of the same changes of files.\n"
-      "Run it as: bazel run --config=release //tests/bench:engine -- --installs 1000\n"
-      "See the top of tests/bench/engine.cc for what is measured.");
-  app.add_option("--installs", flags.installs, "how many")->capture_default_str()->check(CLI::Range(1, 100'000));
-  app.add_option("--directory", flags.directory, "where the node's files are made ($TMPDIR)");
-  app.add_option("-o,--output", flags.output, "table or json")
+  certcast::bench::Program program("engine",
+                                   "How fast a node installs, next to the bare cost of the same changes of files.",
+                                   "--config=release //tests/bench:engine -- --installs 1000");
+  program.app()
+      .add_option("--installs", flags.installs, "how many")
       ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return certcast::bench::Run(flags);
+      ->check(CLI::Range(1, 100'000));
+  program.OfferDirectory(flags.directory, "the node's files are made");
+  program.OfferOutput(flags.output);
+  return program.Main(argc, argv, [&] { return certcast::bench::Run(flags); });
 }

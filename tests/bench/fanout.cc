@@ -9,7 +9,6 @@
 // Not measured: the nodes' work. Theirs is the real front end over an engine that says yes at once. Neither are waves,
 // soaking and the controller's own look at what is served (`verify`). Nodes and controller share the machine: their CPU
 // is counted apart, but it is the same cores that do the work.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -40,6 +39,7 @@
 #include "controller/transport/link.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/node_processes.h"
+#include "tests/bench/program.h"
 #include "tests/bench/simulated_fleet.h"
 #include "tests/bench/work_folder.h"
 
@@ -318,46 +318,31 @@ absl::StatusOr<Result> MeasureFanout(const Flags& flags) {
   return Fanout(flags, *fleet).Run();
 }
 
-int Run(const Flags& flags) {
-  const absl::StatusOr<Result> result = MeasureFanout(flags);
-  if (!result.ok()) {
-    const v1::Failure failure = FailureOf(result.status());
-    std::cerr << "fanout: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-    return absl::IsInvalidArgument(result.status()) ? 2 : 1;
-  }
-  std::cout << (flags.output == "json" ? ToJson(*result).dump(2) + "\n" : ToTable(*result));
-  for (const Phase& phase : result->phases) {
+absl::StatusOr<int> Run(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Result result, MeasureFanout(flags));
+  std::cout << (flags.output == "json" ? ToJson(result).dump(2) + "\n" : ToTable(result));
+  for (const Phase& phase : result.phases) {
     if (phase.failed > 0)
       std::cerr << "fanout: " << phase.name << ": " << phase.failed << " failed: " << phase.failure << "\n";
   }
-  return result->ok() ? 0 : 1;
+  return result.ok() ? 0 : 1;
 }
 
 }  // namespace
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the programs themselves do.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   certcast::bench::Flags flags;
-  CLI::App app(
-      "How fast a controller reaches many nodes: new links, one Install on each open link, a whole rollout.\n"
-      "Run it as: bazel run //tests/bench:fanout -- --nodes 1000\n"
-      "The nodes are simulated in processes of their own; see the top of tests/bench/fanout.cc for what is measured.");
+  certcast::bench::Program program(
+      "fanout",
+      "How fast a controller reaches many simulated nodes: new links, one Install on each open link, a whole "
+      "rollout.",
+      "//tests/bench:fanout -- --nodes 1000");
+  CLI::App& app = program.app();
   app.add_option("--nodes", flags.nodes, "how many nodes")->capture_default_str()->check(CLI::Range(1, 50'000));
-  app.add_option("--parallel", flags.parallel, "how many at once")->capture_default_str()->check(CLI::Range(1, 10'000));
-  app.add_option("--processes", flags.processes, "over how many processes the nodes are spread")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
+  program.OfferFleet(flags.parallel, flags.processes);
   app.add_flag("--links-only", flags.links_only, "open links, nothing more");
-  app.add_option("--directory", flags.directory, "where the controller's store is made ($TMPDIR)");
-  app.add_option("-o,--output", flags.output, "table or json")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return certcast::bench::Run(flags);
+  program.OfferDirectory(flags.directory, "the controller's store is made");
+  program.OfferOutput(flags.output);
+  return program.Main(argc, argv, [&] { return certcast::bench::Run(flags); });
 }

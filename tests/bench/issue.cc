@@ -9,7 +9,6 @@
 // Not measured: a real CA and real DNS, where nearly all of the time goes; Pebble looks at once (PEBBLE_VA_NOSLEEP) and
 // refuses no nonce. The seconds here are mostly pauses between two looks at an order (0.25 s, then longer) and the DNS
 // hook, a shell script with curl.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <iostream>
@@ -21,7 +20,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "common/clock/clock.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
@@ -34,6 +32,7 @@
 #include "controller/keyring/keyring.h"
 #include "controller/store/sqlite_store.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/program.h"
 #include "tests/bench/work_folder.h"
 #include "tests/testing/pebble.h"
 
@@ -207,15 +206,10 @@ nlohmann::ordered_json ToJson(const std::vector<Line>& lines, double load) {
   return json;
 }
 
-int Run(const Flags& flags) {
+absl::StatusOr<int> Run(const Flags& flags) {
   const double load = LoadAverage();
-  const absl::StatusOr<std::vector<Line>> lines = MeasureIssuance(flags);
-  if (!lines.ok()) {
-    const v1::Failure failure = FailureOf(lines.status());
-    std::cerr << "issue: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-    return absl::IsInvalidArgument(lines.status()) ? 2 : 1;
-  }
-  std::cout << (flags.output == "json" ? ToJson(*lines, load).dump(2) + "\n" : ToTable(*lines, load));
+  ASSIGN_OR_RETURN(const std::vector<Line> lines, MeasureIssuance(flags));
+  std::cout << (flags.output == "json" ? ToJson(lines, load).dump(2) + "\n" : ToTable(lines, load));
   return 0;
 }
 
@@ -223,24 +217,15 @@ int Run(const Flags& flags) {
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the program itself does.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   certcast::bench::Flags flags;
-  CLI::App app(
-      "What it takes to obtain a certificate: seconds, CPU and requests, against Pebble.\n"
-      "Run it as: bazel run //tests/bench:issue -- --repeat 10\n"
-      "See the top of tests/bench/issue.cc for what is measured.");
-  app.add_option("--repeat", flags.repeat, "how often each certificate is issued")
+  certcast::bench::Program program("issue",
+                                   "What it takes to obtain a certificate: seconds, CPU and requests, against Pebble.",
+                                   "//tests/bench:issue -- --repeat 10");
+  program.app()
+      .add_option("--repeat", flags.repeat, "how often each certificate is issued")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  app.add_option("--directory", flags.directory, "where store and Pebble's files are made ($TMPDIR)");
-  app.add_option("-o,--output", flags.output, "table or json")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return certcast::bench::Run(flags);
+  program.OfferDirectory(flags.directory, "store and Pebble's files are made");
+  program.OfferOutput(flags.output);
+  return program.Main(argc, argv, [&] { return certcast::bench::Run(flags); });
 }

@@ -9,7 +9,6 @@
 
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -22,11 +21,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/status/status.h"
 #include "controller/transport/grpc_transport.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/program.h"
 #include "tests/testing/agent_program.h"
 #include "tests/testing/program.h"
 
@@ -135,14 +134,9 @@ nlohmann::ordered_json ToJson(const std::vector<Line>& lines, int seconds) {
   return json;
 }
 
-int Run(const Flags& flags) {
-  const absl::StatusOr<std::vector<Line>> lines = MeasureAgent(flags);
-  if (!lines.ok()) {
-    const v1::Failure failure = FailureOf(lines.status());
-    std::cerr << "rest: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-    return absl::IsInvalidArgument(lines.status()) ? 2 : 1;
-  }
-  std::cout << (flags.output == "json" ? ToJson(*lines, flags.seconds).dump(2) + "\n" : ToTable(*lines, flags.seconds));
+absl::StatusOr<int> Run(const Flags& flags) {
+  ASSIGN_OR_RETURN(const std::vector<Line> lines, MeasureAgent(flags));
+  std::cout << (flags.output == "json" ? ToJson(lines, flags.seconds).dump(2) + "\n" : ToTable(lines, flags.seconds));
   return 0;
 }
 
@@ -150,24 +144,14 @@ int Run(const Flags& flags) {
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the program itself does.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  certcast::controller::SilenceGrpcLog();
   certcast::bench::Flags flags;
-  CLI::App app(
-      "What an agent at rest costs: memory, wake-ups, CPU.\n"
-      "Run it as: bazel run //tests/bench:rest -- --seconds 300\n"
-      "See the top of tests/bench/rest.cc for what is measured.");
-  app.add_option("--seconds", flags.seconds, "how long it is watched, without a link and with one")
+  certcast::bench::Program program("rest", "What an agent at rest costs: memory, wake-ups, CPU.",
+                                   "//tests/bench:rest -- --seconds 300");
+  program.app()
+      .add_option("--seconds", flags.seconds, "how long it is watched, without a link and with one")
       ->capture_default_str()
       ->check(CLI::Range(1, 86'400));
-  app.add_option("-o,--output", flags.output, "table or json")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return certcast::bench::Run(flags);
+  program.OfferOutput(flags.output);
+  certcast::controller::SilenceGrpcLog();
+  return program.Main(argc, argv, [&] { return certcast::bench::Run(flags); });
 }

@@ -12,7 +12,6 @@
 #include <malloc.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -28,7 +27,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "common/process/process.h"
 #include "common/status/status.h"
@@ -42,6 +40,7 @@
 #include "tests/bench/counting_store.h"
 #include "tests/bench/managed_fleet.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/program.h"
 
 namespace certcast::bench {
 namespace {
@@ -289,33 +288,22 @@ absl::StatusOr<std::unique_ptr<ManagedFleet>> StartFleet(const Flags& flags) {
       {.nodes = nodes, .processes = flags.processes, .parallel = flags.parallel, .directory = flags.directory});
 }
 
-int Fail(const absl::Status& status) {
-  const v1::Failure failure = FailureOf(status);
-  std::cerr << "rollout: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-  return absl::IsInvalidArgument(status) ? 2 : 1;
-}
-
-int MeasureOne(const Flags& flags) {
-  const auto fleet = StartFleet(flags);
-  if (!fleet.ok()) return Fail(fleet.status());
+absl::StatusOr<int> MeasureOne(const Flags& flags) {
+  ASSIGN_OR_RETURN(const auto fleet, StartFleet(flags));
   controller::SilenceGrpcLog();
-  const absl::StatusOr<ordered_json> json = Run(flags, **fleet).Measure();
-  if (!json.ok()) return Fail(json.status());
-  std::cout << json->dump(2) << "\n";
-  return (*json)["apply"]["failed"] == 0 && (*json)["links"]["failed"] == 0 ? 0 : 1;
+  ASSIGN_OR_RETURN(const ordered_json json, Run(flags, *fleet).Measure());
+  std::cout << json.dump(2) << "\n";
+  return json["apply"]["failed"] == 0 && json["links"]["failed"] == 0 ? 0 : 1;
 }
 
 // A fleet to try the program on, until standard input ends.
-int Serve(const Flags& flags) {
-  const auto fleet = StartFleet(flags);
-  if (!fleet.ok()) return Fail(fleet.status());
-  if (const absl::Status imported = (*fleet)->ImportNext((*fleet)->MakeMachine()); !imported.ok()) {
-    return Fail(imported);
-  }
-  std::cout << "certcast --config " << (*fleet)->config_path() << " apply" << std::endl;
+absl::StatusOr<int> Serve(const Flags& flags) {
+  ASSIGN_OR_RETURN(const auto fleet, StartFleet(flags));
+  RETURN_IF_ERROR(fleet->ImportNext(fleet->MakeMachine()));
+  std::cout << "certcast --config " << fleet->config_path() << " apply" << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     if (line != "import") continue;
-    const absl::Status imported = (*fleet)->ImportNext((*fleet)->MakeMachine());
+    const absl::Status imported = fleet->ImportNext(fleet->MakeMachine());
     std::cout << (imported.ok() ? "imported" : imported.ToString()) << std::endl;
   }
   return 0;
@@ -406,14 +394,13 @@ std::string ToTable(const ordered_json& json) {
   return text + Table(lines);
 }
 
-int MeasureAll(const Flags& flags) {
+absl::StatusOr<int> MeasureAll(const Flags& flags) {
   ordered_json json;
   json["plan"] = MeasurePlan();
   json["runs"] = ordered_json::array();
   for (const int nodes : flags.nodes) {
-    absl::StatusOr<ordered_json> one = MeasureInOwnProcess(flags, nodes);
-    if (!one.ok()) return Fail(one.status());
-    json["runs"].push_back(*std::move(one));
+    ASSIGN_OR_RETURN(ordered_json one, MeasureInOwnProcess(flags, nodes));
+    json["runs"].push_back(std::move(one));
   }
   AddSlope(json);
   std::cout << (flags.output == "json" ? json.dump(2) + "\n" : ToTable(json));
@@ -424,34 +411,25 @@ int MeasureAll(const Flags& flags) {
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the programs themselves do.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   certcast::bench::Flags flags;
-  CLI::App app(
-      "How long a certificate takes to a whole fleet, and what that costs the controller.\n"
-      "Run it as: bazel run //tests/bench:rollout -- --nodes 1000,10000\n"
-      "The nodes are simulated in processes of their own; see the top of tests/bench/rollout.cc for what is measured.");
+  certcast::bench::Program program(
+      "rollout",
+      "How long a certificate takes to a whole fleet of simulated nodes, and what that costs the controller.",
+      "//tests/bench:rollout -- --nodes 1000,10000");
+  CLI::App& app = program.app();
   app.add_option("--nodes", flags.nodes, "fleets of how many nodes, one after the other [1000,10000]")
       ->delimiter(',')
       ->check(CLI::Range(1, 50'000));
-  app.add_option("--parallel", flags.parallel, "how many at once")->capture_default_str()->check(CLI::Range(1, 10'000));
-  app.add_option("--processes", flags.processes, "over how many processes the nodes are spread")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
+  program.OfferFleet(flags.parallel, flags.processes);
   app.add_flag("--one", flags.one, "one fleet, in this process, as JSON");
   app.add_flag(
       "--serve", flags.serve,
       "measure nothing: start the first fleet, import a certificate, and say how to roll it out; until standard "
       "input ends. A line `import` there imports the next one");
-  app.add_option("--directory", flags.directory, "where the controller's store is made ($TMPDIR)");
-  app.add_option("-o,--output", flags.output, "table or json")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  if (flags.serve) return certcast::bench::Serve(flags);
-  return flags.one ? certcast::bench::MeasureOne(flags) : certcast::bench::MeasureAll(flags);
+  program.OfferDirectory(flags.directory, "the controller's store is made");
+  program.OfferOutput(flags.output);
+  return program.Main(argc, argv, [&]() -> absl::StatusOr<int> {
+    if (flags.serve) return certcast::bench::Serve(flags);
+    return flags.one ? certcast::bench::MeasureOne(flags) : certcast::bench::MeasureAll(flags);
+  });
 }

@@ -12,7 +12,6 @@
 //
 // Favours to the others: curve25519 as key exchange (OpenSSH's default takes its client 90 ms; there is a line for it),
 // no facts, and nothing is synced, checked, probed or put back. Not measured: waves, soaking, `verify`.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -26,10 +25,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
-#include "absl/synchronization/mutex.h"
 #include "common/status/status.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/process_tree.h"
+#include "tests/bench/program.h"
 #include "tests/bench/ssh_hosts.h"
 #include "tests/bench/ssh_tools.h"
 #include "tests/bench/work_folder.h"
@@ -357,16 +356,11 @@ absl::StatusOr<Result> MeasureSsh(const Flags& flags) {
   return SshBenchmark(flags, *hosts).Run();
 }
 
-int Run(const Flags& flags) {
-  const absl::StatusOr<Result> result = MeasureSsh(flags);
-  if (!result.ok()) {
-    const v1::Failure failure = FailureOf(result.status());
-    std::cerr << "ssh: " << failure.detail() << (failure.hint().empty() ? "" : "\n  ") << failure.hint() << "\n";
-    return absl::IsInvalidArgument(result.status()) ? 2 : 1;
-  }
-  std::cout << (flags.output == "json" ? ToJson(*result).dump(2) + "\n" : ToTable(*result));
+absl::StatusOr<int> Run(const Flags& flags) {
+  ASSIGN_OR_RETURN(const Result result, MeasureSsh(flags));
+  std::cout << (flags.output == "json" ? ToJson(result).dump(2) + "\n" : ToTable(result));
   int failed = 0;
-  for (const Line& line : result->lines) {
+  for (const Line& line : result.lines) {
     if (line.failed > 0)
       std::cerr << "ssh: " << line.name << ": " << line.failed << " failed: " << line.failure << "\n";
     failed += line.failed;
@@ -378,13 +372,11 @@ int Run(const Flags& flags) {
 }  // namespace certcast::bench
 
 int main(int argc, char** argv) {
-  // As the programs themselves do.
-  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   certcast::bench::Flags flags;
-  CLI::App app(
-      "How fast a certificate reaches hosts over SSH, beside ssh, libssh, pdsh, clush and ansible-playbook.\n"
-      "Run it as root: bazel run //tests/bench:ssh -- --hosts 100\n"
-      "tests/setup.sh --bench installs what it compares with; see the top of tests/bench/ssh.cc for what is measured.");
+  certcast::bench::Program program(
+      "ssh", "How fast a certificate reaches hosts over SSH, beside ssh, libssh, pdsh, clush and ansible-playbook.",
+      "//tests/bench:ssh -- --hosts 100   (as root, after tests/setup.sh --bench)");
+  CLI::App& app = program.app();
   app.add_option("--hosts", flags.hosts, "how many hosts")->capture_default_str()->check(CLI::Range(1, 500));
   app.add_option("--parallel", flags.parallel,
                  "how many at once; bare libssh has 16 threads, ansible-playbook 50 forks")
@@ -394,14 +386,7 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
   app.add_flag("--no-plays", flags.no_plays, "leave out ansible-playbook, which takes most of the time");
-  app.add_option("--directory", flags.directory, "where the hosts' disk is ($TMPDIR)");
-  app.add_option("-o,--output", flags.output, "table or json")
-      ->capture_default_str()
-      ->check(CLI::IsMember({"table", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  return certcast::bench::Run(flags);
+  program.OfferDirectory(flags.directory, "the hosts' disk is");
+  program.OfferOutput(flags.output);
+  return program.Main(argc, argv, [&] { return certcast::bench::Run(flags); });
 }
