@@ -2,7 +2,6 @@
 #ifndef CERTCAST_CONTROLLER_ACME_ISSUER_FIXTURE_H_
 #define CERTCAST_CONTROLLER_ACME_ISSUER_FIXTURE_H_
 
-#include <algorithm>
 #include <functional>
 #include <string>
 #include <utility>
@@ -18,6 +17,7 @@
 #include "tests/testing/fake_http_client.h"
 #include "tests/testing/fake_process_runner.h"
 #include "tests/testing/fake_sealer.h"
+#include "tests/testing/fake_txt_hook.h"
 #include "tests/testing/memory_store.h"
 
 namespace certcast::controller {
@@ -60,14 +60,6 @@ class IssuerFixture {
         certificate, account, /*epoch=*/0, [this](absl::string_view line) { progress.emplace_back(line); }, trigger);
   }
 
-  std::vector<std::string> Txt(const std::string& fqdn) const {
-    std::vector<std::string> values;
-    for (const DnsRecord& record : zone) {
-      if (record.owner == fqdn) values.push_back(record.data);
-    }
-    return values;
-  }
-
   std::vector<state::v1::Generation> Generations() { return *GenerationRecords(store).List(certificate.name); }
   bool HasOrderRecord() { return OrderRecords(store).Get(certificate.name)->has_value(); }
 
@@ -80,9 +72,10 @@ class IssuerFixture {
 
   testing::FakeClock clock;
   testing::FakeDnsClient dns;
+  testing::FakeTxtHook hook{dns, kDnsServer};
   // What the hook wrote.
-  std::vector<DnsRecord> zone;
-  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return Txt(fqdn); }};
+  const std::vector<DnsRecord>& zone = hook.zone;
+  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
   testing::FakeHttpClient http{[this](const HttpRequest& request) { return ca.Handle(request); }};
   testing::FakeProcessRunner processes;
   MortalStore store;
@@ -99,17 +92,7 @@ class IssuerFixture {
     if (hook_gate) {
       if (absl::Status status = hook_gate(); !status.ok()) return status;
     }
-    const DnsRecord record{.owner = request.argv.at(2), .type = DnsType::kTxt, .data = request.argv.at(3)};
-    if (request.argv.at(1) == "present") {
-      zone.push_back(record);
-      dns.Add(kDnsServer, record);
-      return testing::FakeProcessRunner::Exits(0);
-    }
-    const auto it = std::find(zone.begin(), zone.end(), record);
-    if (it == zone.end()) return testing::FakeProcessRunner::Exits(1, "no such record");
-    zone.erase(it);
-    dns.Remove(kDnsServer, record);
-    return testing::FakeProcessRunner::Exits(0);
+    return hook.Run(request);
   }
 };
 

@@ -3,7 +3,6 @@
 #ifndef CERTCAST_CONTROLLER_API_ACME_FIXTURE_H_
 #define CERTCAST_CONTROLLER_API_ACME_FIXTURE_H_
 
-#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -27,6 +26,7 @@
 #include "tests/testing/fake_link.h"
 #include "tests/testing/fake_prober.h"
 #include "tests/testing/fake_process_runner.h"
+#include "tests/testing/fake_txt_hook.h"
 #include "tests/testing/memory_store.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temporary_directory.h"
@@ -244,9 +244,10 @@ class AcmeWorld {
   testing::FakeProber prober;
   testing::FakeDnsClient dns;
   testing::FakeProcessRunner processes;
+  testing::FakeTxtHook hook{dns, kDnsServer};
   // What the hook wrote.
-  std::vector<DnsRecord> zone;
-  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return Txt(fqdn); }};
+  const std::vector<DnsRecord>& zone = hook.zone;
+  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
   // Before the CA gets it.
   std::function<void(const HttpRequest&)> on_request;
   testing::FakeHttpClient http{[this](const HttpRequest& request) {
@@ -260,27 +261,9 @@ class AcmeWorld {
   std::atomic<bool> stop = false;
 
  private:
-  std::vector<std::string> Txt(const std::string& fqdn) const {
-    std::vector<std::string> values;
-    for (const DnsRecord& record : zone) {
-      if (record.owner == fqdn) values.push_back(record.data);
-    }
-    return values;
-  }
-
   absl::StatusOr<ProcessResult> Hook(const ProcessRequest& request) {
     if (mortality.dead()) return Mortality::Dead();
-    const DnsRecord record{.owner = request.argv.at(2), .type = DnsType::kTxt, .data = request.argv.at(3)};
-    if (request.argv.at(1) == "present") {
-      zone.push_back(record);
-      dns.Add(kDnsServer, record);
-      return testing::FakeProcessRunner::Exits(0);
-    }
-    const auto it = std::find(zone.begin(), zone.end(), record);
-    if (it == zone.end()) return testing::FakeProcessRunner::Exits(1, "no such record");
-    zone.erase(it);
-    dns.Remove(kDnsServer, record);
-    return testing::FakeProcessRunner::Exits(0);
+    return hook.Run(request);
   }
 
   std::string config_text_;

@@ -89,13 +89,13 @@ TEST_F(ChangeRolloutTest, APauseThatWaitsInVainIsMetAllTheSame) {
 }
 
 // Something happens before a record is read.
-class WatchedView : public StoreView {
+class WatchedView : public testing::StoreView {
  public:
   using OnGet = std::function<void(absl::string_view key)>;
-  WatchedView(testing::MemoryStore& store, const OnGet& on_get) : StoreView(store), on_get_(on_get) {}
+  WatchedView(testing::MemoryStore& store, const OnGet& on_get) : testing::StoreView(store), on_get_(on_get) {}
   absl::StatusOr<StoredRecord> Get(absl::string_view key) override {
     if (on_get_) on_get_(key);
-    return StoreView::Get(key);
+    return testing::StoreView::Get(key);
   }
 
  private:

@@ -19,6 +19,7 @@
 #include "tests/testing/fake_process_runner.h"
 #include "tests/testing/memory_store.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/testing/store_view.h"
 #include "tests/testing/temporary_directory.h"
 #include "tests/testing/test_ca.h"
 
@@ -26,21 +27,7 @@ namespace certcast::controller {
 
 inline constexpr char kName[] = "ev";
 
-// Opened anew by each call, as the real one is; what is in it stays.
-class StoreView : public Store {
- public:
-  explicit StoreView(testing::MemoryStore& store) : store_(store) {}
-  absl::StatusOr<StoredRecord> Get(absl::string_view key) override { return store_.Get(key); }
-  absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) override { return store_.List(prefix); }
-  absl::StatusOr<int64_t> Commit(const Transaction& transaction) override { return store_.Commit(transaction); }
-  absl::StatusOr<std::unique_ptr<Lease>> TakeLease(absl::string_view holder) override {
-    return store_.TakeLease(holder);
-  }
-
- private:
-  testing::MemoryStore& store_;
-};
-
+// Opened anew by each call, as the real one is.
 class TransportView : public Transport {
  public:
   explicit TransportView(testing::FakeTransport& transport) : transport_(transport) {}
@@ -86,7 +73,7 @@ class ControllerTest : public ::testing::Test {
     machine_.clock = &clock_;
     machine_.http = &network_;
     machine_.dns = &network_;
-    machine_.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
+    machine_.open_store = [this](const std::string&, bool) { return std::make_unique<testing::StoreView>(store_); };
     machine_.make_transport = [this](const std::string&, ControllerIdentity) {
       return std::make_unique<TransportView>(transport_);
     };

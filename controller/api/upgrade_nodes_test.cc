@@ -17,6 +17,7 @@
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/memory_store.h"
 #include "tests/testing/status_matchers.h"
+#include "tests/testing/store_view.h"
 #include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
@@ -77,20 +78,6 @@ class FakeInstaller : public AgentInstaller {
   Hosts& hosts_;
 };
 
-class StoreView : public Store {
- public:
-  explicit StoreView(testing::MemoryStore& store) : store_(store) {}
-  absl::StatusOr<StoredRecord> Get(absl::string_view key) override { return store_.Get(key); }
-  absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) override { return store_.List(prefix); }
-  absl::StatusOr<int64_t> Commit(const Transaction& transaction) override { return store_.Commit(transaction); }
-  absl::StatusOr<std::unique_ptr<Lease>> TakeLease(absl::string_view holder) override {
-    return store_.TakeLease(holder);
-  }
-
- private:
-  testing::MemoryStore& store_;
-};
-
 class UpgradeNodesTest : public ::testing::Test {
  protected:
   // old-1 to old-`count` are logged in to, web-1 is not.
@@ -108,7 +95,7 @@ class UpgradeNodesTest : public ::testing::Test {
     Machine machine;
     machine.files = &FileSystem::Real();
     machine.clock = &clock_;
-    machine.open_store = [this](const std::string&, bool) { return std::make_unique<StoreView>(store_); };
+    machine.open_store = [this](const std::string&, bool) { return std::make_unique<testing::StoreView>(store_); };
     machine.make_agent_installer = [this](const std::string&) { return std::make_unique<FakeInstaller>(hosts_); };
     controller_ = std::make_unique<Controller>(*std::move(config), machine);
     ASSERT_THAT(controller_->Init(), IsOk());

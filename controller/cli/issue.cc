@@ -2,7 +2,7 @@
 #include <string>
 
 #include "controller/cli/issued.h"
-#include "controller/cli/progress.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/verbs.h"
 
 namespace certcast::controller::cli {
@@ -19,25 +19,15 @@ int RunIssue(Session& session, const IssueOptions& options) {
   request.set_force_renewal(options.force_renewal);
 
   // An interrupt ends the process at once: the order is kept, and the next run goes on with it.
-  grpc::ClientContext context;
-  v1::IssueResponse response;
-  grpc::Status status;
-  {
-    LiveProgress view(session.err, session.terminal, session.columns, session.colour);
-    auto reader = session.controller.Issue(&context, request);
-    for (v1::IssueEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  const absl::StatusOr<v1::IssueResponse> response = WatchCall<v1::IssueEvent, v1::IssueResponse>(
+      session, [&](grpc::ClientContext* context) { return session.controller.Issue(context, request); });
+  if (!response.ok()) return ReportError(session.err, response.status());
   if (session.options.json()) {
-    session.out << ToJson(response);
+    session.out << ToJson(*response);
   } else {
-    PrintCertificates(session.out, response.certificates(), /*future=*/false);
+    PrintCertificates(session.out, response->certificates(), /*future=*/false);
   }
-  return ReportFailures(session.err, response.certificates());
+  return ReportFailures(session.err, response->certificates());
 }
 
 }  // namespace

@@ -31,20 +31,33 @@ class StoppableCall {
   Interrupt::Handler handler_;
 };
 
-// Shows the progress; the answer, or the error that ended it. `begin` starts the call.
+// Shows the progress of a call that has begun; the answer, or the error that ended it.
+template <typename Event, typename Response, typename Reader>
+absl::StatusOr<Response> ShowCall(LiveProgress& view, Reader& reader) {
+  Response response;
+  for (Event event; reader.Read(&event);) {
+    if (event.has_progress()) view.Show(event.progress());
+    if (event.has_response()) response = std::move(*event.mutable_response());
+  }
+  if (const grpc::Status status = reader.Finish(); !status.ok()) return FromGrpc(status);
+  return response;
+}
+
+// The same from its begin, where an interrupt ends the process at once. `begin` starts the call.
+template <typename Event, typename Response, typename Begin>
+absl::StatusOr<Response> WatchCall(Session& session, Begin begin) {
+  grpc::ClientContext context;
+  LiveProgress view(session.err, session.terminal, session.columns, session.colour);
+  return ShowCall<Event, Response>(view, *begin(&context));
+}
+
+// The same, of a call that an interrupt has stopped.
 template <typename Event, typename Response, typename Begin>
 absl::StatusOr<Response> FollowCall(Session& session, absl::string_view at_work, Begin begin) {
   grpc::ClientContext context;
   LiveProgress view(session.err, session.terminal, session.columns, session.colour);
   const StoppableCall stoppable(session, view, context, at_work);
-  auto reader = begin(&context);
-  Response response;
-  for (Event event; reader->Read(&event);) {
-    if (event.has_progress()) view.Show(event.progress());
-    if (event.has_response()) response = std::move(*event.mutable_response());
-  }
-  if (const grpc::Status status = reader->Finish(); !status.ok()) return FromGrpc(status);
-  return response;
+  return ShowCall<Event, Response>(view, *begin(&context));
 }
 
 }  // namespace certcast::controller::cli

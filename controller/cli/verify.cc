@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/status/status.h"
-#include "controller/cli/progress.h"
+#include "controller/cli/long_call.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
 #include "google/protobuf/util/time_util.h"
@@ -73,19 +73,10 @@ int RunVerify(Session& session, const VerifyOptions& options) {
     *request.mutable_timeout() =
         google::protobuf::util::TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(timeout));
   }
-  grpc::ClientContext context;
-  v1::VerifyResponse response;
-  grpc::Status status;
-  {
-    LiveProgress view(session.err, session.terminal, session.columns, session.colour);
-    auto reader = session.controller.Verify(&context, request);
-    for (v1::VerifyEvent event; reader->Read(&event);) {
-      if (event.has_progress()) view.Show(event.progress());
-      if (event.has_response()) response = std::move(*event.mutable_response());
-    }
-    status = reader->Finish();
-  }
-  if (!status.ok()) return ReportError(session.err, FromGrpc(status));
+  const absl::StatusOr<v1::VerifyResponse> answer = WatchCall<v1::VerifyEvent, v1::VerifyResponse>(
+      session, [&](grpc::ClientContext* context) { return session.controller.Verify(context, request); });
+  if (!answer.ok()) return ReportError(session.err, answer.status());
+  const v1::VerifyResponse& response = *answer;
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {
