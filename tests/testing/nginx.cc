@@ -88,9 +88,15 @@ absl::StatusOr<std::unique_ptr<Nginx>> Nginx::Start(const std::string& home, con
 }
 
 std::string Nginx::Served() const {
-  if (master_ != nullptr && Worker() < 0) return "nginx has not exactly one worker";
-  const auto peer = TlsHandshake(address_, kServerName, {}, kHandshakeTimeout);
-  return peer.ok() ? peer->leaf_sha256 : std::string(peer.status().message());
+  const auto worker = [this] { return master_ == nullptr ? 0 : Worker(); };
+  for (pid_t before = worker();;) {
+    if (before < 0) return "nginx has not exactly one worker";
+    const auto peer = TlsHandshake(address_, kServerName, {}, kHandshakeTimeout);
+    // A new one may have answered before it was seen to be one, while the old one takes connections still.
+    const pid_t after = worker();
+    if (after == before) return peer.ok() ? peer->leaf_sha256 : std::string(peer.status().message());
+    before = after;
+  }
 }
 
 pid_t Nginx::Worker() const {
