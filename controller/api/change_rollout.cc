@@ -91,6 +91,7 @@ class Change {
   absl::Status CheckStillWanted(const state::v1::Rollout& rollout, absl::string_view hint);
   // What was asked for before counts no more.
   absl::Status DropRequests();
+  absl::StatusOr<RolloutRunner> MakeRunner();
   absl::StatusOr<Response> Execute(const state::v1::Rollout& rollout, absl::string_view text);
   absl::StatusOr<Response> AnswerEnded(v1::Rollout ended, absl::string_view text) const;
   void Note(const std::string& text) const;
@@ -274,7 +275,7 @@ absl::StatusOr<Response> Change::Retry() {
                                  ? "there is nothing to retry: every node of it has the generation"
                                  : "there is nothing to retry: the nodes that it left are not configured any more");
   }
-  ASSIGN_OR_RETURN(RolloutRunner runner, RolloutRunner::Make(config_, machine_, session_, on_progress_, stop_));
+  ASSIGN_OR_RETURN(RolloutRunner runner, MakeRunner());
   ASSIGN_OR_RETURN(v1::Rollout ended, runner.Run(*certificate, *generation, fleet));
   return AnswerEnded(std::move(ended), absl::StrCat("it is for what ", rollout.id(), " left"));
 }
@@ -339,9 +340,15 @@ absl::Status Change::DropRequests() {
   return pending.has_value() ? requests.Remove(head_.id(), pending->revision) : absl::OkStatus();
 }
 
+absl::StatusOr<RolloutRunner> Change::MakeRunner() {
+  ASSIGN_OR_RETURN(RolloutRunner runner, RolloutRunner::Make(config_, machine_, session_, on_progress_, stop_));
+  if (request_.now()) runner.OverrideWindows(request_.by());
+  return runner;
+}
+
 absl::StatusOr<Response> Change::Execute(const state::v1::Rollout& rollout, absl::string_view text) {
   ASSIGN_OR_RETURN(const CertificateConfig* certificate, ConfigOf(rollout));
-  ASSIGN_OR_RETURN(RolloutRunner runner, RolloutRunner::Make(config_, machine_, session_, on_progress_, stop_));
+  ASSIGN_OR_RETURN(RolloutRunner runner, MakeRunner());
   ASSIGN_OR_RETURN(v1::Rollout ended, runner.Execute(*certificate, rollout));
   return AnswerEnded(std::move(ended), text);
 }

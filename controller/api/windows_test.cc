@@ -57,6 +57,15 @@ class WindowsTest : public ControllerTest {
     return Apply(request);
   }
 
+  absl::StatusOr<v1::ChangeRolloutResponse> ChangeNow(v1::ChangeRolloutRequest::Action action, bool now) {
+    v1::ChangeRolloutRequest request;
+    request.set_action(action);
+    request.set_now(now);
+    request.mutable_by()->set_user("alice");
+    return controller_->ChangeRollout(
+        request, [](const v1::ApplyEvent::Progress&) {}, stop_);
+  }
+
   std::vector<std::string> Installs() { return transport_.NodesThatGot(CommandKind::kInstall); }
 
   const absl::Time opens_ = absl::FromUnixSeconds(1893474000);
@@ -212,6 +221,26 @@ TEST_F(WindowsTest, NowGoesOnWithARolloutThatWaits) {
   EXPECT_EQ(done->rollouts(0).id(), id);
   EXPECT_EQ(done->rollouts(0).state(), v1::Rollout::COMPLETED);
   EXPECT_EQ(done->rollouts(0).windows_overridden_size(), 1);
+}
+
+TEST_F(WindowsTest, ResumeAndRetryKeepToTheWindowsUnlessToldNow) {
+  ASSERT_THAT(Apply(), IsOk());
+  const auto waits = ChangeNow(v1::ChangeRolloutRequest::RESUME, /*now=*/false);
+  ASSERT_THAT(waits, IsOk());
+  EXPECT_EQ(waits->rollout().state(), v1::Rollout::WAITING_FOR_WINDOW);
+  EXPECT_THAT(Installs(), IsEmpty());
+  transport_.Node("web-1").SetReachable(Fail(Reason::NO_ROUTE, "no route"));
+  const auto resumed = ChangeNow(v1::ChangeRolloutRequest::RESUME, /*now=*/true);
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(resumed->rollout().state(), v1::Rollout::INCOMPLETE);
+  EXPECT_EQ(resumed->rollout().windows_overridden(0).user(), "alice");
+  EXPECT_THAT(Installs(), SizeIs(3));
+  transport_.Node("web-1").SetReachable(absl::OkStatus());
+  const auto retried = ChangeNow(v1::ChangeRolloutRequest::RETRY, /*now=*/true);
+  ASSERT_THAT(retried, IsOk());
+  EXPECT_EQ(retried->rollout().state(), v1::Rollout::COMPLETED);
+  EXPECT_EQ(retried->rollout().windows_overridden_size(), 1);
+  EXPECT_LT(clock_.Now(), opens_);
 }
 
 TEST_F(WindowsTest, NowIsForOneRunAlone) {

@@ -163,6 +163,7 @@ struct ChangeOptions {
   std::string id;
   bool revert = false;
   bool keep = false;
+  bool now = false;
 };
 
 CLI::App* AddChange(CLI::App& rollout, Verb& chosen, Action::Action action, const std::string& name,
@@ -175,6 +176,9 @@ CLI::App* AddChange(CLI::App& rollout, Verb& chosen, Action::Action action, cons
         verb->add_flag("--revert", options->revert, "Put back what it changed, whatever on_halt says");
     verb->add_flag("--keep", options->keep, "Leave nodes as they are, whatever on_halt says")->excludes(revert);
   }
+  if (action == Action::RESUME || action == Action::RETRY) {
+    verb->add_flag("--now", options->now, "Whatever the certificate's windows say; the rollout's record says who");
+  }
   verb->footer(footer);
   verb->callback([&chosen, options, action] {
     chosen = [options, action](Session& session) {
@@ -183,6 +187,7 @@ CLI::App* AddChange(CLI::App& rollout, Verb& chosen, Action::Action action, cons
       request.set_action(action);
       if (options->revert) request.set_on_halt(Action::REVERT);
       if (options->keep) request.set_on_halt(Action::KEEP);
+      request.set_now(options->now);
       *request.mutable_by() = CurrentOperator();
       return RunChange(session, request);
     };
