@@ -1,6 +1,7 @@
 // certcast: reads the command line and the configuration, hosts the controller in this process, and lets the verb speak
 // to it through its API.
 #include <grpcpp/channel.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -53,6 +54,12 @@ int Columns(int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+// A pipe's, as of `certcast status | head`: it has seen what it wants.
+bool IsReaderGone(int fd) {
+  pollfd pipe = {.fd = fd, .events = 0, .revents = 0};
+  return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) != 0;
+}
+
 int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Interrupt& interrupt) {
   absl::StatusOr<Config> config = ReadConfig(ConfigPath(options));
   if (!config.ok()) return cli::ReportError(std::cerr, config.status());
@@ -72,7 +79,7 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
   const int code = verb(session);
   std::cout.flush();
   if (!std::cout) {
-    std::cerr << "certcast: could not write the result to standard output\n";
+    if (!IsReaderGone(STDOUT_FILENO)) std::cerr << "certcast: could not write the result to standard output\n";
     return cli::kFailed;
   }
   return code;
