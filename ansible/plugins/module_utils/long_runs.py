@@ -74,7 +74,7 @@ def end_with(module, job, code, because=None, news=None):
 
 def judge(job, code):
     about, err = job.about, job.err()
-    result = {"rc": code, "finished": True, "changed": False, "lines": err.splitlines()}
+    result = {"exit_code": code, "finished": True, "changed": False, "lines": err.splitlines()}
     if code == -1:
         result.update(failed=True, msg="%s was killed. Hint: run it again: it asks the nodes what they have, and goes on"
                       % " ".join(about["argv"][:1]))

@@ -86,14 +86,14 @@ def run(module, argv, data=None):
     try:
         return code, parse_answer(out, code, err), err
     except ProgramError as error:
-        module.fail_json(rc=code, **failure_of(str(error), err))
+        module.fail_json(exit_code=code, **failure_of(str(error), err))
 
 
 def run_or_fail(module, argv, good=(DONE,), data=None):
     """The answer, where the exit code is one of these; the end of the module otherwise."""
     code, answer, err = run(module, argv, data=data)
     if code not in good:
-        module.fail_json(rc=code, **failure_of("certcast exited with %d" % code, err))
+        module.fail_json(exit_code=code, **failure_of("certcast exited with %d" % code, err))
     return code, answer, err
 
 

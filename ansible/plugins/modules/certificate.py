@@ -152,7 +152,7 @@ offset:
   returned: with I(wait=false), while it runs
   type: int
   sample: 0
-rc:
+exit_code:
   description: The exit code of the program.
   returned: when it has ended
   type: int
@@ -195,7 +195,7 @@ def check(module):
         module, program.controller_argv(module, *(arguments + ["--dry-run"])), good=(program.DONE, program.PENDING))
     for warning in program.warnings_of(err) + obstacles_of(answer):
         module.warn(warning)
-    result = dict(answer, changed=code == program.PENDING, rc=code)
+    result = dict(answer, changed=code == program.PENDING, exit_code=code)
     if before is not None:
         result["diff"] = rollouts.diff_of(before, rollouts.served_after(before, answer, planned=True))
     module.exit_json(**result)

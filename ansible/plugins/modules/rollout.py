@@ -127,7 +127,7 @@ offset:
   returned: with I(wait=false), while it runs
   type: int
   sample: 0
-rc:
+exit_code:
   description: The exit code of the program.
   returned: when it has ended
   type: int
@@ -145,7 +145,7 @@ def current(module):
     argv = program.controller_argv(module, "rollout", "status", *program.name_of(module, "id"))
     code, answer, err = program.run(module, argv)
     if code == program.USAGE:
-        module.fail_json(rc=code, **program.failure_of("certcast exited with %d" % code, err))
+        module.fail_json(exit_code=code, **program.failure_of("certcast exited with %d" % code, err))
     return answer.get("rollout")
 
 

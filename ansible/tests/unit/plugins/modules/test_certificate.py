@@ -114,7 +114,7 @@ def test_a_certificate_that_was_never_imported_is_named(fake, run):
 def test_an_error_is_the_programs_own_with_its_hint(fake, run):
     fake.answer([], code=2, err="certcast: /etc/certcast/certcast.yaml:7:3: found nodez\n  hint: did you mean nodes?\n")
     answer = run(certificate)
-    assert answer["failed"] and answer["rc"] == 2 and not answer["changed"]
+    assert answer["failed"] and answer["exit_code"] == 2 and not answer["changed"]
     assert answer["msg"] == "/etc/certcast/certcast.yaml:7:3: found nodez\nHint: did you mean nodes?"
     assert answer["hint"] == "did you mean nodes?"
 
@@ -269,3 +269,34 @@ def test_a_job_whose_program_was_killed_is_said_to_be_unknown(fake, run, tmp_pat
     os.killpg(jobs.Job(begun["job"]).about["pid"], 9)
     ended = run(job, executable=None, job=begun["job"])
     assert ended["failed"] and "was killed" in ended["msg"]
+
+
+def replaced(code_phase="DONE", **more):
+    return dict({"certificate": answers.certificate(True), "phase": code_phase, "startedAt": None,
+                 "rollouts": [answers.rollout([answers.node("web-1")])], "converged": 1, "total": 1, "endpointsOk": 0,
+                 "endpointsTotal": 0, "nodes": [], "endpoints": [], "holders": [], "warnings": [],
+                 "revocations": [{"generation": "1", "leafSha256": answers.OLD, "revoked": True, "revokedAt": None,
+                                  "failure": None}]}, **more)
+
+
+def test_a_key_that_is_out_is_replaced(fake, run):
+    fake.answer(["replace"], replaced())
+    answer = run(certificate, name="wildcard", compromised=True)
+    assert (answer["failed"], answer["changed"], answer["converged"]) == (False, True, True)
+    assert answer["revocations"][0]["generation"] == 1
+
+
+def test_what_keeps_the_old_key_from_being_revoked_is_named(fake, run):
+    fake.answer(["replace"], replaced(
+        "ROLLING_OUT", rollouts=[answers.rollout([answers.node("web-2", "UNREACHABLE", "NO_ROUTE")], "INCOMPLETE")],
+        nodes=[{"name": "web-2", "certificate": "wildcard", "state": "UNREACHABLE", "detail": "no route"}],
+        endpoints=[{"node": "web-2", "address": "10.0.0.2:443", "ok": False, "servedSha256": answers.OLD, "detail": ""}],
+        holders=[{"node": "web-2", "kind": "SERVES", "generation": "1", "leafSha256": answers.OLD, "address": "10.0.0.2:443",
+                  "serverName": "", "detail": ""}],
+        revocations=[{"generation": "1", "leafSha256": answers.OLD, "revoked": False, "revokedAt": None, "failure": None}],
+    ), code=3)
+    answer = run(certificate, name="wildcard", compromised=True)
+    assert answer["failed"] and answer["failed_nodes"] == ["web-2"]
+    for words in ("web-2: UNREACHABLE NO_ROUTE", "web-2: UNREACHABLE no route", "web-2: %s at 10.0.0.2:443" % answers.OLD,
+                  "web-2 at 10.0.0.2:443 serves it", "generation 1 is not revoked"):
+        assert words in answer["msg"]
