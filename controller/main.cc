@@ -22,6 +22,7 @@
 #include "controller/api/host.h"
 #include "controller/api/real_machine.h"
 #include "controller/cli/interrupt.h"
+#include "controller/cli/nodes_import.h"
 #include "controller/cli/session.h"
 #include "controller/cli/verbs.h"
 #include "controller/config/config.h"
@@ -60,6 +61,13 @@ bool IsReaderGone(int fd) {
   return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) != 0;
 }
 
+int Flush(int code) {
+  std::cout.flush();
+  if (std::cout) return code;
+  if (!IsReaderGone(STDOUT_FILENO)) std::cerr << "certcast: could not write the result to standard output\n";
+  return cli::kFailed;
+}
+
 int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Interrupt& interrupt) {
   absl::StatusOr<Config> config = ReadConfig(ConfigPath(options));
   if (!config.ok()) return cli::ReportError(std::cerr, config.status());
@@ -76,13 +84,7 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
                        WantsColour(),
                        IsTerminal(STDOUT_FILENO),
                        [] { return Columns(STDERR_FILENO); }};
-  const int code = verb(session);
-  std::cout.flush();
-  if (!std::cout) {
-    if (!IsReaderGone(STDOUT_FILENO)) std::cerr << "certcast: could not write the result to standard output\n";
-    return cli::kFailed;
-  }
-  return code;
+  return Flush(verb(session));
 }
 
 int Main(int argc, char** argv) {
@@ -123,6 +125,8 @@ int Main(int argc, char** argv) {
   cli::AddCertificates(app, chosen);
   cli::AddRollout(app, chosen);
   cli::AddNodes(app, chosen);
+  cli::PlainVerb plain;
+  cli::AddNodesImport(app, plain);
   cli::AddDoctor(app, chosen);
   try {
     app.parse(argc, argv);
@@ -132,6 +136,7 @@ int Main(int argc, char** argv) {
     app.exit(error);
     return cli::kUsage;
   }
+  if (plain) return Flush(plain(std::cout, std::cerr));
   return RunVerb(chosen, options, interrupt);
 }
 

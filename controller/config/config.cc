@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/yaml/document.h"
 #include "common/yaml/value.h"
+#include "controller/config/inventory_nodes.h"
 #include "controller/config/sections.h"
 
 namespace certcast::controller {
@@ -55,7 +56,7 @@ auto ReadList(const yaml::Value& list, absl::string_view expected, size_t most, 
   return entries;
 }
 
-Config ReadDocument(yaml::Document& document) {
+Config ReadDocument(yaml::Document& document, InventoryNodes& inventory) {
   const yaml::Map map =
       document.root().ReadMap("a map with state, master_key, accounts, certificates and nodes",
                               {"state", "master_key", "accounts", "certificates", "nodes", "ssh", "services"});
@@ -70,11 +71,18 @@ Config ReadDocument(yaml::Document& document) {
                                  places.certificates);
   const SshOptions ssh = ReadSshOptions(map.Find("ssh"), SshOptions());
   const auto read_node = [&ssh](const yaml::Value& node) { return ReadNode(node, ssh); };
-  config.nodes = ReadList(map.Find("nodes"), "a list of nodes", kMaxNodes, read_node, places.nodes);
+  if (const yaml::Value nodes = map.Find("nodes"); nodes.is_map()) {
+    places.nodes = inventory.Read(nodes, kMaxNodes);
+    for (const yaml::Value& place : places.nodes) config.nodes.push_back(read_node(place));
+  } else {
+    config.nodes =
+        ReadList(nodes, "a list of nodes, or {ansible_inventory: {file: PATH}}", kMaxNodes, read_node, places.nodes);
+  }
   places.services = map.Find("services");
   config.certificate_index = MakeIndex(config.certificates);
   config.node_index = MakeIndex(config.nodes);
   CheckDistinct(config, places);
+  if (!inventory.is_known()) return config;
   ReadSshServices(config, places);
   CheckReferences(config, places);
   return config;
@@ -82,7 +90,10 @@ Config ReadDocument(yaml::Document& document) {
 
 absl::StatusOr<Config> Finish(absl::StatusOr<std::unique_ptr<yaml::Document>> document) {
   if (!document.ok()) return document.status();
-  Config config = ReadDocument(**document);
+  // Its values are looked at as long as the configuration is read.
+  InventoryNodes inventory;
+  Config config = ReadDocument(**document, inventory);
+  inventory.ReportErrors();
   if (absl::Status status = (*document)->status(); !status.ok()) return status;
   return config;
 }

@@ -22,6 +22,13 @@ constexpr char kPush[] = "tests/bench/ssh_push";
 constexpr int kThreads = 16;
 constexpr int kForks = 50;
 
+constexpr char kCertificateTask[] = R"(- hosts: localhost
+  connection: local
+  gather_facts: false
+  tasks:
+    - certcast.fleet.certificate: {executable: "{{ program }}", config: "{{ config }}"}
+)";
+
 constexpr char kFiveTasks[] = R"(- hosts: all
   gather_facts: false
   tasks:
@@ -58,7 +65,13 @@ absl::Status SshTools::Prepare(const testing::IssuedCertificate& certificate) co
   RETURN_IF_ERROR(WriteFile(Path("both"), certificate.fullchain_pem + key));
   RETURN_IF_ERROR(WriteFile(Path("five-tasks.yaml"), absl::Substitute(kFiveTasks, hosts_.folder())));
   RETURN_IF_ERROR(WriteFile(Path("one-task.yaml"), absl::Substitute(kOneTask, hosts_.folder())));
+  RETURN_IF_ERROR(WriteFile(Path("certificate-task.yaml"), kCertificateTask));
   RETURN_IF_ERROR(WriteFile(Path("ansible.cfg"), ""));
+  std::error_code error;
+  const std::string collections = Path("collections/ansible_collections/certcast");
+  std::filesystem::create_directories(collections, error);
+  std::filesystem::create_directory_symlink(std::filesystem::absolute("ansible"), collections + "/fleet", error);
+  if (error) return absl::InternalError(absl::StrCat("linking ", collections, "/fleet: ", error.message()));
   std::string names;
   std::string addresses;
   for (const SshHost& host : hosts_.hosts()) {
@@ -167,7 +180,29 @@ MeasuredCommand SshTools::AnsiblePlaybook(const std::string& directory, Play pla
                   play == Play::kOneTask ? absl::StrCat("command=\"", RemoteCommand(directory), "\"")
                                          : absl::StrCat("into=", directory),
                   Path(play == Play::kOneTask ? "one-task.yaml" : "five-tasks.yaml")};
-  command.environment = {
+  command.environment = AnsibleEnvironment();
+  command.log = log_file();
+  return command;
+}
+
+MeasuredCommand SshTools::CertificateTask(const std::string& program, const std::string& config) const {
+  MeasuredCommand command;
+  command.argv = {"ansible-playbook",
+                  "-i",
+                  "localhost,",
+                  "-e",
+                  absl::StrCat("program=", program),
+                  "-e",
+                  absl::StrCat("config=", config),
+                  Path("certificate-task.yaml")};
+  command.environment = AnsibleEnvironment();
+  command.log = log_file();
+  return command;
+}
+
+std::vector<std::pair<std::string, std::string>> SshTools::AnsibleEnvironment() const {
+  return {
+      {"ANSIBLE_COLLECTIONS_PATH", Path("collections")},
       {"ANSIBLE_CONFIG", Path("ansible.cfg")},
       {"ANSIBLE_HOME", Path("ansible")},
       {"ANSIBLE_PIPELINING", "True"},
@@ -175,8 +210,6 @@ MeasuredCommand SshTools::AnsiblePlaybook(const std::string& directory, Play pla
       {"ANSIBLE_SSH_ARGS", absl::StrCat("-F ", Path("ssh_config"), " -C -o ControlMaster=auto -o ControlPersist=60s")},
       {"ANSIBLE_SSH_CONTROL_PATH_DIR", Path("cp")},
       {"LC_ALL", "C.UTF-8"}};
-  command.log = log_file();
-  return command;
 }
 
 int SshTools::CountMissing(const std::string& directory) const {

@@ -40,6 +40,8 @@ class SshTools {
   MeasuredCommand Clush(const std::string& directory) const;
   // With pipelining, connections that are kept for 60 s, 50 forks, no facts.
   MeasuredCommand AnsiblePlaybook(const std::string& directory, Play play) const;
+  // A play of one task on this machine, certcast.fleet.certificate, with these program and configuration.
+  MeasuredCommand CertificateTask(const std::string& program, const std::string& config) const;
 
   // Hosts that have not got the files there.
   int CountMissing(const std::string& directory) const;
@@ -48,6 +50,7 @@ class SshTools {
  private:
   std::string Path(const std::string& name) const { return hosts_.folder() + "/" + name; }
   std::string SshConfig(KeyExchange key_exchange) const;
+  std::vector<std::pair<std::string, std::string>> AnsibleEnvironment() const;
   // What a host runs that gets both files on its standard input.
   std::string RemoteCommand(const std::string& directory) const;
 

@@ -37,6 +37,11 @@ options:
     type: str
     choices: [as_planned, revert, keep]
     default: as_planned
+  now:
+    description:
+      - With C(resume) and C(retry), whatever C(rollout.windows) of the configuration say.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - certcast.fleet.program
   - certcast.fleet.program.job
@@ -174,12 +179,15 @@ def check(module, rollout):
 
 def arguments_of(module):
     arguments = ["rollout", module.params["action"]] + program.name_of(module, "id")
-    flag = {"revert": "--revert", "keep": "--keep"}.get(module.params["on_halt"])
-    if flag is None:
-        return arguments
-    if module.params["action"] != "abort":
-        module.fail_json(msg="on_halt is for action: abort, not for %s" % module.params["action"])
-    return arguments + [flag]
+    flags = {"on_halt": {"revert": "--revert", "keep": "--keep"}.get(module.params["on_halt"]),
+             "now": "--now" if module.params["now"] else None}
+    for option, actions in (("on_halt", ("abort",)), ("now", ("resume", "retry"))):
+        if flags[option] is None:
+            continue
+        if module.params["action"] not in actions:
+            module.fail_json(msg="%s is for action: %s, not for %s" % (option, " or ".join(actions), module.params["action"]))
+        arguments.append(flags[option])
+    return arguments
 
 
 def main():
@@ -187,6 +195,7 @@ def main():
         id={"type": "str", "aliases": ["name"]},
         action={"type": "str", "required": True, "choices": ["pause", "resume", "abort", "undo", "retry"]},
         on_halt={"type": "str", "choices": ["as_planned", "revert", "keep"], "default": "as_planned"},
+        now={"type": "bool", "default": False},
     )
     spec.update(program.program_spec())
     spec.update(program.job_spec())

@@ -21,6 +21,7 @@ def standing(state, outcome="INSTALLED"):
     ({"action": "abort", "on_halt": "revert", "name": "wildcard"}, ["rollout", "abort", "wildcard", "--revert"]),
     ({"action": "undo"}, ["rollout", "undo"]),
     ({"action": "retry"}, ["rollout", "retry"]),
+    ({"action": "resume", "now": True}, ["rollout", "resume", "--now"]),
 ])
 def test_looks_and_then_does(fake, run, options, argv):
     fake.answer(["status"], standing("RUNNING"), code=3)
@@ -72,9 +73,13 @@ def test_a_request_that_is_not_met_yet_fails_and_stays(fake, run):
     assert answer["failed"] and "asked; process 7 has it" in answer["msg"] and "stays" in answer["hint"]
 
 
-def test_on_halt_is_for_abort(fake, run):
-    answer = run(rollout, action="undo", on_halt="keep")
-    assert answer["failed"] and "on_halt" in answer["msg"] and fake.calls == []
+@pytest.mark.parametrize("options, msg", [
+    ({"action": "undo", "on_halt": "keep"}, "on_halt is for action: abort, not for undo"),
+    ({"action": "pause", "now": True}, "now is for action: resume or retry, not for pause"),
+])
+def test_options_of_other_actions_are_refused(fake, run, options, msg):
+    answer = run(rollout, **options)
+    assert answer["failed"] and answer["msg"] == msg and fake.calls == []
 
 
 @pytest.mark.parametrize("action, state, outcome, changed", [
