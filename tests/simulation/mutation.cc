@@ -13,6 +13,9 @@ absl::string_view NameOf(Mutation mutation) {
       "the lease is not checked",
       "the budget is not kept",
       "confirms are lost",
+      "reverts are lost",
+      "requests are lost",
+      "pauses are forgotten",
   };
   return kNames[static_cast<int>(mutation)];
 }

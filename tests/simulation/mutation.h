@@ -17,8 +17,11 @@ enum class Mutation {
   kLeaseIsNotChecked,         // a store that takes writes of a controller that was replaced
   kBudgetIsNotKept,           // a controller that takes more nodes at once than the policy says
   kConfirmsAreLost,           // a node that says that it has confirmed, and has not
+  kRevertsAreLost,            // a node that says that it went back, and has not
+  kRequestsAreLost,           // a store that forgets what operators ask for
+  kPausesAreForgotten,        // a controller that does not keep who had a rollout paused
 };
-inline constexpr int kMutations = static_cast<int>(Mutation::kConfirmsAreLost) + 1;
+inline constexpr int kMutations = static_cast<int>(Mutation::kPausesAreForgotten) + 1;
 absl::string_view NameOf(Mutation mutation);
 
 }  // namespace certcast::simulation

@@ -329,6 +329,8 @@ std::optional<v1::Report> NodeMachine::Handle(const AgentPtr& agent, const v1::C
   v1::Report report;
   if (mutation_ == Mutation::kConfirmsAreLost && command.has_confirm()) {
     report.mutable_install_result()->set_outcome(v1::Outcome::INSTALLED);
+  } else if (mutation_ == Mutation::kRevertsAreLost && command.has_revert()) {
+    report.mutable_install_result()->set_outcome(v1::Outcome::REVERTED);
   } else {
     report = agent->engine->Handle(obeyed, nullptr);
   }

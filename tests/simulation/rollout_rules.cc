@@ -36,17 +36,18 @@ NodeMachine& RolloutRules::Find(const std::string& name) {
   return **std::find_if(nodes_.begin(), nodes_.end(), is_it);
 }
 
-void RolloutRules::Committed(const controller::Transaction& transaction) {
+void RolloutRules::Committed(const Process& writer, const controller::Transaction& transaction) {
   if (transaction.epoch != 0 && transaction.epoch < epoch_) {
     return referee_.Break(
         "fencing", absl::StrCat("a controller of epoch ", transaction.epoch, " has written after one of ", epoch_));
   }
+  const std::string latest = latest_;
   // The head first: what nodes may do follows from it.
   for (const controller::Transaction::Write& write : transaction.writes) {
     if (!write.value.has_value() || !absl::StartsWith(write.key, kHeads)) continue;
     Rollout head;
     head.ParseFromString(*write.value);
-    HeadWritten(write.key.substr(kHeads.size()), head);
+    HeadWritten(writer, write.key.substr(kHeads.size()), head);
   }
   for (const controller::Transaction::Write& write : transaction.writes) {
     if (!write.value.has_value() || !absl::StartsWith(write.key, kNodes)) continue;
@@ -55,13 +56,17 @@ void RolloutRules::Committed(const controller::Transaction& transaction) {
     node.ParseFromString(*write.value);
     NodeWritten(rollouts_[parts[0]], parts[1], node);
   }
+  if (latest_ == latest) return;
+  if (absl::StartsWith(writer.name(), "retry")) CheckRetry(rollouts_[latest], rollouts_[latest_]);
 }
 
-void RolloutRules::HeadWritten(const std::string& id, const Rollout& head) {
+void RolloutRules::HeadWritten(const Process& writer, const std::string& id, const Rollout& head) {
   const bool is_new = rollouts_.count(id) == 0;
   Record& record = rollouts_[id];
   if (is_new) latest_ = id;
-  if (!is_new && record.head.has_finished_at() && head.state() != record.head.state()) {
+  const bool is_undone =
+      absl::StartsWith(writer.name(), "undo") && head.state() == v1::Rollout::HALTED && !head.has_finished_at();
+  if (!is_new && record.head.has_finished_at() && head.state() != record.head.state() && !is_undone) {
     referee_.Break("what is finished stays so", absl::StrCat(id, " was ", v1::Rollout::State_Name(record.head.state()),
                                                              ", is ", v1::Rollout::State_Name(head.state())));
   }
@@ -71,6 +76,25 @@ void RolloutRules::HeadWritten(const std::string& id, const Rollout& head) {
   }
   if (head.has_finished_at() && !record.head.has_finished_at()) ++ends_[v1::Rollout::State_Name(head.state())];
   record.head = head;
+  if (head.has_finished_at() && head.state() == v1::Rollout::REVERTED) CheckReverted(id, record);
+}
+
+void RolloutRules::CheckReverted(const std::string& id, const Record& record) {
+  const int generation = static_cast<int>(record.head.generation());
+  for (const auto& [name, before] : record.confirmed_before) {
+    if (before == generation || Find(name).rules().good() != generation) continue;
+    referee_.Break("what is put back is gone",
+                   absl::StrCat(id, " is REVERTED, and ", name, " has confirmed its generation ", generation));
+  }
+}
+
+void RolloutRules::CheckRetry(const Record& before, const Record& record) {
+  for (const auto& [name, node] : record.nodes) {
+    const auto was = before.nodes.find(name);
+    if (was != before.nodes.end() && !IsGood(was->second)) continue;
+    referee_.Break("a retry is for what was left",
+                   absl::StrCat(name, " is retried, and ", before.head.id(), " left it with the generation"));
+  }
 }
 
 void RolloutRules::NodeWritten(Record& record, const std::string& name, const Node& node) {
@@ -82,7 +106,11 @@ void RolloutRules::NodeWritten(Record& record, const std::string& name, const No
                                                        v1::Reason::Code_Name(node.result().reason()))
                                         : "");
   const bool begins = before.step() == Node::PENDING && node.step() == Node::INSTALLING;
-  if (begins) record.confirmed_before[name] = Find(name).rules().good();
+  // Of several tries the first: what it had at the next one may be this rollout's doing.
+  if (begins) record.confirmed_before.emplace(name, Find(name).rules().good());
+  if (begins && held_.count(record.head.id()) > 0) {
+    referee_.Break("what an operator holds is held", absl::StrCat(name, " begins in ", record.head.id()));
+  }
   if (begins && record.head.state() != v1::Rollout::RUNNING) {
     referee_.Break("none begins after a halt",
                    absl::StrCat(name, " begins while the rollout is ", v1::Rollout::State_Name(record.head.state())));

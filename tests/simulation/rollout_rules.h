@@ -26,11 +26,14 @@ class RolloutRules {
   RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes, Trace& trace,
                Referee& referee);
 
-  // Written, under that epoch; 0: under none.
-  void Committed(const controller::Transaction& transaction);
+  // Written by that process, under the transaction's epoch; 0: under none.
+  void Committed(const Process& writer, const controller::Transaction& transaction);
   void Sent(const Process& sender, const std::string& node, const v1::Command& command);
   void SeenFromHere(const std::string& node, const Observation& seen);
   void LeaseTaken(uint64_t epoch) { epoch_ = epoch; }
+  // An operator was told that it is paused: no node of it begins until one has it resumed.
+  void Held(const std::string& rollout) { held_.insert(rollout); }
+  void NothingIsHeld() { held_.clear(); }
 
   // What the latest rollout's record says that is not so; empty: nothing.
   std::string ProblemAtEnd();
@@ -47,9 +50,12 @@ class RolloutRules {
     std::map<std::string, int> confirmed_before;
   };
 
-  void HeadWritten(const std::string& id, const state::v1::Rollout& head);
+  void HeadWritten(const Process& writer, const std::string& id, const state::v1::Rollout& head);
   void NodeWritten(Record& record, const std::string& name, const Node& node);
   void CheckOutcome(const Record& record, const Node& node);
+  // That it is REVERTED says that all is as it was.
+  void CheckReverted(const std::string& id, const Record& record);
+  void CheckRetry(const Record& before, const Record& record);
   static bool HadItBefore(const Record& record, const Node& node);
   void CheckBudget(const Record& record, const std::string& node);
   NodeMachine& Find(const std::string& node);
@@ -61,6 +67,7 @@ class RolloutRules {
   uint64_t epoch_ = 0;
   std::map<std::string, Record> rollouts_;
   std::string latest_;
+  std::set<std::string> held_;
   std::map<std::string, int> ends_;
   // What a handshake from the controller last saw, since the node was last told to install.
   std::map<std::string, int> seen_;

@@ -30,6 +30,7 @@ struct Outcome {
   std::map<std::string, int> ends;
   // Faults that happened.
   std::array<int64_t, kFaultKinds> faults = {};
+  std::array<int64_t, kActKinds> acts = {};
 };
 
 // The same scenario gives the same outcome. One at a time in a process.

@@ -43,7 +43,34 @@ FaultEvent MakeFault(Dice& dice, const Scenario& scenario) {
   return fault;
 }
 
+OperatorAct MakeAct(Dice& dice, const Scenario& scenario) {
+  OperatorAct act;
+  act.kind = static_cast<OperatorAct::Kind>(dice.Between(0, kActKinds - 1));
+  act.at = dice.Of(scenario.generations) + dice.Between(absl::ZeroDuration(), absl::Seconds(dice.OneIn(3) ? 20 : 5));
+  act.dice = dice.Next();
+  return act;
+}
+
+std::vector<OperatorAct> MakeActs(Dice dice, const Scenario& scenario) {
+  std::vector<OperatorAct> acts;
+  if (dice.OneIn(2)) return acts;
+  for (int i = dice.Between(1, 4); i > 0; --i) {
+    const OperatorAct& act = acts.emplace_back(MakeAct(dice, scenario));
+    // Who has it paused wants it to go on later, as a rule.
+    if (act.kind != OperatorAct::Kind::kPause || dice.OneIn(3)) continue;
+    const absl::Duration at = act.at + dice.Between(absl::Milliseconds(300), absl::Seconds(12));
+    acts.push_back({OperatorAct::Kind::kResume, at, dice.Next()});
+  }
+  std::stable_sort(acts.begin(), acts.end(), [](const OperatorAct& a, const OperatorAct& b) { return a.at < b.at; });
+  return acts;
+}
+
 }  // namespace
+
+absl::string_view NameOf(OperatorAct::Kind kind) {
+  static constexpr absl::string_view kNames[kActKinds] = {"pause", "resume", "abort", "undo", "retry"};
+  return kNames[static_cast<int>(kind)];
+}
 
 absl::string_view NameOf(FaultKind kind) {
   static constexpr absl::string_view kNames[kFaultKinds] = {
@@ -58,6 +85,7 @@ absl::Duration Scenario::horizon() const {
   absl::Duration end;
   for (const absl::Duration at : generations) end = std::max(end, at);
   for (const FaultEvent& fault : faults) end = std::max(end, fault.at + fault.length);
+  for (const OperatorAct& act : acts) end = std::max(end, act.at + absl::Seconds(3));
   return end + absl::Seconds(1);
 }
 
@@ -78,6 +106,10 @@ std::string Scenario::Describe() const {
   for (const FaultEvent& fault : faults) {
     absl::StrAppendFormat(&text, "\n  %9.3f s %s, for %.3f s, node-%d", absl::ToDoubleSeconds(fault.at),
                           std::string(NameOf(fault.kind)), absl::ToDoubleSeconds(fault.length), fault.node);
+  }
+  for (const OperatorAct& act : acts) {
+    absl::StrAppendFormat(&text, "\n  %9.3f s operator: %s", absl::ToDoubleSeconds(act.at),
+                          std::string(NameOf(act.kind)));
   }
   return text;
 }
@@ -103,6 +135,7 @@ Scenario MakeScenario(uint64_t seed, bool with_faults) {
   for (int i = dice.Between(1, 6); i > 0; --i) scenario.faults.push_back(MakeFault(dice, scenario));
   std::stable_sort(scenario.faults.begin(), scenario.faults.end(),
                    [](const FaultEvent& a, const FaultEvent& b) { return a.at < b.at; });
+  scenario.acts = MakeActs(Dice(seed, 5), scenario);
   return scenario;
 }
 

@@ -52,6 +52,16 @@ struct FaultEvent {
   uint64_t dice = 0;
 };
 
+// What an operator asks of the rollout that is under way, or was the last one.
+struct OperatorAct {
+  enum class Kind { kPause, kResume, kAbort, kUndo, kRetry };
+  Kind kind = Kind::kPause;
+  absl::Duration at;
+  uint64_t dice = 0;
+};
+inline constexpr int kActKinds = static_cast<int>(OperatorAct::Kind::kRetry) + 1;
+absl::string_view NameOf(OperatorAct::Kind kind);
+
 struct Scenario {
   struct Node {
     // Services nginx, and haproxy where there are two.
@@ -68,6 +78,7 @@ struct Scenario {
   // When the operator brings generations 1, 2...
   std::vector<absl::Duration> generations;
   std::vector<FaultEvent> faults;
+  std::vector<OperatorAct> acts;
 
   // Nothing goes wrong any more from then on.
   absl::Duration horizon() const;
@@ -75,7 +86,7 @@ struct Scenario {
   std::string Describe() const;
 };
 
-// `with_faults`: false for a run in which nothing goes wrong.
+// `with_faults`: false for a run in which nothing goes wrong, and the operator lets rollouts run.
 Scenario MakeScenario(uint64_t seed, bool with_faults = true);
 
 }  // namespace certcast::simulation

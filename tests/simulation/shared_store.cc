@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "common/status/status.h"
 
 namespace certcast::simulation {
@@ -39,10 +40,12 @@ class StoreOfProcess final : public Store {
   StoreOfProcess(SharedStore& store, ProcessPtr process) : store_(store), process_(std::move(process)) {}
 
   absl::StatusOr<StoredRecord> Get(absl::string_view key) override {
+    Look(key);
     if (!process_->is_alive()) return Dead();
     return store_.records_.Get(key);
   }
   absl::StatusOr<std::vector<StoredRecord>> List(absl::string_view prefix) override {
+    Look(prefix);
     if (!process_->is_alive()) return Dead();
     return store_.records_.List(prefix);
   }
@@ -69,6 +72,12 @@ class StoreOfProcess final : public Store {
   }
 
  private:
+  // Between two reads somebody else may have written. Only those where no lock is held (scheduler.h).
+  void Look(absl::string_view key) {
+    if (!absl::StartsWith(key, "rollout")) return;
+    if (store_.dice_.OneIn(4))
+      store_.scheduler_.Sleep(store_.dice_.Between(absl::Microseconds(5), absl::Milliseconds(1)));
+  }
   void Pass() { store_.scheduler_.Sleep(store_.dice_.Between(absl::Microseconds(50), store_.longest_commit_) / 2); }
 
   SharedStore& store_;

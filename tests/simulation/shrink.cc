@@ -36,6 +36,9 @@ std::vector<Scenario> Candidates(const Scenario& scenario) {
   for (size_t i = 0; i < scenario.faults.size(); ++i) {
     add([i](Scenario& with) { with.faults.erase(with.faults.begin() + static_cast<int>(i)); });
   }
+  for (size_t i = 0; i < scenario.acts.size(); ++i) {
+    add([i](Scenario& with) { with.acts.erase(with.acts.begin() + static_cast<int>(i)); });
+  }
   if (scenario.generations.size() > 1) add([](Scenario& with) { with.generations.pop_back(); });
   for (size_t i = 0; i < scenario.nodes.size(); ++i) {
     if (scenario.nodes[i].services > 1) add([i](Scenario& with) { with.nodes[i].services = 1; });

@@ -13,7 +13,7 @@ struct Shrunk {
   Outcome outcome;
 };
 
-// Leaves out nodes, faults, generations and what else is special, one after the other, as long as the rule that
+// Leaves out nodes, faults, acts, generations and what else is special, one after the other, as long as the rule that
 // `scenario` breaks is broken still. The same scenario gives the same one. At most a few hundred runs.
 Shrunk Shrink(const Scenario& scenario, Mutation mutation = Mutation::kNone);
 

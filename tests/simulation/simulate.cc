@@ -30,6 +30,7 @@ struct Tally {
     sum.rollouts += outcome.rollouts;
     for (const auto& [state, count] : outcome.ends) sum.ends[state] += count;
     for (size_t i = 0; i < sum.faults.size(); ++i) sum.faults[i] += outcome.faults[i];
+    for (size_t i = 0; i < sum.acts.size(); ++i) sum.acts[i] += outcome.acts[i];
   }
 
   void Print() const {
@@ -39,6 +40,9 @@ struct Tally {
     for (const auto& [state, count] : sum.ends) std::cout << "  rollouts that ended " << state << ": " << count << "\n";
     for (size_t i = 0; i < sum.faults.size(); ++i) {
       std::cout << "  " << NameOf(static_cast<FaultKind>(i)) << ": " << sum.faults[i] << "\n";
+    }
+    for (size_t i = 0; i < sum.acts.size(); ++i) {
+      std::cout << "  operator: " << NameOf(static_cast<OperatorAct::Kind>(i)) << ": " << sum.acts[i] << "\n";
     }
   }
 };

@@ -47,7 +47,10 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kStepsAreNotSaved, "saved before done"},
                                            Case{Mutation::kLeaseIsNotChecked, "fencing"},
                                            Case{Mutation::kBudgetIsNotKept, "no more at once than the policy says"},
-                                           Case{Mutation::kConfirmsAreLost, "last-good is not touched"}));
+                                           Case{Mutation::kConfirmsAreLost, "last-good is not touched"},
+                                           Case{Mutation::kRevertsAreLost, "the record is what is so"},
+                                           Case{Mutation::kRequestsAreLost, "what an operator asks for is done"},
+                                           Case{Mutation::kPausesAreForgotten, "what an operator holds is held"}));
 
 // The last line of a trace is where the rule was broken.
 TEST(Shrink, FindsAShorterRunThatBreaksTheSameRule) {
