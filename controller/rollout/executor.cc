@@ -492,6 +492,7 @@ Execution::Execution(const state::v1::Rollout& rollout, const RolloutInputs& inp
   context_.policy = policy_;
   context_.default_server_name = inputs.default_server_name;
   context_.epoch = inputs.epoch;
+  context_.may_begin = [this] { return MayBegin(); };
   context_.ledger = &ledger_;
   context_.bundles = &bundles_;
   context_.transport = environment.transport;

@@ -86,7 +86,8 @@ absl::Status NodeRun::Install() {
       const absl::Status asked = AskWhatItHadBefore();
       if (!asked.ok()) return FinishWithoutResult(asked);
     }
-    // It may have been halted or paused while this one was connected to.
+    // The window may have closed, and the rollout been halted or paused, while this one was connected to.
+    if (!context_.may_begin()) return absl::OkStatus();
     node_.set_step(Step::INSTALLING);
     ASSIGN_OR_RETURN(const bool began, context_.ledger->BeginNode(index_, node_));
     if (!began) return absl::OkStatus();

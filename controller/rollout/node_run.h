@@ -3,6 +3,7 @@
 #define CERTCAST_CONTROLLER_ROLLOUT_NODE_RUN_H_
 
 #include <cstddef>
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -29,6 +30,8 @@ struct NodeRunContext {
   RolloutPolicy policy;
   std::string default_server_name;
   uint64_t epoch = 0;
+  // Whether nodes may begin now.
+  std::function<bool()> may_begin;
   Ledger* ledger = nullptr;
   BundleCache* bundles = nullptr;
   Transport* transport = nullptr;

@@ -102,6 +102,24 @@ TEST_F(WaitingRollout, FinishesTheNodesAtWorkWhenItsWindowCloses) {
   for (const Rollout::Node& node : ended->nodes()) EXPECT_EQ(world_.node(node.result().name()).seen(kInstall), 1);
 }
 
+// What it has is asked when its turn comes, which takes time.
+TEST_F(WaitingRollout, BeginsNoNodeThatWasBeingAskedWhenItsWindowClosed) {
+  for (FleetMember& member : world_.fleet()) member.unseen = true;
+  world_.OnCommand([this](const std::string&, const v1::Command& command) {
+    if (command.has_describe()) open_ = false;
+  });
+  const auto waiting = world_.Run();
+  ASSERT_TRUE(waiting.ok()) << waiting.status();
+  EXPECT_EQ(waiting->state(), v1::Rollout::WAITING_FOR_WINDOW);
+  EXPECT_THAT(world_.transport().NodesThatGot(CommandKind::kDescribe), SizeIs(1));
+  EXPECT_THAT(world_.transport().NodesThatGot(kInstall), IsEmpty());
+  open_ = true;
+  world_.OnCommand(nullptr);
+  const auto ended = world_.Resume();
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->state(), v1::Rollout::COMPLETED);
+}
+
 TEST_F(WaitingRollout, DoesNotBeginTheNextWaveWhenItsWindowClosedDuringTheSoak) {
   world_.policy().soak = absl::Minutes(10);
   const absl::Time closes = world_.clock().Now() + absl::Minutes(5);
