@@ -63,12 +63,12 @@ bool World::Begin(const FaultEvent& fault) {
       return true;
     case FaultKind::kFrozenController:
       if (at_work == nullptr) return false;
-      scheduler_.Freeze(*at_work->process, fault.length);
+      Freeze(*at_work->process, fault.length);
       return true;
     case FaultKind::kTakenLease:
       if (at_work == nullptr) return false;
       store_.Release(*at_work->process);
-      if (fault.dice % 2 == 0) scheduler_.Freeze(*at_work->process, fault.length);
+      if (fault.dice % 2 == 0) Freeze(*at_work->process, fault.length);
       StartApply();
       return true;
     case FaultKind::kStop:
@@ -83,6 +83,11 @@ bool World::Begin(const FaultEvent& fault) {
       return true;
   }
   return false;
+}
+
+void World::Freeze(Process& process, absl::Duration length) {
+  scheduler_.Freeze(process, length);
+  rules_.Froze(scheduler_.Now() + length);
 }
 
 void World::End(const FaultEvent& fault) {

@@ -16,6 +16,10 @@ absl::string_view NameOf(Mutation mutation) {
       "reverts are lost",
       "requests are lost",
       "pauses are forgotten",
+      "windows are ignored",
+      "certificates are mixed up",
+      "visits do not wait",
+      "the state is not locked",
   };
   return kNames[static_cast<int>(mutation)];
 }

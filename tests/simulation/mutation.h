@@ -20,8 +20,12 @@ enum class Mutation {
   kRevertsAreLost,            // a node that says that it went back, and has not
   kRequestsAreLost,           // a store that forgets what operators ask for
   kPausesAreForgotten,        // a controller that does not keep who had a rollout paused
+  kWindowsAreIgnored,         // a controller that begins nodes whenever it likes
+  kCertificatesAreMixedUp,    // a node that takes back another certificate than it is told to
+  kVisitsDoNotWait,           // a process over SSH that ends with its connection
+  kStateIsNotLocked,          // processes over SSH that all work at once
 };
-inline constexpr int kMutations = static_cast<int>(Mutation::kPausesAreForgotten) + 1;
+inline constexpr int kMutations = static_cast<int>(Mutation::kStateIsNotLocked) + 1;
 absl::string_view NameOf(Mutation mutation);
 
 }  // namespace certcast::simulation

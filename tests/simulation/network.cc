@@ -40,6 +40,7 @@ class LinkToNode final : public Link {
       : network_(network), process_(std::move(process)), agent_(std::move(agent)), node_(node) {
     hello_.set_node(node_.name());
   }
+  ~LinkToNode() override { node_.HangUp(agent_, network_.TimeToHangUp(node_.name())); }
   absl::StatusOr<v1::Report> Call(const v1::Command& command, absl::Duration timeout, const OnProgress&) override {
     return network_.Carry(process_, agent_, node_, command, timeout);
   }
@@ -67,7 +68,10 @@ class TransportOfController final : public Transport {
     }
     network_.scheduler_.Sleep(std::min(network_.Latency(config.name), timeout));
     if (!process_->is_alive()) return Lost();
-    const NodeMachine::AgentPtr agent = node.agent();
+    // Logging in takes a while.
+    if (node.is_ssh()) network_.scheduler_.Sleep(network_.LoginTime());
+    if (!process_->is_alive() || !node.has_power()) return Lost();
+    const NodeMachine::AgentPtr agent = node.Contact();
     if (agent == nullptr) return Fail(Reason::NO_ROUTE, "connection refused");
     return std::make_unique<LinkToNode>(network_, process_, agent, node);
   }
@@ -83,14 +87,15 @@ class ProberOfController final : public Prober {
 
   Observation Look(const ProbeSpec& spec, absl::Duration timeout) override {
     const std::string& address = std::get<TlsProbe>(spec.what).address;
-    const std::string name = address.substr(0, address.find(':'));
+    const size_t colon = address.find(':');
+    const std::string name = address.substr(0, colon);
     network_.scheduler_.Sleep(std::min(network_.Latency(name) * 2, timeout));
     if (!process_->is_alive()) return testing::FakeProber::Fails("dead");
     if (network_.troubles(name).partition) {
       network_.scheduler_.Sleep(timeout);
       return testing::FakeProber::Fails("timed out");
     }
-    Observation seen = network_.Find(name)->LookFromOutside();
+    Observation seen = network_.Find(name)->LookFromOutside(address.substr(colon + 1));
     if (network_.on_look_) network_.on_look_(*process_, name, seen);
     return seen;
   }
@@ -124,6 +129,14 @@ NodeMachine* Network::Find(const std::string& name) {
 absl::Duration Network::Latency(const std::string& node) {
   const absl::Duration usual = dice_.Between(absl::Microseconds(200), absl::Milliseconds(8));
   return troubles_[node].delay ? usual + dice_.Between(absl::ZeroDuration(), absl::Seconds(3)) : usual;
+}
+
+absl::Duration Network::LoginTime() {
+  return dice_.Between(absl::Milliseconds(60), absl::Milliseconds(350));
+}
+
+absl::Duration Network::TimeToHangUp(const std::string& node) {
+  return troubles_[node].partition ? dice_.Between(absl::Seconds(1), kSilence) : Latency(node);
 }
 
 absl::StatusOr<v1::Report> Network::Carry(const ProcessPtr& caller, const NodeMachine::AgentPtr& agent,
@@ -164,11 +177,14 @@ absl::StatusOr<v1::Report> Network::Carry(const ProcessPtr& caller, const NodeMa
 
 void Network::Deliver(const NodeMachine::AgentPtr& agent, NodeMachine& node, const v1::Command& command,
                       const std::shared_ptr<Call>& call, absl::Duration after) {
+  ++agent->on_way;
   scheduler_.Spawn(agent->process, [this, agent, &node, command, call, after] {
     scheduler_.Sleep(after);
     if (!agent->process->is_alive()) return;
     if (call == nullptr) trace_.Note(node.name(), " gets, late: ", Describe(command));
     const std::optional<v1::Report> report = node.Handle(agent, command);
+    --agent->on_way;
+    scheduler_.Notify(&agent->on_way);
     if (!report.has_value() || call == nullptr) return;
     scheduler_.Sleep(Latency(node.name()));
     if (!agent->process->is_alive()) return;
@@ -188,12 +204,15 @@ std::string Describe(const v1::Command& command) {
     case v1::Command::kInstall: {
       v1::Manifest manifest;
       manifest.ParseFromString(command.install().bundle().manifest());
-      return absl::StrCat("install ", manifest.generation(), " ", command.id(), " epoch ", command.epoch());
+      return absl::StrCat("install ", manifest.certificate(), " ", manifest.generation(), " ", command.id(), " epoch ",
+                          command.epoch());
     }
     case v1::Command::kConfirm:
-      return absl::StrCat("confirm ", command.confirm().generation(), " ", command.id(), " epoch ", command.epoch());
+      return absl::StrCat("confirm ", command.confirm().certificate(), " ", command.confirm().generation(), " ",
+                          command.id(), " epoch ", command.epoch());
     case v1::Command::kRevert:
-      return absl::StrCat("revert ", command.revert().generation(), " ", command.id(), " epoch ", command.epoch());
+      return absl::StrCat("revert ", command.revert().certificate(), " ", command.revert().generation(), " ",
+                          command.id(), " epoch ", command.epoch());
     case v1::Command::kDescribe:
       return absl::StrCat("describe ", command.id());
     default:
@@ -212,7 +231,7 @@ std::string Describe(const v1::Report& report) {
   }
   std::string text = "has";
   for (const v1::Inventory::Certificate& has : report.inventory().certificates()) {
-    absl::StrAppend(&text, " ", has.generation(), has.confirmed() ? " confirmed" : "",
+    absl::StrAppend(&text, " ", has.name(), " ", has.generation(), has.confirmed() ? " confirmed" : "",
                     has.has_confirm_by() ? " waiting" : "");
   }
   return text;

@@ -55,6 +55,9 @@ class Network {
 
   NodeMachine* Find(const std::string& node);
   absl::Duration Latency(const std::string& node);
+  absl::Duration LoginTime();
+  // Until a node sees that its connection has ended.
+  absl::Duration TimeToHangUp(const std::string& node);
   absl::StatusOr<v1::Report> Carry(const ProcessPtr& caller, const NodeMachine::AgentPtr& agent, NodeMachine& node,
                                    const v1::Command& command, absl::Duration timeout);
   // On the agent's side of the connection.

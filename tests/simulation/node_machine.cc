@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status/status.h"
+#include "tests/simulation/certificates.h"
 #include "tests/testing/fake_prober.h"
 #include "tests/testing/fake_process_runner.h"
 
@@ -17,13 +18,6 @@ namespace {
 
 using testing::FakeProber;
 using testing::FakeProcessRunner;
-
-// What is there before certcast comes.
-constexpr uint64_t kByHand = 0;
-
-std::vector<std::string> ServicesOf(const Scenario::Node& node) {
-  return node.services == 1 ? std::vector<std::string>{"nginx"} : std::vector<std::string>{"nginx", "haproxy"};
-}
 
 bool IsAlive(const Scheduler& scheduler) {
   return scheduler.current()->is_alive();
@@ -74,90 +68,29 @@ NodeMachine::NodeMachine(int index, const Scenario& scenario, node::EngineConfig
       clock_(scheduler),
       programs_(std::make_unique<ProgramsOfNode>(*this)),
       prober_(std::make_unique<ProberOfNode>(*this)),
-      services_(ServicesOf(scenario.nodes[static_cast<size_t>(index)])),
-      rules_(name_, services_, scenario.nodes[static_cast<size_t>(index)].copies, referee),
-      hardware_(std::make_shared<Process>(name_)) {
+      hardware_(std::make_shared<Process>(name_)),
+      is_ssh_(scenario.nodes[static_cast<size_t>(index)].is_ssh) {
+  const Scenario::Node& made = scenario.nodes[static_cast<size_t>(index)];
   machine_.config.node = name_;
   machine_.config.fleet = std::move(fleet);
-  for (const std::string& service : services_) {
-    machine_.AddService(service);
-    machine_.PutByHand(service, node::IssuedFor(kByHand));
-  }
+  AddService("nginx", 0);
+  if (made.services > 1) AddService("haproxy", 0);
+  if (made.has_mail) AddService("dovecot", 1);
   for (Service& service : machine_.config.services) service.probes[0].timeout = absl::Seconds(3);
-  if (scenario.nodes[static_cast<size_t>(index)].copies) machine_.DeclareFiles(FileInstall::kCopy);
-}
-
-void NodeMachine::StartAgent() {
-  auto agent = std::make_shared<Agent>();
-  agent->process = std::make_shared<Process>(absl::StrCat(name_, "/agent-", ++lives_));
-  agent->files = std::make_unique<testing::FaultFileSystem>(machine_.disk);
-  agent->files->FailWhere([this](absl::string_view operation) { return MeetFileOperation(operation); }, ENOSPC);
-  agent_ = agent;
-  scheduler_.Spawn(agent->process, [this, agent] { RunAgent(agent); });
-}
-
-void NodeMachine::RunAgent(const AgentPtr& agent) {
-  clock_.Sleep(dice_.Between(absl::Milliseconds(5), absl::Milliseconds(150)));
-  if (!agent->process->is_alive()) return;
-  node::EngineEnvironment environment = machine_.Environment();
-  environment.files = agent->files.get();
-  environment.processes = programs_.get();
-  environment.prober = prober_.get();
-  environment.clock = &clock_;
-  absl::StatusOr<std::unique_ptr<node::Engine>> engine = node::Engine::Start(machine_.config, environment);
-  if (agent->files->has_crashed() && agent == agent_) Die();
-  if (!agent->process->is_alive()) return;
-  if (!engine.ok()) {
-    trace_.Note(name_, " agent does not start: ", engine.status().message());
-    scheduler_.Spawn(hardware_, [this, agent] {
-      scheduler_.Sleep(dice_.Between(absl::Seconds(1), absl::Seconds(3)));
-      if (agent == agent_ && has_power_ && hardware_->is_alive()) StartAgent();
-    });
-    return;
-  }
-  agent->engine = *std::move(engine);
-  v1::Command describe;
-  describe.set_id("start");
-  describe.mutable_describe();
-  rules_.Started(agent->engine->Handle(describe, nullptr).inventory());
-  trace_.Note(name_, " agent runs", agent->engine->Recovered().empty() ? "" : ", having recovered");
-  agent->is_ready = true;
-  if (mutation_ != Mutation::kNobodyWatchesTheDeadline) WatchForConfirm(agent);
-}
-
-// As node/frontend/confirm_watch.cc.
-void NodeMachine::WatchForConfirm(const AgentPtr& agent) {
-  constexpr absl::Duration kFirstRetry = absl::Seconds(1);
-  absl::Duration retry = kFirstRetry;
-  const auto left = [&] {
-    const std::optional<absl::Time> by = agent->engine->ConfirmBy();
-    return by.has_value() ? *by - clock_.Now() : absl::InfiniteDuration();
-  };
-  absl::Duration pause = left();
-  while (agent->process->is_alive()) {
-    scheduler_.Wait(agent.get(), pause);
-    if (!agent->process->is_alive()) return;
-    pause = left();
-    if (pause > absl::ZeroDuration()) continue;
-    while (agent->changing > 0) {
-      scheduler_.Wait(&agent->changing, absl::Hours(1));
-      if (!agent->process->is_alive()) return;
+  if (made.copies) machine_.DeclareFiles(FileInstall::kCopy);
+  for (int certificate = 0; certificate < kMostCertificates; ++certificate) {
+    std::vector<std::string> its;
+    for (const auto& [service, uses] : services_) {
+      if (uses == certificate) its.push_back(service);
     }
-    agent->is_reverting = true;
-    trace_.Note(name_, " waited long enough for Confirm");
-    const absl::Status status = agent->engine->RevertIfOverdue();
-    agent->is_reverting = false;
-    if (agent->files->has_crashed() && agent == agent_) Die();
-    if (!agent->process->is_alive()) return;
-    trace_.Note(name_, " ", status.ok() ? "settled" : "could not settle");
-    if (status.ok()) {
-      retry = kFirstRetry;
-      pause = std::max(left(), absl::Milliseconds(200));
-    } else {
-      pause = retry;
-      retry = std::min(retry * 2, absl::Minutes(1));
-    }
+    if (!its.empty()) rules_.try_emplace(certificate, name_, certificate, its, made.copies, epoch_, referee);
   }
+}
+
+void NodeMachine::AddService(const std::string& service, int certificate) {
+  services_[service] = certificate;
+  machine_.AddService(service, NameOfCertificate(certificate));
+  machine_.PutByHand(service, IssuedFor(certificate, 0));
 }
 
 bool NodeMachine::MeetFileOperation(absl::string_view operation) {
@@ -177,12 +110,14 @@ bool NodeMachine::MeetFileOperation(absl::string_view operation) {
 }
 
 bool NodeMachine::IsIdle() const {
-  return agent_ != nullptr && agent_->is_ready && agent_->changing == 0 && !agent_->is_reverting &&
-         !agent_->engine->ConfirmBy().has_value();
+  if (is_ssh_) return agents_.empty() && is_settled_;
+  return HasCalmedDown() && agents_.front()->changing == 0 && !agents_.front()->is_reverting &&
+         !agents_.front()->engine->ConfirmBy().has_value();
 }
 
 void NodeMachine::Look() {
-  if (agent_ != nullptr && agent_->process->is_alive() && agent_->files->has_crashed()) Die();
+  const std::vector<AgentPtr> agents = agents_;
+  for (const AgentPtr& agent : agents) HasDied(agent);
   if (!has_power_) return;
   const bool idle = !is_checked_idle_ && IsIdle();
   if (!std::exchange(is_changed_, false) && !idle) return;
@@ -191,52 +126,69 @@ void NodeMachine::Look() {
 }
 
 void NodeMachine::CheckFiles(bool idle) {
-  for (const std::string& service : services_) {
-    rules_.FilesHold(service, GenerationOf(machine_.FilesOf(service)), idle);
-  }
+  for (auto& [service, certificate] : services_) RulesOf(service).FilesHold(service, FilesHold(service), idle);
+}
+
+int NodeMachine::FilesHold(const std::string& service) {
+  return GenerationOf(services_.at(service), machine_.FilesOf(service));
 }
 
 void NodeMachine::KillAgent(int operations, absl::Duration after) {
-  if (agent_ == nullptr || !agent_->process->is_alive()) return;
+  if (agents_.empty()) return;
+  const AgentPtr agent = agents_.back();
   death_ = Death{.after = after};
-  if (operations == 0) return Die();
-  agent_->files->CrashAt(agent_->files->count() + operations);
+  if (operations == 0) return Die(agent);
+  agent->files->CrashAt(agent->files->count() + operations);
 }
 
 void NodeMachine::LosePower(int operations, uint64_t seed, absl::Duration after) {
-  if (!has_power_ || agent_ == nullptr || !agent_->process->is_alive()) return;
-  death_ = Death{.is_power_loss = true, .seed = seed, .after = after};
-  if (operations == 0) return Die();
-  agent_->files->CrashInTheMiddleOf(agent_->files->count() + operations, seed);
+  if (!has_power_) return;
+  const Death death = {.is_power_loss = true, .seed = seed, .after = after};
+  if (operations == 0 || agents_.empty()) return LosePowerNow(death);
+  death_ = death;
+  const AgentPtr agent = agents_.back();
+  agent->files->CrashInTheMiddleOf(agent->files->count() + operations, seed);
 }
 
 void NodeMachine::FreezeAgent(absl::Duration duration) {
-  if (agent_ != nullptr) scheduler_.Freeze(*agent_->process, duration);
+  for (const AgentPtr& agent : agents_) scheduler_.Freeze(*agent->process, duration);
 }
 
-void NodeMachine::Die() {
-  if (!agent_->process->is_alive()) return;
+void NodeMachine::Die(const AgentPtr& agent) {
+  if (!agent->process->is_alive()) return;
   const Death death = death_.value_or(Death{.after = absl::Seconds(1)});
   death_.reset();
-  trace_.Note(name_, death.is_power_loss ? " loses power" : " agent is killed");
-  agent_->files->CrashAt(1);
-  scheduler_.Kill(*agent_->process);
-  agent_->is_ready = false;
-  scheduler_.Notify(this);
+  if (death.is_power_loss) return LosePowerNow(death);
+  trace_.Note(agent->process->name(), " is killed");
+  Kill(agent);
+  if (agents_.empty()) machine_.disk.Restart();
+  if (is_ssh_) return;
+  scheduler_.Spawn(hardware_, [this, death] {
+    scheduler_.Sleep(death.after);
+    if (hardware_->is_alive() && has_power_) StartAgent();
+  });
+}
+
+void NodeMachine::LosePowerNow(const Death& death) {
+  trace_.Note(name_, " loses power");
+  death_.reset();
+  while (!agents_.empty()) Kill(agents_.back());
+  is_settled_ = false;
   is_changed_ = true;
   is_checked_idle_ = false;
-  if (death.is_power_loss) {
-    has_power_ = false;
-    machine_.disk.Crash(death.seed);
-    for (const std::string& service : services_) machine_.running[service].is_down = true;
-  } else {
-    machine_.disk.Restart();
-  }
+  has_power_ = false;
+  machine_.disk.Crash(death.seed);
+  for (auto& [name, service] : machine_.running) service.is_down = true;
+  scheduler_.Notify(this);
   scheduler_.Spawn(hardware_, [this, death] {
     scheduler_.Sleep(death.after);
     if (!hardware_->is_alive()) return;
-    if (death.is_power_loss) Boot();
-    StartAgent();
+    Boot();
+    if (is_ssh_) {
+      RecoverAtBoot();
+    } else {
+      StartAgent();
+    }
   });
 }
 
@@ -245,35 +197,42 @@ void NodeMachine::Boot() {
   clock_.Reboot();
   old_workers_.clear();
   trace_.Note(name_, " has power");
-  for (const std::string& service : services_) {
-    scheduler_.Spawn(hardware_, [this, service, boot = clock_.BootId()] {
-      while (hardware_->is_alive()) {
-        scheduler_.Sleep(dice_.Between(absl::Milliseconds(5), absl::Milliseconds(400)));
-        if (!has_power_ || clock_.BootId() != boot) return;
-        const std::string files = machine_.FilesOf(service);
-        node::SimulatedNode::Running& running = machine_.running[service];
-        if (GenerationOf(files) < 0) continue;
-        running.served = files;
-        running.is_down = false;
-        return;
-      }
-    });
+  for (const auto& [service, certificate] : services_) {
+    scheduler_.Spawn(hardware_, [this, service = service] { BootService(service); });
+  }
+}
+
+// Again and again, until its files are whole.
+void NodeMachine::BootService(const std::string& service) {
+  const std::string boot = clock_.BootId();
+  while (hardware_->is_alive()) {
+    scheduler_.Sleep(dice_.Between(absl::Milliseconds(5), absl::Milliseconds(400)));
+    if (!has_power_ || clock_.BootId() != boot) return;
+    const std::string files = machine_.FilesOf(service);
+    if (FilesHold(service) < 0) continue;
+    trace_.Note(name_, " ", service, " starts with generation ", FilesHold(service));
+    machine_.running[service].served = files;
+    machine_.running[service].is_down = false;
+    is_checked_idle_ = false;
+    return;
   }
 }
 
 absl::StatusOr<ProcessResult> NodeMachine::RunProgram(const ProcessRequest& request) {
-  const auto killed = [this] { return !IsAlive(scheduler_) || agent_->files->has_crashed(); };
+  const auto killed = [this] {
+    return !IsAlive(scheduler_) || Current() == nullptr || Current()->files->has_crashed();
+  };
   clock_.Sleep(dice_.Between(absl::Milliseconds(1), absl::Milliseconds(dice_.OneIn(8) ? 900 : 60)));
   if (killed()) return absl::AbortedError("killed");
   const std::string& service = request.argv[0];
-  const int files = GenerationOf(machine_.FilesOf(service));
+  const int files = FilesHold(service);
   ProcessResult result;
   if (request.argv.size() == 2) {
     const bool fails = troubles_.failing_check || files < 0;
     result = fails ? FakeProcessRunner::Exits(1, "cannot load certificate") : FakeProcessRunner::Exits(0);
     trace_.Note(name_, " ", service, " check of generation ", files, fails ? " fails" : " passes");
   } else {
-    rules_.Reloaded(service, files);
+    RulesOf(service).Reloaded(service, files);
     const bool fails = troubles_.failing_reload || files < 0 || machine_.running[service].is_down;
     result = fails ? FakeProcessRunner::Exits(1, "not running") : FakeProcessRunner::Exits(0);
     trace_.Note(name_, " ", service, " reload with generation ", files, fails ? " fails" : "",
@@ -292,6 +251,7 @@ void NodeMachine::Reload(const std::string& service) {
       dice_.OneIn(3) ? dice_.Between(absl::ZeroDuration(), absl::Milliseconds(800)) : absl::ZeroDuration();
   old_workers_[service] = {scheduler_.Now() + both_serve, running.served};
   running.served = files;
+  is_checked_idle_ = false;
 }
 
 Observation NodeMachine::LookFromWithin(const ProbeSpec& spec) {
@@ -304,15 +264,15 @@ Observation NodeMachine::LookFromWithin(const ProbeSpec& spec) {
   if (troubles_.flapping_probe && dice_.OneIn(3)) return FakeProber::Fails("connection reset");
   const auto old = old_workers_.find(service);
   if (old != old_workers_.end() && scheduler_.Now() < old->second.first && dice_.OneIn(2)) {
-    rules_.Seen(service, GenerationOf(old->second.second));
+    RulesOf(service).Seen(service, GenerationOf(services_.at(service), old->second.second));
     return FakeProber::Serves(old->second.second);
   }
-  rules_.Seen(service, GenerationOf(running.served));
+  RulesOf(service).Seen(service, GenerationOf(services_.at(service), running.served));
   return FakeProber::Serves(running.served);
 }
 
-Observation NodeMachine::LookFromOutside() {
-  const std::string& service = services_.front();
+Observation NodeMachine::LookFromOutside(absl::string_view port) {
+  const std::string service = port == "993" ? "dovecot" : "nginx";
   const node::SimulatedNode::Running& running = machine_.running[service];
   if (!has_power_ || running.is_down || troubles_.service_down) return FakeProber::Fails("connection refused");
   if (troubles_.flapping_probe && dice_.OneIn(3)) return FakeProber::Fails("connection reset");
@@ -321,11 +281,22 @@ Observation NodeMachine::LookFromOutside() {
 
 std::optional<v1::Report> NodeMachine::Handle(const AgentPtr& agent, const v1::Command& command) {
   const bool changes = command.has_install() || command.has_confirm() || command.has_revert();
-  rules_.CommandBegins(command);
+  // Over SSH its process reads one command after the other.
+  while (is_ssh_ && agent->process->is_alive() && (agent->changing > 0 || agent->is_reverting)) {
+    scheduler_.Wait(&agent->changing, absl::Hours(1));
+  }
+  if (!agent->process->is_alive()) return std::nullopt;
+  const int about = changes ? CertificateIn(command) : kMostCertificates;
+  if (changes) rules_.at(about).CommandBegins(command);
   v1::Command obeyed = command;
+  if (mutation_ == Mutation::kCertificatesAreMixedUp && command.has_revert() && rules_.size() > 1) {
+    obeyed.mutable_revert()->set_certificate(NameOfCertificate(1 - about));
+    obeyed.mutable_revert()->set_generation(static_cast<uint64_t>(rules_.at(1 - about).good()));
+  }
   if (mutation_ == Mutation::kEpochsAreIgnored) obeyed.set_epoch(1'000'000);
   if (mutation_ == Mutation::kResultsAreForgotten) obeyed.set_id(absl::StrCat(command.id(), "/", dice_.Next() % 1000));
-  if (changes) ++agent->changing;
+  const bool counts = changes || is_ssh_;
+  if (counts) ++agent->changing;
   v1::Report report;
   if (mutation_ == Mutation::kConfirmsAreLost && command.has_confirm()) {
     report.mutable_install_result()->set_outcome(v1::Outcome::INSTALLED);
@@ -335,11 +306,10 @@ std::optional<v1::Report> NodeMachine::Handle(const AgentPtr& agent, const v1::C
     report = agent->engine->Handle(obeyed, nullptr);
   }
   report.set_command_id(command.id());
-  if (changes) --agent->changing;
-  if (agent->files->has_crashed() && agent == agent_) Die();
-  const bool died = !agent->process->is_alive();
-  if (!died && agent == agent_) Look();
-  rules_.CommandEnds(command, died ? nullptr : &report);
+  if (counts) --agent->changing;
+  const bool died = HasDied(agent);
+  if (!died) Look();
+  if (changes) rules_.at(about).CommandEnds(command, died ? nullptr : &report);
   if (died) return std::nullopt;
   scheduler_.Notify(&agent->changing);
   scheduler_.Notify(agent.get());
@@ -348,18 +318,26 @@ std::optional<v1::Report> NodeMachine::Handle(const AgentPtr& agent, const v1::C
   return report;
 }
 
-std::string NodeMachine::ProblemAtEnd(int wanted) {
-  if (agent() == nullptr) return absl::StrCat(name_, ": its agent does not run");
-  if (agent_->engine->ConfirmBy().has_value()) return absl::StrCat(name_, ": something waits for Confirm");
-  if (rules_.good() != wanted) return absl::StrCat(name_, ": ", rules_.Where());
-  for (const std::string& service : services_) {
-    const int files = GenerationOf(machine_.FilesOf(service));
-    if (files != wanted) return absl::StrCat(name_, ": ", service, "'s files hold generation ", files);
-    const int served = GenerationOf(machine_.running[service].served);
-    if (served != wanted) return absl::StrCat(name_, ": ", service, " serves generation ", served);
+std::string NodeMachine::ProblemAtEnd(const Scenario& scenario) {
+  if (!HasCalmedDown()) return absl::StrCat(name_, is_ssh_ ? ": a process is left" : ": its agent does not run");
+  if (SomethingWaits()) return absl::StrCat(name_, ": something waits for Confirm");
+  for (const auto& [certificate, rules] : rules_) {
+    const std::string problem = ProblemAtEnd(certificate, scenario.Latest(certificate));
+    if (!problem.empty()) return absl::StrCat(name_, ": ", problem);
   }
   const std::vector<std::string> left = machine_.Temporaries();
   return left.empty() ? "" : absl::StrCat(name_, ": left behind: ", left.front());
+}
+
+std::string NodeMachine::ProblemAtEnd(int certificate, int wanted) {
+  if (rules_.at(certificate).good() != wanted) return rules_.at(certificate).Where();
+  for (const auto& [service, uses] : services_) {
+    if (uses != certificate) continue;
+    if (FilesHold(service) != wanted) return absl::StrCat(service, "'s files hold generation ", FilesHold(service));
+    const int served = GenerationOf(certificate, machine_.running[service].served);
+    if (served != wanted) return absl::StrCat(service, " serves generation ", served);
+  }
+  return "";
 }
 
 }  // namespace certcast::simulation

@@ -16,6 +16,7 @@
 #include "common/process/process.h"
 #include "node/engine/engine.h"
 #include "node/engine/simulated_node.h"
+#include "node/hosted/on_demand_engine.h"
 #include "tests/simulation/dice.h"
 #include "tests/simulation/mutation.h"
 #include "tests/simulation/node_rules.h"
@@ -55,18 +56,26 @@ class MachineClock final : public Clock {
   int boots_ = 1;
 };
 
+// Where an agent listens, its process stands. Over SSH each connection starts one, which ends with it, but for one that
+// waits for Confirm; and one recovers when the machine boots.
 class NodeMachine {
  public:
-  // One life of the agent's process.
+  // One life of a process of the agent's.
   struct Agent {
     ProcessPtr process;
     std::unique_ptr<testing::FaultFileSystem> files;
+    std::unique_ptr<node::StateLocker> locker;
     std::unique_ptr<node::Engine> engine;
     // It has recovered, and takes commands.
     bool is_ready = false;
-    // Commands that change something, under way.
+    // Commands under way that change something; over SSH any, one after the other.
     int changing = 0;
     bool is_reverting = false;
+    // --- Over SSH.
+    node::OnDemandEngine* on_demand = nullptr;
+    // Commands that its connection has still to bring, and that there will be no more.
+    int on_way = 0;
+    bool is_hung_up = false;
   };
   using AgentPtr = std::shared_ptr<Agent>;
 
@@ -85,15 +94,23 @@ class NodeMachine {
               Scheduler& scheduler, Trace& trace, Referee& referee);
 
   const std::string& name() const { return name_; }
-  NodeRules& rules() { return rules_; }
+  NodeRules& rules(int certificate) { return rules_.at(certificate); }
+  const std::map<int, NodeRules>& rules() const { return rules_; }
   Troubles& troubles() { return troubles_; }
   MachineClock& clock() { return clock_; }
 
-  // Starts the agent's process, which takes a while.
-  void StartAgent();
-  // Null while it does not run or take commands.
-  AgentPtr agent() const { return agent_ != nullptr && agent_->is_ready ? agent_ : nullptr; }
+  // Once, when a run begins.
+  void Begin();
+  // Who takes the commands of a new connection: the agent that stands, null while it does not run; or one of its own.
+  AgentPtr Contact();
+  // The connection to it has ended, and it knows after a while.
+  void HangUp(const AgentPtr& agent, absl::Duration after);
+  bool is_ssh() const { return is_ssh_; }
   bool has_power() const { return has_power_; }
+  // Where an agent is to stand, it does; over SSH no process is left.
+  bool HasCalmedDown() const;
+  // For Confirm. It has calmed down.
+  bool SomethingWaits();
   // kill -9, at once or at one of the next operations on its disk (from 1; 0: at once); it is started again `after`.
   void KillAgent(int operations, absl::Duration after);
   void FreezeAgent(absl::Duration duration);
@@ -102,17 +119,18 @@ class NodeMachine {
 
   // Called on a task of the agent's process. Nothing when it died over it.
   std::optional<v1::Report> Handle(const AgentPtr& agent, const v1::Command& command);
-  // What a handshake sees now.
-  Observation LookFromOutside();
+  // What a handshake with that port sees now: 993 is the second certificate's.
+  Observation LookFromOutside(absl::string_view port);
 
   // After each slice: a death that a file operation met, and what its files hold.
   void Look();
-  // What is not as it should be at the end of a run, for the wanted generation; empty: nothing.
-  std::string ProblemAtEnd(int wanted);
+  // What is not as it should be at the end of a run; empty: nothing.
+  std::string ProblemAtEnd(const Scenario& scenario);
 
  private:
   friend class ProgramsOfNode;
   friend class ProberOfNode;
+  friend class LockerOfNode;
 
   struct Death {
     bool is_power_loss = false;
@@ -120,12 +138,35 @@ class NodeMachine {
     absl::Duration after;
   };
 
-  void Die();
-  void Boot();
-  void StartServices();
+  // --- node_agents.cc: the agent's processes.
+  AgentPtr MakeAgent(absl::string_view what);
+  node::EngineEnvironment EnvironmentOf(const Agent& agent);
+  // Starts the agent that stands, which takes a while.
+  void StartAgent();
   void RunAgent(const AgentPtr& agent);
+  AgentPtr StartVisit(absl::string_view what);
+  void RunVisit(const AgentPtr& agent);
+  void RecoverAtBoot();
+  void EndVisit(const AgentPtr& agent);
+  bool IsHere(const AgentPtr& agent) const;
+  // Null: it is dead.
+  Agent* Current() const;
+  // What the state directory says, whoever is at work.
+  v1::Inventory LookAtState();
+  // Dead is what its own file operation met, or what somebody killed.
+  bool HasDied(const AgentPtr& agent);
+
+  void Die(const AgentPtr& agent);
+  void Kill(AgentPtr agent);
+  void LosePowerNow(const Death& death);
+  void Boot();
+  void BootService(const std::string& service);
   void WatchForConfirm(const AgentPtr& agent);
   bool MeetFileOperation(absl::string_view operation);
+  void AddService(const std::string& service, int certificate);
+  std::string ProblemAtEnd(int certificate, int wanted);
+  NodeRules& RulesOf(const std::string& service) { return rules_.at(services_.at(service)); }
+  int FilesHold(const std::string& service);
   void CheckFiles(bool idle);
   bool IsIdle() const;
   absl::StatusOr<ProcessResult> RunProgram(const ProcessRequest& request);
@@ -143,12 +184,20 @@ class NodeMachine {
   node::SimulatedNode machine_;
   std::unique_ptr<ProcessRunner> programs_;
   std::unique_ptr<Prober> prober_;
-  std::vector<std::string> services_;
-  NodeRules rules_;
+  // By name, the certificate that each uses.
+  std::map<std::string, int> services_;
+  // Of each certificate that it has.
+  std::map<int, NodeRules> rules_;
+  uint64_t epoch_ = 0;
   Troubles troubles_;
   // Of what does not die with the agent: services, power.
   ProcessPtr hardware_;
-  AgentPtr agent_;
+  const bool is_ssh_;
+  // Those that live. Of what stands there is one.
+  std::vector<AgentPtr> agents_;
+  // Over SSH: the last process has ended by itself, and left nothing.
+  bool is_settled_ = true;
+  ProcessPtr lock_holder_;
   bool has_power_ = true;
   // Since the rules were last told of the files; and since they were while nothing was under way.
   bool is_changed_ = true;

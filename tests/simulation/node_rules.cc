@@ -6,13 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "certcast/v1/bundle.pb.h"
-#include "node/engine/simulated_node.h"
+#include "tests/simulation/certificates.h"
 
 namespace certcast::simulation {
 namespace {
-
-constexpr int kUnknownFiles = -3;
-constexpr int kMostGenerations = 4;
 
 int GenerationIn(const v1::Install& install) {
   v1::Manifest manifest;
@@ -29,20 +26,14 @@ int SubjectOf(const v1::Command& command) {
 
 }  // namespace
 
-int GenerationOf(const std::string& leaf_sha256) {
-  if (leaf_sha256 == node::kMixed) return kMixedFiles;
-  if (leaf_sha256 == node::kNothing || leaf_sha256.empty()) return kNoFiles;
-  static const auto* const known = [] {
-    auto* made = new std::map<std::string, int>;
-    for (int i = 0; i < kMostGenerations; ++i) (*made)[node::LeafOf(static_cast<uint64_t>(i))] = i;
-    return made;
-  }();
-  const auto found = known->find(leaf_sha256);
-  return found == known->end() ? kUnknownFiles : found->second;
-}
-
-NodeRules::NodeRules(std::string node, std::vector<std::string> services, bool copies, Referee& referee)
-    : node_(std::move(node)), services_(std::move(services)), copies_(copies), referee_(referee) {
+NodeRules::NodeRules(std::string node, int certificate, std::vector<std::string> services, bool copies, uint64_t& epoch,
+                     Referee& referee)
+    : node_(std::move(node)),
+      certificate_(certificate),
+      services_(std::move(services)),
+      copies_(copies),
+      referee_(referee),
+      epoch_(epoch) {
   for (const std::string& service : services_) files_[service] = 0;
 }
 
@@ -188,9 +179,11 @@ void NodeRules::Seen(const std::string& service, int generation) {
 }
 
 void NodeRules::Reloaded(const std::string& service, int files) {
+  // One that came twice, over two connections, is one.
+  std::set<std::string> counted;
   for (const Told& told : commands_) {
     if (told.installs == 0 || told.installs != files || files == good_.back()) continue;
-    if (++reloads_[{told.id, service}] < 2) continue;
+    if (!counted.insert(told.id).second || ++reloads_[{told.id, service}] < 2) continue;
     referee_.Break("nothing twice", absl::StrCat(node_, " told ", service, " to take up generation ", files,
                                                  " a second time for ", told.id));
   }
@@ -200,6 +193,7 @@ void NodeRules::Started(const v1::Inventory& inventory) {
   // Those of the process that is gone.
   commands_.clear();
   for (const v1::Inventory::Certificate& has : inventory.certificates()) {
+    if (has.name() != NameOfCertificate(certificate_)) continue;
     const int generation = static_cast<int>(has.generation());
     if (static_cast<int>(has.highest_generation()) < highest_) {
       referee_.Break("no downgrade", absl::StrCat(node_, " has forgotten that it accepted generation ", highest_));
@@ -225,7 +219,8 @@ bool NodeRules::AllHold(int generation) const {
 }
 
 std::string NodeRules::Where() const {
-  return absl::StrCat("confirmed: ", absl::StrJoin(good_, " "), "; at work: ", target_, "; to be left: ", leaving_,
+  return absl::StrCat(NameOfCertificate(certificate_), " confirmed: ", absl::StrJoin(good_, " "),
+                      "; at work: ", target_, "; to be left: ", leaving_,
                       "; files: ", absl::StrJoin(files_, " ", absl::PairFormatter("=")));
 }
 

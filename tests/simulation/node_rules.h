@@ -14,16 +14,13 @@
 
 namespace certcast::simulation {
 
-// Generations of the one certificate that there is, as far as files and handshakes show them. 0: what was there before.
-inline constexpr int kNoFiles = -1;
-inline constexpr int kMixedFiles = -2;
-// Of a fingerprint, or of what SimulatedNode says of a service's files.
-int GenerationOf(const std::string& leaf_sha256);
-
-// Knows what the node was told and what an onlooker sees of it, nothing of what it thinks.
+// Of one certificate on the node. Knows what the node was told and what an onlooker sees of it, nothing of what it
+// thinks.
 class NodeRules {
  public:
-  NodeRules(std::string node, std::vector<std::string> services, bool copies, Referee& referee);
+  // `epoch`: the highest that the node obeyed, for any of its certificates.
+  NodeRules(std::string node, int certificate, std::vector<std::string> services, bool copies, uint64_t& epoch,
+            Referee& referee);
 
   void CommandBegins(const v1::Command& command);
   // `report` was not seen by anybody yet; nullptr: the process died over it.
@@ -63,6 +60,7 @@ class NodeRules {
   void EndOfRevert(const v1::Command& command, const v1::InstallResult& result);
 
   const std::string node_;
+  const int certificate_;
   const std::vector<std::string> services_;
   const bool copies_;
   Referee& referee_;
@@ -75,8 +73,7 @@ class NodeRules {
   // A confirmed one that the node was told to leave.
   int leaving_ = 0;
   int highest_ = 0;
-  // Highest that was obeyed.
-  uint64_t epoch_ = 0;
+  uint64_t& epoch_;
   std::map<std::string, int> files_;
   // Since the files last changed.
   std::map<std::string, int> seen_;

@@ -1,12 +1,13 @@
 // What the operator of a run does, and how it must end.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/outcome.pb.h"
 #include "controller/rollout/record.h"
-#include "node/engine/simulated_node.h"
+#include "tests/simulation/certificates.h"
 #include "tests/simulation/world.h"
 
 namespace certcast::simulation {
@@ -33,7 +34,7 @@ Action::Action ActionOf(OperatorAct::Kind kind) {
 }  // namespace
 
 void World::Operate() {
-  for (const std::unique_ptr<NodeMachine>& node : nodes_) node->StartAgent();
+  for (const std::unique_ptr<NodeMachine>& node : nodes_) node->Begin();
   for (const FaultEvent& fault : scenario_.faults) {
     scheduler_.Spawn(operator_, [this, &fault] { Happen(fault); });
   }
@@ -55,31 +56,36 @@ void World::Operate() {
 }
 
 void World::BringGenerations() {
-  for (size_t i = 0; i < scenario_.generations.size(); ++i) {
-    scheduler_.Sleep(scenario_.generations[i] - scheduler_.Now());
-    const testing::IssuedCertificate& issued = node::IssuedFor(i + 1);
-    v1::ImportRequest request;
-    request.set_certificate(kCertificate);
-    request.set_fullchain_pem(issued.fullchain_pem);
-    request.set_private_key_pem(std::string(issued.key_pem.ExposeSecret()));
-    while (!IsOver()) {
-      const InvocationPtr import = Start("import", [request](controller::Controller& controller, Invocation& self) {
-        self.status = controller.Import(request).status();
-      });
-      Await([&] { return import->has_ended; }, kPatience);
-      if (import->has_succeeded()) break;
-      scheduler_.Sleep(absl::Milliseconds(300));
-    }
+  std::map<int, int> brought;
+  for (const Scenario::Generation& next : scenario_.generations) {
+    scheduler_.Sleep(next.at - scheduler_.Now());
+    Import(next.certificate, ++brought[next.certificate]);
     ++brought_;
     scheduler_.Notify(this);
   }
 }
 
-World::InvocationPtr World::StartApply() {
+void World::Import(int certificate, int generation) {
+  const testing::IssuedCertificate& issued = IssuedFor(certificate, generation);
+  v1::ImportRequest request;
+  request.set_certificate(NameOfCertificate(certificate));
+  request.set_fullchain_pem(issued.fullchain_pem);
+  request.set_private_key_pem(std::string(issued.key_pem.ExposeSecret()));
+  while (!IsOver()) {
+    const InvocationPtr import = Start("import", [request](controller::Controller& controller, Invocation& self) {
+      self.status = controller.Import(request).status();
+    });
+    Await([&] { return import->has_ended; }, kPatience);
+    if (import->has_succeeded()) return;
+    scheduler_.Sleep(absl::Milliseconds(300));
+  }
+}
+
+World::InvocationPtr World::StartApply(const v1::ApplyRequest& request) {
   ++outcome_.applies;
-  InvocationPtr invocation = Start("apply", [](controller::Controller& controller, Invocation& self) {
+  InvocationPtr invocation = Start("apply", [request](controller::Controller& controller, Invocation& self) {
     absl::StatusOr<v1::ApplyResponse> response = controller.Apply(
-        {}, [](const v1::ApplyEvent::Progress&) {}, self.stop);
+        request, [](const v1::ApplyEvent::Progress&) {}, self.stop);
     self.status = response.status();
     if (response.ok()) self.applied = *std::move(response);
   });
@@ -87,9 +93,18 @@ World::InvocationPtr World::StartApply() {
   return invocation;
 }
 
+v1::ApplyRequest World::HowToApply() {
+  v1::ApplyRequest request;
+  if (!scenario_.policy.windows.has_value()) return request;
+  request.set_wait(dice_.OneIn(3));
+  request.set_now(dice_.OneIn(6));
+  request.mutable_by()->set_user("operator");
+  return request;
+}
+
 void World::ApplyNowAndThen() {
   while (!IsOver() && !healed_) {
-    const InvocationPtr apply = StartApply();
+    const InvocationPtr apply = StartApply(HowToApply());
     Await([&] { return apply->has_ended; }, kPatience);
     const bool did_nothing = apply->has_succeeded() && apply->applied.rollouts_size() == 0;
     const size_t brought = brought_;
@@ -99,8 +114,9 @@ void World::ApplyNowAndThen() {
   }
 }
 
-World::InvocationPtr World::StartChange(Action::Action action, Action::OnHalt on_halt) {
+World::InvocationPtr World::StartChange(int certificate, Action::Action action, Action::OnHalt on_halt) {
   Action request;
+  request.set_id(NameOfCertificate(certificate));
   request.set_action(action);
   request.set_on_halt(on_halt);
   request.mutable_by()->set_user("operator");
@@ -123,8 +139,9 @@ void World::Act(const OperatorAct& act) {
   ++acts_;
   ++acting_;
   if (act.kind == OperatorAct::Kind::kResume) rules_.NothingIsHeld();
+  const int certificate = static_cast<int>(act.dice / 16 % static_cast<uint64_t>(scenario_.certificates));
   const InvocationPtr invocation =
-      StartChange(ActionOf(act.kind), static_cast<Action::OnHalt>(act.dice % Action::OnHalt_ARRAYSIZE));
+      StartChange(certificate, ActionOf(act.kind), static_cast<Action::OnHalt>(act.dice % Action::OnHalt_ARRAYSIZE));
   if (!AwaitEnd(invocation)) return;
   --acting_;
   if (!IsOver() && invocation->has_succeeded()) JudgeAct(act, *invocation, acts_before);
@@ -145,40 +162,49 @@ void World::JudgeAct(const OperatorAct& act, const Invocation& invocation, int64
 }
 
 // As an operator has to before the next apply does anything.
-void World::LetGoOfWhatIsPaused() {
-  rules_.NothingIsHeld();
-  const InvocationPtr resume = StartChange(Action::RESUME);
+void World::LetGoOfWhatIsPaused(int certificate) {
+  const InvocationPtr resume = StartChange(certificate, Action::RESUME);
   if (!AwaitEnd(resume) || IsOver() || resume->has_succeeded()) return;
   // Its generation is not wanted any more.
-  AwaitEnd(StartChange(Action::ABORT));
+  AwaitEnd(StartChange(certificate, Action::ABORT));
+}
+
+std::string World::ProblemAtEnd() {
+  for (const std::unique_ptr<NodeMachine>& node : nodes_) {
+    std::string problem = node->ProblemAtEnd(scenario_);
+    if (!problem.empty()) return problem;
+  }
+  return "";
 }
 
 void World::CheckTheEnd() {
   if (!Await([this] { return brought_ == scenario_.generations.size() && running_.empty(); }, kPatience)) {
     return referee_.Break("every call ends", "one does not");
   }
-  const auto all_run = [this] {
-    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->agent() != nullptr; });
+  const auto all_calm = [this] {
+    return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) { return node->HasCalmedDown(); });
   };
-  if (!Await(all_run, kPatience)) return referee_.Break("every agent starts again", "one does not");
+  if (!Await(all_calm, kPatience)) return referee_.Break("every agent starts again, or ends", "one does not");
   // Whatever waits for Confirm has gone back by then.
   scheduler_.Sleep(scenario_.policy.confirm_timeout + absl::Minutes(2));
   for (const std::unique_ptr<NodeMachine>& node : nodes_) {
     if (IsOver()) return;
-    if (node->agent()->engine->ConfirmBy().has_value()) {
+    // Where nobody stands, what a dead process left waits for the next one.
+    if (!node->is_ssh() && node->SomethingWaits()) {
       return referee_.Break("nobody waits for ever", absl::StrCat(node->name(), " waits for Confirm"));
     }
   }
+  rules_.NothingIsHeld();
+  for (int certificate = 0; certificate < scenario_.certificates; ++certificate) LetGoOfWhatIsPaused(certificate);
+  v1::ApplyRequest request;
+  request.set_wait(true);
   std::string problem;
-  LetGoOfWhatIsPaused();
   for (int i = 0; i < 4 && !IsOver(); ++i) {
-    const InvocationPtr apply = StartApply();
+    const InvocationPtr apply = StartApply(request);
     if (!AwaitEnd(apply) || IsOver()) return;
     scheduler_.Sleep(absl::Seconds(5));
     problem = apply->status.ok() ? rules_.ProblemAtEnd() : std::string(apply->status.message());
-    for (const std::unique_ptr<NodeMachine>& node : nodes_) {
-      if (problem.empty()) problem = node->ProblemAtEnd(static_cast<int>(scenario_.generations.size()));
-    }
+    if (problem.empty()) problem = ProblemAtEnd();
     if (problem.empty()) return;
   }
   referee_.Break("all is well in the end", problem);

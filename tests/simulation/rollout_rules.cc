@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "controller/schedule/window.h"
+#include "tests/simulation/certificates.h"
 
 namespace certcast::simulation {
 namespace {
@@ -26,9 +28,9 @@ bool IsGood(const Rollout::Node& node) {
 
 }  // namespace
 
-RolloutRules::RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes, Trace& trace,
-                           Referee& referee)
-    : scenario_(scenario), nodes_(nodes), trace_(trace), referee_(referee) {
+RolloutRules::RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes,
+                           const Scheduler& scheduler, Trace& trace, Referee& referee)
+    : scenario_(scenario), nodes_(nodes), scheduler_(scheduler), trace_(trace), referee_(referee) {
 }
 
 NodeMachine& RolloutRules::Find(const std::string& name) {
@@ -41,7 +43,7 @@ void RolloutRules::Committed(const Process& writer, const controller::Transactio
     return referee_.Break(
         "fencing", absl::StrCat("a controller of epoch ", transaction.epoch, " has written after one of ", epoch_));
   }
-  const std::string latest = latest_;
+  const std::map<int, std::string> latest = latest_;
   // The head first: what nodes may do follows from it.
   for (const controller::Transaction::Write& write : transaction.writes) {
     if (!write.value.has_value() || !absl::StartsWith(write.key, kHeads)) continue;
@@ -56,14 +58,19 @@ void RolloutRules::Committed(const Process& writer, const controller::Transactio
     node.ParseFromString(*write.value);
     NodeWritten(rollouts_[parts[0]], parts[1], node);
   }
-  if (latest_ == latest) return;
-  if (absl::StartsWith(writer.name(), "retry")) CheckRetry(rollouts_[latest], rollouts_[latest_]);
+  if (latest_ == latest || !absl::StartsWith(writer.name(), "retry")) return;
+  for (const auto& [certificate, id] : latest) {
+    if (latest_[certificate] != id) CheckRetry(rollouts_[id], rollouts_[latest_[certificate]]);
+  }
 }
 
 void RolloutRules::HeadWritten(const Process& writer, const std::string& id, const Rollout& head) {
   const bool is_new = rollouts_.count(id) == 0;
   Record& record = rollouts_[id];
-  if (is_new) latest_ = id;
+  if (is_new) {
+    record.certificate = CertificateCalled(head.certificate());
+    latest_[record.certificate] = id;
+  }
   const bool is_undone =
       absl::StartsWith(writer.name(), "undo") && head.state() == v1::Rollout::HALTED && !head.has_finished_at();
   if (!is_new && record.head.has_finished_at() && head.state() != record.head.state() && !is_undone) {
@@ -82,7 +89,7 @@ void RolloutRules::HeadWritten(const Process& writer, const std::string& id, con
 void RolloutRules::CheckReverted(const std::string& id, const Record& record) {
   const int generation = static_cast<int>(record.head.generation());
   for (const auto& [name, before] : record.confirmed_before) {
-    if (before == generation || Find(name).rules().good() != generation) continue;
+    if (before == generation || RulesOf(record, name).good() != generation) continue;
     referee_.Break("what is put back is gone",
                    absl::StrCat(id, " is REVERTED, and ", name, " has confirmed its generation ", generation));
   }
@@ -107,7 +114,8 @@ void RolloutRules::NodeWritten(Record& record, const std::string& name, const No
                                         : "");
   const bool begins = before.step() == Node::PENDING && node.step() == Node::INSTALLING;
   // Of several tries the first: what it had at the next one may be this rollout's doing.
-  if (begins) record.confirmed_before.emplace(name, Find(name).rules().good());
+  if (begins) record.confirmed_before.emplace(name, RulesOf(record, name).good());
+  if (begins) CheckWindow(record, name);
   if (begins && held_.count(record.head.id()) > 0) {
     referee_.Break("what an operator holds is held", absl::StrCat(name, " begins in ", record.head.id()));
   }
@@ -119,18 +127,29 @@ void RolloutRules::NodeWritten(Record& record, const std::string& name, const No
 }
 
 void RolloutRules::CheckOutcome(const Record& record, const Node& node) {
-  NodeMachine& machine = Find(node.result().name());
+  const std::string& name = node.result().name();
   const int generation = static_cast<int>(record.head.generation());
-  const int confirmed = machine.rules().good();
+  const int confirmed = RulesOf(record, name).good();
   if (IsGood(node) && confirmed != generation && confirmed < generation) {
     referee_.Break("the record is what is so",
-                   absl::StrCat(machine.name(), " is ", v1::Outcome::Code_Name(node.result().outcome()),
+                   absl::StrCat(name, " is ", v1::Outcome::Code_Name(node.result().outcome()),
                                 " in the record of generation ", generation, ", and has confirmed ", confirmed));
   }
   if (node.result().outcome() == v1::Outcome::REVERTED && confirmed == generation && !HadItBefore(record, node)) {
-    referee_.Break("the record is what is so", absl::StrCat(machine.name(), " is REVERTED in the record of generation ",
+    referee_.Break("the record is what is so", absl::StrCat(name, " is REVERTED in the record of generation ",
                                                             generation, ", which it has confirmed"));
   }
+}
+
+// A commit may take that long.
+void RolloutRules::CheckWindow(const Record& record, const std::string& node) {
+  constexpr absl::Duration kSlack = absl::Seconds(2);
+  if (!scenario_.policy.windows.has_value() || record.head.windows_overridden_size() > 0) return;
+  const absl::Time now = StartOfRun() + scheduler_.Now();
+  const absl::Time closed = controller::NextClosing(*scenario_.policy.windows, now - kSlack);
+  if (controller::IsOpen(*scenario_.policy.windows, now) || closed > now - kSlack) return;
+  if (scheduler_.Now() < frozen_until_ + kSlack) return;
+  referee_.Break("nodes begin in their window", absl::StrCat(node, " begins in ", record.head.id()));
 }
 
 bool RolloutRules::HadItBefore(const Record& record, const Node& node) {
@@ -157,7 +176,7 @@ void RolloutRules::Sent(const Process& sender, const std::string& node, const v1
                                                             ", but the record says ", Node::Step_Name(step.step())));
   }
   if (command.has_confirm()) {
-    const auto seen = seen_.find(node);
+    const auto seen = seen_.find({node, record.certificate});
     const bool is_verified =
         scenario_.nodes[static_cast<size_t>(std::stoi(node.substr(node.find('-') + 1)))].is_verified;
     if (is_verified && (seen == seen_.end() || seen->second != static_cast<int>(command.confirm().generation()))) {
@@ -177,7 +196,7 @@ void RolloutRules::Sent(const Process& sender, const std::string& node, const v1
     }
     return;
   }
-  seen_.erase(node);
+  seen_.erase({node, record.certificate});
   CheckBudget(record, node);
 }
 
@@ -213,7 +232,10 @@ void RolloutRules::CheckBudget(const Record& record, const std::string& node) {
 }
 
 void RolloutRules::SeenFromHere(const std::string& node, const Observation& seen) {
-  if (seen.ok) seen_[node] = GenerationOf(seen.served_sha256);
+  for (int certificate = 0; seen.ok && certificate < kMostCertificates; ++certificate) {
+    const int generation = GenerationOf(certificate, seen.served_sha256);
+    if (generation >= 0) seen_[{node, certificate}] = generation;
+  }
 }
 
 std::string RolloutRules::ProblemAtEnd() {
@@ -222,16 +244,22 @@ std::string RolloutRules::ProblemAtEnd() {
       return absl::StrCat(id, " is left ", v1::Rollout::State_Name(record.head.state()));
     }
   }
-  const auto latest = rollouts_.find(latest_);
-  if (latest == rollouts_.end()) return "";
-  for (const auto& [name, node] : latest->second.nodes) {
-    const int generation = static_cast<int>(latest->second.head.generation());
-    const int confirmed = Find(name).rules().good();
+  for (const auto& [certificate, id] : latest_) {
+    const std::string problem = ProblemAtEnd(rollouts_.at(id));
+    if (!problem.empty()) return absl::StrCat(id, " says of ", problem);
+  }
+  return "";
+}
+
+std::string RolloutRules::ProblemAtEnd(const Record& record) {
+  for (const auto& [name, node] : record.nodes) {
+    const int generation = static_cast<int>(record.head.generation());
+    const int confirmed = RulesOf(record, name).good();
     // Of others nobody knows, and the record says so.
-    const bool went_back = node.result().outcome() == v1::Outcome::REVERTED && !HadItBefore(latest->second, node);
+    const bool went_back = node.result().outcome() == v1::Outcome::REVERTED && !HadItBefore(record, node);
     if ((IsGood(node) && confirmed != generation) || (went_back && confirmed == generation)) {
-      return absl::StrCat(latest_, " says of ", name, " ", v1::Outcome::Code_Name(node.result().outcome()),
-                          ", which has confirmed ", confirmed);
+      return absl::StrCat(name, " ", v1::Outcome::Code_Name(node.result().outcome()), ", which has confirmed ",
+                          confirmed);
     }
   }
   return "";

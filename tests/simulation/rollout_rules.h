@@ -2,6 +2,7 @@
 #ifndef CERTCAST_TESTS_SIMULATION_ROLLOUT_RULES_H_
 #define CERTCAST_TESTS_SIMULATION_ROLLOUT_RULES_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,8 +24,8 @@ namespace certcast::simulation {
 
 class RolloutRules {
  public:
-  RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes, Trace& trace,
-               Referee& referee);
+  RolloutRules(const Scenario& scenario, std::vector<std::unique_ptr<NodeMachine>>& nodes, const Scheduler& scheduler,
+               Trace& trace, Referee& referee);
 
   // Written by that process, under the transaction's epoch; 0: under none.
   void Committed(const Process& writer, const controller::Transaction& transaction);
@@ -34,8 +35,10 @@ class RolloutRules {
   // An operator was told that it is paused: no node of it begins until one has it resumed.
   void Held(const std::string& rollout) { held_.insert(rollout); }
   void NothingIsHeld() { held_.clear(); }
+  // A process of the controller's does nothing until then, and goes on as if no time had gone by.
+  void Froze(absl::Duration until) { frozen_until_ = std::max(frozen_until_, until); }
 
-  // What the latest rollout's record says that is not so; empty: nothing.
+  // What the record of a certificate's latest rollout says that is not so; empty: nothing.
   std::string ProblemAtEnd();
   int rollouts() const { return static_cast<int>(rollouts_.size()); }
   // Of all rollouts, how many ended so.
@@ -45,6 +48,7 @@ class RolloutRules {
   using Node = state::v1::Rollout::Node;
   struct Record {
     state::v1::Rollout head;
+    int certificate = 0;
     std::map<std::string, Node> nodes;
     // What a node had when it began.
     std::map<std::string, int> confirmed_before;
@@ -56,21 +60,27 @@ class RolloutRules {
   // That it is REVERTED says that all is as it was.
   void CheckReverted(const std::string& id, const Record& record);
   void CheckRetry(const Record& before, const Record& record);
+  void CheckWindow(const Record& record, const std::string& node);
   static bool HadItBefore(const Record& record, const Node& node);
+  std::string ProblemAtEnd(const Record& record);
   void CheckBudget(const Record& record, const std::string& node);
   NodeMachine& Find(const std::string& node);
+  NodeRules& RulesOf(const Record& record, const std::string& node) { return Find(node).rules(record.certificate); }
 
   const Scenario& scenario_;
   std::vector<std::unique_ptr<NodeMachine>>& nodes_;
+  const Scheduler& scheduler_;
   Trace& trace_;
   Referee& referee_;
   uint64_t epoch_ = 0;
   std::map<std::string, Record> rollouts_;
-  std::string latest_;
+  // By certificate.
+  std::map<int, std::string> latest_;
   std::set<std::string> held_;
   std::map<std::string, int> ends_;
-  // What a handshake from the controller last saw, since the node was last told to install.
-  std::map<std::string, int> seen_;
+  absl::Duration frozen_until_ = -absl::InfiniteDuration();
+  // What a handshake from the controller last saw of a certificate, since the node was last told to install it.
+  std::map<std::pair<std::string, int>, int> seen_;
 };
 
 }  // namespace certcast::simulation

@@ -71,17 +71,29 @@ struct Scenario {
     // The controller looks at its services itself.
     bool is_verified = true;
     int rack = 0;
+    // It has the second certificate too, where there is one.
+    bool has_mail = false;
+    // Nobody listens there: the controller logs in.
+    bool is_ssh = false;
+  };
+  struct Generation {
+    absl::Duration at;
+    int certificate = 0;
   };
   uint64_t seed = 0;
   std::vector<Node> nodes;
   controller::RolloutPolicy policy;
-  // When the operator brings generations 1, 2...
-  std::vector<absl::Duration> generations;
+  int certificates = 1;
+  // That the operator brings, in this order; of each certificate 1, 2...
+  std::vector<Generation> generations;
   std::vector<FaultEvent> faults;
   std::vector<OperatorAct> acts;
 
   // Nothing goes wrong any more from then on.
   absl::Duration horizon() const;
+  bool Has(size_t node, int certificate) const { return certificate == 0 || nodes[node].has_mail; }
+  // How many generations of it are brought.
+  int Latest(int certificate) const;
   // A line for each thing that is special.
   std::string Describe() const;
 };

@@ -22,6 +22,12 @@ Scenario WithoutNode(Scenario scenario, size_t index) {
   return scenario;
 }
 
+void WithoutMail(Scenario& scenario) {
+  scenario.certificates = 1;
+  for (Scenario::Node& node : scenario.nodes) node.has_mail = false;
+  std::erase_if(scenario.generations, [](const Scenario::Generation& one) { return one.certificate > 0; });
+}
+
 // Each is a little shorter, or less special; what takes most away comes first.
 std::vector<Scenario> Candidates(const Scenario& scenario) {
   std::vector<Scenario> candidates;
@@ -31,7 +37,10 @@ std::vector<Scenario> Candidates(const Scenario& scenario) {
     candidates.push_back(std::move(candidate));
   };
   for (size_t i = 0; i < scenario.nodes.size() && scenario.nodes.size() > 1; ++i) {
-    candidates.push_back(WithoutNode(scenario, i));
+    Scenario candidate = WithoutNode(scenario, i);
+    const auto has_mail = [](const Scenario::Node& node) { return node.has_mail; };
+    if (std::none_of(candidate.nodes.begin(), candidate.nodes.end(), has_mail)) WithoutMail(candidate);
+    if (!candidate.generations.empty()) candidates.push_back(std::move(candidate));
   }
   for (size_t i = 0; i < scenario.faults.size(); ++i) {
     add([i](Scenario& with) { with.faults.erase(with.faults.begin() + static_cast<int>(i)); });
@@ -39,10 +48,15 @@ std::vector<Scenario> Candidates(const Scenario& scenario) {
   for (size_t i = 0; i < scenario.acts.size(); ++i) {
     add([i](Scenario& with) { with.acts.erase(with.acts.begin() + static_cast<int>(i)); });
   }
-  if (scenario.generations.size() > 1) add([](Scenario& with) { with.generations.pop_back(); });
+  if (scenario.certificates > 1) add(WithoutMail);
+  if (scenario.generations.size() > 1 && scenario.Latest(scenario.generations.back().certificate) > 1) {
+    add([](Scenario& with) { with.generations.pop_back(); });
+  }
+  if (scenario.policy.windows.has_value()) add([](Scenario& with) { with.policy.windows.reset(); });
   for (size_t i = 0; i < scenario.nodes.size(); ++i) {
     if (scenario.nodes[i].services > 1) add([i](Scenario& with) { with.nodes[i].services = 1; });
     if (scenario.nodes[i].copies) add([i](Scenario& with) { with.nodes[i].copies = false; });
+    if (scenario.nodes[i].is_ssh) add([i](Scenario& with) { with.nodes[i].is_ssh = false; });
     if (scenario.nodes[i].is_verified) add([i](Scenario& with) { with.nodes[i].is_verified = false; });
   }
   if (scenario.policy.soak > absl::ZeroDuration()) {

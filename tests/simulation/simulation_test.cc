@@ -50,7 +50,11 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kConfirmsAreLost, "last-good is not touched"},
                                            Case{Mutation::kRevertsAreLost, "the record is what is so"},
                                            Case{Mutation::kRequestsAreLost, "what an operator asks for is done"},
-                                           Case{Mutation::kPausesAreForgotten, "what an operator holds is held"}));
+                                           Case{Mutation::kPausesAreForgotten, "what an operator holds is held"},
+                                           Case{Mutation::kWindowsAreIgnored, "nodes begin in their window"},
+                                           Case{Mutation::kCertificatesAreMixedUp, "last-good is not touched"},
+                                           Case{Mutation::kVisitsDoNotWait, "nobody waits for ever"},
+                                           Case{Mutation::kStateIsNotLocked, "last-good is not touched"}));
 
 // The last line of a trace is where the rule was broken.
 TEST(Shrink, FindsAShorterRunThatBreaksTheSameRule) {

@@ -14,6 +14,7 @@
 #include "controller/api/machine.h"
 #include "controller/keyring/keyring.h"
 #include "node/engine/simulated_node.h"
+#include "tests/simulation/certificates.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/memory_store.h"
 
@@ -38,17 +39,22 @@ Config MakeConfig(const Scenario& scenario) {
   config.path = "/etc/certcast/certcast.yaml";
   config.state = "/var/lib/certcast";
   config.master_key.key = {SecretReference::Kind::kEnvironment, kMasterKey};
-  controller::CertificateConfig certificate;
-  certificate.name = kCertificate;
-  certificate.domains = {"*.example.com"};
-  certificate.nodes.all = true;
-  certificate.rollout = scenario.policy;
-  config.certificates.push_back(std::move(certificate));
+  for (int i = 0; i < scenario.certificates; ++i) {
+    controller::CertificateConfig& certificate = config.certificates.emplace_back();
+    certificate.name = NameOfCertificate(i);
+    certificate.domains = {"*.example.com"};
+    certificate.nodes.all = i == 0;
+    certificate.rollout = scenario.policy;
+  }
   for (size_t i = 0; i < scenario.nodes.size(); ++i) {
     controller::NodeConfig node;
     node.name = absl::StrCat("node-", i);
     node.address = absl::StrCat(node.name, ":7444");
+    if (scenario.nodes[i].is_ssh) node.ssh.emplace();
     node.labels["rack"] = absl::StrCat("rack-", scenario.nodes[i].rack);
+    for (int of = 0; of < scenario.certificates; ++of) {
+      if (of > 0 && scenario.Has(i, of)) config.certificates[static_cast<size_t>(of)].nodes.names.push_back(node.name);
+    }
     if (scenario.nodes[i].is_verified) node.verify = {{.address = absl::StrCat(node.name, ":443")}};
     config.nodes.push_back(std::move(node));
   }
@@ -128,7 +134,7 @@ World::World(const Scenario& scenario, Mutation mutation)
       dice_(scenario.seed, 2),
       network_(scenario.seed, nodes_, scheduler_, trace_),
       store_(scheduler_, scenario.seed),
-      rules_(scenario, nodes_, trace_, referee_),
+      rules_(scenario, nodes_, scheduler_, trace_, referee_),
       clock_(scheduler_),
       config_(MakeConfig(scenario)) {
   const Beginnings& beginnings = BeginningsOfAll();
@@ -151,7 +157,10 @@ World::World(const Scenario& scenario, Mutation mutation)
 }
 
 void World::Mutate() {
-  if (mutation_ == Mutation::kBudgetIsNotKept) config_.certificates[0].rollout.parallel = 64;
+  for (controller::CertificateConfig& certificate : config_.certificates) {
+    if (mutation_ == Mutation::kBudgetIsNotKept) certificate.rollout.parallel = 64;
+    if (mutation_ == Mutation::kWindowsAreIgnored) certificate.rollout.windows.reset();
+  }
   store_.Alter([this](controller::Transaction& transaction) {
     if (mutation_ == Mutation::kLeaseIsNotChecked) transaction.epoch = 0;
     std::vector<Write>& writes = transaction.writes;
@@ -175,9 +184,11 @@ Outcome World::Run() {
   outcome_.rollouts = rules_.rollouts();
   outcome_.ends = rules_.ends();
   for (const std::unique_ptr<NodeMachine>& node : nodes_) {
-    outcome_.installs += node->rules().installs();
-    outcome_.confirms += node->rules().confirms();
-    outcome_.reverts += node->rules().reverts();
+    for (const auto& [certificate, rules] : node->rules()) {
+      outcome_.installs += rules.installs();
+      outcome_.confirms += rules.confirms();
+      outcome_.reverts += rules.reverts();
+    }
   }
   return outcome_;
 }

@@ -68,17 +68,22 @@ class World {
   void Operate();
   void BringGenerations();
   void ApplyNowAndThen();
-  InvocationPtr StartApply();
-  InvocationPtr StartChange(Action::Action action, Action::OnHalt on_halt = Action::AS_PLANNED);
+  InvocationPtr StartApply(const v1::ApplyRequest& request = {});
+  v1::ApplyRequest HowToApply();
+  void Import(int certificate, int generation);
+  InvocationPtr StartChange(int certificate, Action::Action action, Action::OnHalt on_halt = Action::AS_PLANNED);
   void Act(const OperatorAct& act);
   void JudgeAct(const OperatorAct& act, const Invocation& invocation, int64_t acts_before);
   void CheckTheEnd();
-  void LetGoOfWhatIsPaused();
+  void LetGoOfWhatIsPaused(int certificate);
+  // Of nodes; empty: none.
+  std::string ProblemAtEnd();
 
   // --- faults.cc
   void Happen(const FaultEvent& fault);
   bool Begin(const FaultEvent& fault);
   void End(const FaultEvent& fault);
+  void Freeze(Process& process, absl::Duration length);
   void Heal();
 
   const Scenario& scenario_;
@@ -111,7 +116,6 @@ class World {
 
 // Nothing in a run takes longer than that once nothing goes wrong any more.
 inline constexpr absl::Duration kPatience = absl::Minutes(15);
-inline constexpr char kCertificate[] = "wildcard";
 
 }  // namespace certcast::simulation
 
