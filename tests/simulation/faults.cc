@@ -31,11 +31,9 @@ bool World::Begin(const FaultEvent& fault) {
     case FaultKind::kLateDelivery:
       return network.late_delivery = true;
     case FaultKind::kKilledAgent:
-      node.KillAgent(operations, std::min(fault.length, absl::Seconds(10)));
-      return true;
+      return node.KillAgent(operations, std::min(fault.length, absl::Seconds(10)));
     case FaultKind::kFrozenAgent:
-      node.FreezeAgent(fault.length);
-      return true;
+      return node.FreezeAgent(fault.length);
     case FaultKind::kPowerLoss:
       node.LosePower(operations, fault.dice | 1, fault.length);
       return true;

@@ -133,12 +133,16 @@ int NodeMachine::FilesHold(const std::string& service) {
   return GenerationOf(services_.at(service), machine_.FilesOf(service));
 }
 
-void NodeMachine::KillAgent(int operations, absl::Duration after) {
-  if (agents_.empty()) return;
+bool NodeMachine::KillAgent(int operations, absl::Duration after) {
+  if (agents_.empty()) return false;
   const AgentPtr agent = agents_.back();
   death_ = Death{.after = after};
-  if (operations == 0) return Die(agent);
-  agent->files->CrashAt(agent->files->count() + operations);
+  if (operations == 0) {
+    Die(agent);
+  } else {
+    agent->files->CrashAt(agent->files->count() + operations);
+  }
+  return true;
 }
 
 void NodeMachine::LosePower(int operations, uint64_t seed, absl::Duration after) {
@@ -150,8 +154,9 @@ void NodeMachine::LosePower(int operations, uint64_t seed, absl::Duration after)
   agent->files->CrashInTheMiddleOf(agent->files->count() + operations, seed);
 }
 
-void NodeMachine::FreezeAgent(absl::Duration duration) {
+bool NodeMachine::FreezeAgent(absl::Duration duration) {
   for (const AgentPtr& agent : agents_) scheduler_.Freeze(*agent->process, duration);
+  return !agents_.empty();
 }
 
 void NodeMachine::Die(const AgentPtr& agent) {

@@ -112,8 +112,9 @@ class NodeMachine {
   // For Confirm. It has calmed down.
   bool SomethingWaits();
   // kill -9, at once or at one of the next operations on its disk (from 1; 0: at once); it is started again `after`.
-  void KillAgent(int operations, absl::Duration after);
-  void FreezeAgent(absl::Duration duration);
+  // False: there is none.
+  bool KillAgent(int operations, absl::Duration after);
+  bool FreezeAgent(absl::Duration duration);
   // What was not fsynced is lost or not, as the seed has it.
   void LosePower(int operations, uint64_t seed, absl::Duration after);
 
