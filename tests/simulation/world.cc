@@ -17,6 +17,7 @@
 #include "tests/simulation/certificates.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/memory_store.h"
+#include "tests/testing/store_view.h"
 
 namespace certcast::simulation {
 namespace {
@@ -61,25 +62,6 @@ Config MakeConfig(const Scenario& scenario) {
   return config;
 }
 
-// Opens a store that is elsewhere.
-class StoreView final : public controller::Store {
- public:
-  explicit StoreView(testing::MemoryStore& store) : store_(store) {}
-  absl::StatusOr<controller::StoredRecord> Get(absl::string_view key) override { return store_.Get(key); }
-  absl::StatusOr<std::vector<controller::StoredRecord>> List(absl::string_view prefix) override {
-    return store_.List(prefix);
-  }
-  absl::StatusOr<int64_t> Commit(const controller::Transaction& transaction) override {
-    return store_.Commit(transaction);
-  }
-  absl::StatusOr<std::unique_ptr<controller::Lease>> TakeLease(absl::string_view holder) override {
-    return store_.TakeLease(holder);
-  }
-
- private:
-  testing::MemoryStore& store_;
-};
-
 const Beginnings& BeginningsOfAll() {
   static const auto* const made = [] {
     testing::MemoryStore store;
@@ -89,7 +71,7 @@ const Beginnings& BeginningsOfAll() {
     Machine machine;
     machine.files = &files;
     machine.clock = &clock;
-    machine.open_store = [&](const std::string&, bool) { return std::make_unique<StoreView>(store); };
+    machine.open_store = [&](const std::string&, bool) { return std::make_unique<testing::StoreView>(store); };
     const Config config = MakeConfig({});
     Controller(config, machine).Init().value();
     const std::unique_ptr<controller::Keyring> keyring =
