@@ -18,6 +18,7 @@ absl::string_view NameOf(Mutation mutation) {
       "pauses are forgotten",
       "windows are ignored",
       "certificates are mixed up",
+      "recovery does not reload",
       "visits do not wait",
       "the state is not locked",
   };

@@ -22,6 +22,7 @@ enum class Mutation {
   kPausesAreForgotten,        // a controller that does not keep who had a rollout paused
   kWindowsAreIgnored,         // a controller that begins nodes whenever it likes
   kCertificatesAreMixedUp,    // a node that takes back another certificate than it is told to
+  kRecoveryDoesNotReload,     // a node whose services go on as they are when it recovers
   kVisitsDoNotWait,           // a process over SSH that ends with its connection
   kStateIsNotLocked,          // processes over SSH that all work at once
 };

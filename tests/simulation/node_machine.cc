@@ -118,6 +118,7 @@ bool NodeMachine::IsIdle() const {
 void NodeMachine::Look() {
   const std::vector<AgentPtr> agents = agents_;
   for (const AgentPtr& agent : agents) HasDied(agent);
+  is_excused_ = is_excused_ || troubles_.mislead();
   if (!has_power_) return;
   const bool idle = !is_checked_idle_ && IsIdle();
   if (!std::exchange(is_changed_, false) && !idle) return;
@@ -127,6 +128,20 @@ void NodeMachine::Look() {
 
 void NodeMachine::CheckFiles(bool idle) {
   for (auto& [service, certificate] : services_) RulesOf(service).FilesHold(service, FilesHold(service), idle);
+  if (idle) CheckServed();
+}
+
+void NodeMachine::CheckServed() {
+  for (const auto& [service, certificate] : services_) {
+    const node::SimulatedNode::Running& running = machine_.running[service];
+    const int served = GenerationOf(certificate, running.served);
+    if (running.is_down || served == FilesHold(service)) continue;
+    if (is_excused_) return;
+    return referee_.Break("an idle node serves what its files are",
+                          absl::StrCat(name_, ": ", service, " serves generation ", served, " of ",
+                                       NameOfCertificate(certificate), ", its files hold ", FilesHold(service)));
+  }
+  is_excused_ = troubles_.mislead();
 }
 
 int NodeMachine::FilesHold(const std::string& service) {
@@ -242,7 +257,8 @@ absl::StatusOr<ProcessResult> NodeMachine::RunProgram(const ProcessRequest& requ
     result = fails ? FakeProcessRunner::Exits(1, "not running") : FakeProcessRunner::Exits(0);
     trace_.Note(name_, " ", service, " reload with generation ", files, fails ? " fails" : "",
                 troubles_.lying_reload && !fails ? " does nothing" : "");
-    if (!fails && !troubles_.lying_reload) Reload(service);
+    const bool is_ignored = mutation_ == Mutation::kRecoveryDoesNotReload && !Current()->is_ready;
+    if (!fails && !troubles_.lying_reload && !is_ignored) Reload(service);
   }
   clock_.Sleep(dice_.Between(absl::Milliseconds(1), absl::Milliseconds(10)));
   if (killed()) return absl::AbortedError("killed");

@@ -88,6 +88,11 @@ class NodeMachine {
     bool failing_reload = false;
     bool failing_check = false;
     bool service_down = false;
+
+    // A service may come to serve something else than its files, and nobody can help it.
+    bool mislead() const {
+      return full_disk || flapping_probe || lying_reload || failing_reload || failing_check || service_down;
+    }
   };
 
   NodeMachine(int index, const Scenario& scenario, node::EngineConfig::Fleet fleet, const Mutation& mutation,
@@ -169,6 +174,7 @@ class NodeMachine {
   NodeRules& RulesOf(const std::string& service) { return rules_.at(services_.at(service)); }
   int FilesHold(const std::string& service);
   void CheckFiles(bool idle);
+  void CheckServed();
   bool IsIdle() const;
   absl::StatusOr<ProcessResult> RunProgram(const ProcessRequest& request);
   Observation LookFromWithin(const ProbeSpec& spec);
@@ -200,6 +206,8 @@ class NodeMachine {
   bool is_settled_ = true;
   ProcessPtr lock_holder_;
   bool has_power_ = true;
+  // It was misled, and has not been seen to be right since.
+  bool is_excused_ = false;
   // Since the rules were last told of the files; and since they were while nothing was under way.
   bool is_changed_ = true;
   bool is_checked_idle_ = false;

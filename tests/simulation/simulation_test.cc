@@ -53,6 +53,8 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kPausesAreForgotten, "what an operator holds is held"},
                                            Case{Mutation::kWindowsAreIgnored, "nodes begin in their window"},
                                            Case{Mutation::kCertificatesAreMixedUp, "last-good is not touched"},
+                                           Case{Mutation::kRecoveryDoesNotReload,
+                                                "an idle node serves what its files are"},
                                            Case{Mutation::kVisitsDoNotWait, "nobody waits for ever"},
                                            Case{Mutation::kStateIsNotLocked, "last-good is not touched"}));
 
