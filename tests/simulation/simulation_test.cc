@@ -48,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kLeaseIsNotChecked, "fencing"},
                                            Case{Mutation::kBudgetIsNotKept, "no more at once than the policy says"},
                                            Case{Mutation::kConfirmsAreLost, "last-good is not touched"},
-                                           Case{Mutation::kRevertsAreLost, "the record is what is so"},
+                                           Case{Mutation::kRevertsAreLost, "what is put back is gone"},
                                            Case{Mutation::kRequestsAreLost, "what an operator asks for is done"},
                                            Case{Mutation::kPausesAreForgotten, "what an operator holds is held"},
                                            Case{Mutation::kWindowsAreIgnored, "nodes begin in their window"},
@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kRecoveryDoesNotReload,
                                                 "an idle node serves what its files are"},
                                            Case{Mutation::kVisitsDoNotWait, "nobody waits for ever"},
-                                           Case{Mutation::kStateIsNotLocked, "last-good is not touched"}));
+                                           Case{Mutation::kStateIsNotLocked, "fencing"}));
 
 // The last line of a trace is where the rule was broken.
 TEST(Shrink, FindsAShorterRunThatBreaksTheSameRule) {
