@@ -17,6 +17,7 @@
 #include "common/probe/tls_error.h"
 #include "common/status/status.h"
 #include "common/x509/digest.h"
+#include "common/x509/key_library.h"
 #include "common/x509/openssl_errors.h"
 #include "common/x509/ssl_ptr.h"
 
@@ -108,9 +109,15 @@ absl::Status Trust(SSL_CTX* context, const std::vector<Certificate>& roots, Veri
 }
 
 absl::StatusOr<SslPtr<SSL_CTX>> MakeContext(const TlsOptions& options, Verification& verification) {
-  SslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  SslPtr<SSL_CTX> context(SSL_CTX_new_ex(KeyLibrary(), nullptr, TLS_client_method()));
   if (context == nullptr || SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION) != 1) {
     return SetUpError("a context");
+  }
+  // As OpenSSL has them, but the one with AES-128 and SHA-256 first: processors have both, few have SHA-384.
+  if (SSL_CTX_set_ciphersuites(context.get(),
+                               "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+                               "TLS_CHACHA20_POLY1305_SHA256") != 1) {
+    return SetUpError("the ciphers");
   }
   SSL_CTX_set_mode(context.get(), SSL_MODE_AUTO_RETRY);
   RETURN_IF_ERROR(ShowCertificate(context.get(), options));

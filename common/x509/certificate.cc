@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
 #include "common/status/status.h"
+#include "common/x509/key_library.h"
 #include "common/x509/pem.h"
 
 namespace certcast {
@@ -122,8 +123,10 @@ absl::StatusOr<Certificate> Certificate::FromDer(absl::string_view der) {
   if (der.size() > kMaxDer) return Fail(Reason::MALFORMED, "the certificate is larger than 64 KiB");
   const auto* position = reinterpret_cast<const unsigned char*>(der.data());
   const unsigned char* const end = position + der.size();
-  SslPtr<X509> parsed(d2i_X509(nullptr, &position, static_cast<long>(der.size())));
-  if (parsed == nullptr) return Malformed("the certificate does not parse");
+  X509* raw = X509_new_ex(KeyLibrary(), nullptr);
+  const bool parses = raw != nullptr && d2i_X509(&raw, &position, static_cast<long>(der.size())) != nullptr;
+  SslPtr<X509> parsed(raw);
+  if (!parses) return Malformed("the certificate does not parse");
   if (position != end) return Fail(Reason::MALFORMED, "the certificate is followed by other bytes");
   // A fingerprint is of the encoding, which must not depend on who encodes it.
   if (Encoded(i2d_X509, parsed.get()) != der) return Malformed("the certificate is not in DER");

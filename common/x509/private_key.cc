@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "common/x509/digest.h"
+#include "common/x509/key_library.h"
 #include "common/x509/openssl_errors.h"
 #include "common/x509/pem.h"
 
@@ -112,7 +113,7 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(absl::string_view pem) {
   ASSIGN_OR_RETURN(const PemBlock block, FindKeyBlock(blocks));
   const SslPtr<BIO> bio(BIO_new_mem_buf(block.text.data(), static_cast<int>(block.text.size())));
   bool asked = false;
-  SslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey(bio.get(), nullptr, RefusePassphrase, &asked));
+  SslPtr<EVP_PKEY> key(PEM_read_bio_PrivateKey_ex(bio.get(), nullptr, RefusePassphrase, &asked, KeyLibrary(), nullptr));
   const std::string errors = TakeOpensslErrors();
   if (asked) return FailEncrypted();
   if (key == nullptr) return Fail(Reason::MALFORMED, absl::StrCat("the private key does not parse: ", errors));

@@ -2,6 +2,7 @@
 #include "node/frontend/stdio.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "common/clock/clock.h"
 #include "common/status/status.h"
 #include "common/version/version.h"
+#include "common/x509/key_library.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
 #include "node/hosted/hosted_engine.h"
@@ -33,6 +35,23 @@ void OutliveTheConnection() {
 void FindSystemPrograms() {
   const char* path = getenv("PATH");
   setenv("PATH", absl::StrCat(path == nullptr ? "/usr/bin:/bin" : path, ":/usr/local/sbin:/usr/sbin:/sbin").c_str(), 1);
+}
+
+// Memory that is given back is asked for again soon, a page at a time: each record that is read is larger than what
+// malloc keeps by itself.
+void KeepMemory() {
+  constexpr int kEnough = 4 << 20;
+  mallopt(M_MMAP_THRESHOLD, kEnough);
+  mallopt(M_TRIM_THRESHOLD, kEnough);
+  mallopt(M_TOP_PAD, kEnough / 16);
+}
+
+// A process a contact: what it does at its start, it does each time.
+void Begin() {
+  KeepMemory();
+  OutliveTheConnection();
+  FindSystemPrograms();
+  StartOpensslBriefly();
 }
 
 // Whoever waits for the end of what this writes, sshd for one, need not wait for what is still to do.
@@ -58,8 +77,7 @@ int Serve(Engine& engine, const v1::Hello& hello) {
 }  // namespace
 
 int Stdio(const std::string& config_path) {
-  OutliveTheConnection();
-  FindSystemPrograms();
+  Begin();
   absl::StatusOr<Setup> setup = ReadSetup(config_path);
   if (!setup.ok()) return ReportError(setup.status());
   OnDemandEngine engine(MakeEngineSource(setup->MakeEngineConfig()), RealEnvironment());
@@ -77,8 +95,7 @@ int Stdio(const std::string& config_path) {
 }
 
 int HostedStdio() {
-  OutliveTheConnection();
-  FindSystemPrograms();
+  Begin();
   HostedEngine engine(RealEnvironment());
   v1::Hello hello;
   hello.set_version(kVersion);

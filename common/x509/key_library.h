@@ -1,0 +1,29 @@
+// Where OpenSSL looks for what reads and writes keys.
+#ifndef CERTCAST_COMMON_X509_KEY_LIBRARY_H_
+#define CERTCAST_COMMON_X509_KEY_LIBRARY_H_
+
+#include <openssl/types.h>
+
+namespace certcast {
+
+// A library context with the algorithms of OpenSSL's default provider that certificates and TLS use, for functions
+// whose names end with _ex. OpenSSL 3.0 goes through all kinds of keys and all formats of a context each time that it
+// reads or writes one, certificates included, which is most of what that costs; here they are a quarter as many.
+//
+// Kinds of keys: RSA, RSA-PSS, EC, Ed25519 and Ed448 (OpenSSL's clients offer no server another one), and for the key
+// exchange X25519, X448 and DH. Formats: PEM and DER as X.509, PKCS #8, PKCS #1 and SEC 1 have them. Ciphers: those of
+// TLS, AES and Triple DES. All else is there in whole.
+//
+// What was made by it works with what was made without. Never nullptr; where it can't be made, it is the default
+// context. Thread-safe; it lives as long as the process.
+OSSL_LIB_CTX* KeyLibrary();
+
+// For a program that lives for a moment: leaves out what OpenSSL does at its start and such a program has no use for.
+// That is openssl.cnf, the names of two hundred ciphers and digests (there are SHA-1, SHA-2, SHA-3, and what encrypts
+// keys and PKCS #12), and a random generator that is made of one of these ciphers: it is Hash_DRBG (NIST SP 800-90A)
+// with SHA-256 instead. Once, before anything else asks OpenSSL for something.
+void StartOpensslBriefly();
+
+}  // namespace certcast
+
+#endif  // CERTCAST_COMMON_X509_KEY_LIBRARY_H_
