@@ -141,7 +141,9 @@ struct Failure {
   int error;
 };
 
-// From here to ChildMain: in the child, where other threads' locks are held for ever. Async-signal-safe calls only.
+// From here to ChildMain: in the child, which has this process's memory until it calls exec, while other threads go on
+// with it and the one that called waits. So nothing is changed there but what is the kernel's, and async-signal-safe
+// calls only.
 [[noreturn]] void ReportAndExit(int fd, Failure::In in) {
   const Failure failure = {in, errno};
   // Less than PIPE_BUF, so whole or not at all; when it fails, there is nobody to tell.
@@ -180,14 +182,14 @@ void CloseFrom(int first, int max_fd) {
   ReportAndExit(kReportFd, Failure::In::kExec);
 }
 
-// With every signal blocked, so that no handler of this process runs in the child. _Fork runs no atfork handlers and
-// takes no locks: those of gRPC and malloc have no business in a child that only calls exec.
+// With every signal blocked, so that no handler of this process runs in the child. vfork runs no atfork handlers, takes
+// no locks and copies no page tables: those of gRPC and malloc have no business in a child that only calls exec.
 pid_t ForkAndExec(const ChildPlan& plan) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const pid_t pid = _Fork();
+  const pid_t pid = vfork();
   if (pid == 0) ChildMain(plan);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -17,20 +17,30 @@ constexpr absl::Duration kLastRetry = absl::Minutes(1);
 }  // namespace
 
 ConfirmWatch::ConfirmWatch(Engine& engine, Clock& clock, OnFailure on_failure)
-    : engine_(engine), clock_(clock), on_failure_(std::move(on_failure)), thread_([this] { Loop(); }) {
+    : engine_(engine), clock_(clock), on_failure_(std::move(on_failure)) {
+  StartIfNeeded();
 }
 
 ConfirmWatch::~ConfirmWatch() {
+  std::thread thread;
   {
     absl::MutexLock lock(&mutex_);
     ending_ = true;
+    thread = std::move(thread_);
   }
-  thread_.join();
+  if (thread.joinable()) thread.join();
 }
 
 void ConfirmWatch::Look() {
+  StartIfNeeded();
   absl::MutexLock lock(&mutex_);
   look_ = true;
+}
+
+void ConfirmWatch::StartIfNeeded() {
+  if (!engine_.ConfirmBy().has_value()) return;
+  absl::MutexLock lock(&mutex_);
+  if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
 }
 
 absl::Duration ConfirmWatch::Pause() const {

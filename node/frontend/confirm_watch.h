@@ -14,7 +14,8 @@
 
 namespace certcast::node {
 
-// Calls engine.RevertIfOverdue at the time that engine.ConfirmBy names, on a thread of its own. Thread-safe.
+// Calls engine.RevertIfOverdue at the time that engine.ConfirmBy names, on a thread of its own, which there is from the
+// first time on that something waits. Thread-safe.
 class ConfirmWatch {
  public:
   using OnFailure = std::function<void(const absl::Status&)>;
@@ -29,6 +30,7 @@ class ConfirmWatch {
 
  private:
   void Loop();
+  void StartIfNeeded();
   // Until when there is nothing to do, by the real clock's speed.
   absl::Duration Pause() const;
   bool Woken() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ending_ || look_; }
@@ -39,7 +41,7 @@ class ConfirmWatch {
   absl::Mutex mutex_;
   bool look_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread thread_;
+  std::thread thread_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace certcast::node

@@ -76,17 +76,16 @@ class ReportWriter {
  public:
   explicit ReportWriter(int out) : out_(out) {}
 
-  void Write(const v1::Report& report) {
-    std::string bytes;
+  // At once, with what goes before it.
+  void Write(const v1::Report& report, std::string bytes = "") {
     {
       google::protobuf::io::StringOutputStream stream(&bytes);
       google::protobuf::io::CodedOutputStream coded(&stream);
       coded.WriteVarint32(static_cast<uint32_t>(report.ByteSizeLong()));
       report.SerializeToCodedStream(&coded);
     }
-    WriteBytes(bytes);
+    broken_ = broken_ || !WriteWithin(out_, bytes, WriteBounds());
   }
-  void WriteBytes(absl::string_view bytes) { broken_ = broken_ || !WriteWithin(out_, bytes, WriteBounds()); }
 
   bool broken() const { return broken_; }
 
@@ -122,10 +121,9 @@ absl::Status HandleCommands(int in, ReportWriter& reports, Engine& engine, Confi
 
 absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1::Hello& hello) {
   ReportWriter reports(out);
-  reports.WriteBytes(kLinkPreface);
   v1::Report first;
   *first.mutable_hello() = hello;
-  reports.Write(first);
+  reports.Write(first, kLinkPreface);
   // While a command is awaited, the time for Confirm may run out. What kept it from going back is said at the end.
   ConfirmWatch watch(engine, clock, [](const absl::Status&) {});
   return HandleCommands(in, reports, engine, watch);
