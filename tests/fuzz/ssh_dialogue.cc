@@ -28,6 +28,7 @@ constexpr char kMarker[] = "certcast-bootstrap 1\n";
 constexpr size_t kMaxPiece = size_t{16} * 1024;
 constexpr size_t kMaxStderr = 4096;
 constexpr size_t kDigest = 64;
+constexpr absl::string_view kProgram = "program";
 constexpr size_t kMaxWritten = 4096;
 constexpr absl::Duration kLong = absl::Hours(1);
 
@@ -61,11 +62,12 @@ controller::BootstrapOptions Options(const Host& host) {
   options.binary = [] {
     controller::AgentBinary binary;
     binary.path = "/usr/lib/certcast/certcast-node";
-    binary.contents = "program";
+    binary.size = kProgram.size();
     binary.sha256 = std::string(kDigest, 'a');
     binary.machine = "x86_64";
     return std::make_shared<const controller::AgentBinary>(binary);
   };
+  options.contents = [](const controller::AgentBinary&) { return std::make_shared<const std::string>(kProgram); };
   return options;
 }
 

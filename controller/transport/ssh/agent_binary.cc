@@ -1,28 +1,42 @@
 #include "controller/transport/ssh/agent_binary.h"
 
 #include <elf.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
+#include <functional>
+#include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/file/descriptor.h"
 #include "common/status/status.h"
 #include "common/x509/digest.h"
+#include "common/x509/ssl_ptr.h"
 
 namespace certcast::controller {
 namespace {
 
 constexpr size_t kMaxBinary = size_t{256} * 1024 * 1024;
 
-// Empty when it is no ELF program or of another machine.
-std::string MachineOf(const std::string& contents) {
+constexpr absl::string_view kHint =
+    "put the static certcast-node that hosts get beside certcast, or name it: ssh: {agent_binary: PATH}";
+constexpr size_t kPiece = size_t{64} * 1024;
+
+absl::Status Unusable(absl::string_view what) {
+  return Fail(Reason::NO_AGENT_BINARY, what, kHint);
+}
+
+// Empty when it is no ELF program or of another machine. `start` is of its contents.
+std::string MachineOf(absl::string_view start) {
   // e_machine is at the same place for 32 and 64 bits.
   Elf64_Ehdr header;
-  if (contents.size() < sizeof header || !absl::StartsWith(contents, ELFMAG)) return {};
-  std::memcpy(&header, contents.data(), sizeof header);
+  if (start.size() < sizeof header || !absl::StartsWith(start, ELFMAG)) return {};
+  std::memcpy(&header, start.data(), sizeof header);
   const bool is_64 = header.e_ident[EI_CLASS] == ELFCLASS64;
   switch (header.e_machine) {
     case EM_X86_64:
@@ -40,33 +54,66 @@ std::string MachineOf(const std::string& contents) {
   }
 }
 
+// As Sha256Hex, of what is added piece by piece.
+class Digest {
+ public:
+  Digest() { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
+
+  void Add(absl::string_view piece) { EVP_DigestUpdate(context_.get(), piece.data(), piece.size()); }
+  std::string Hex() {
+    std::string digest(EVP_MAX_MD_SIZE, '\0');
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()), &size);
+    return absl::BytesToHexString(absl::string_view(digest).substr(0, size));
+  }
+
+ private:
+  const SslPtr<EVP_MD_CTX> context_ = SslPtr<EVP_MD_CTX>(EVP_MD_CTX_new());
+};
+
+// Its pieces to `take`, one by one; how many bytes they were.
+absl::StatusOr<size_t> ReadPieces(const std::string& path, const std::function<void(absl::string_view)>& take) {
+  const std::string doing = absl::StrCat("reading ", path);
+  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) return Unusable(FailureOf(FailErrno(errno, doing)).detail());
+  std::vector<char> piece(kPiece);
+  size_t size = 0;
+  while (true) {
+    const ssize_t count = read(file.get(), piece.data(), piece.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return Unusable(FailureOf(FailErrno(errno, doing)).detail());
+    if (count == 0) return size;
+    size += static_cast<size_t>(count);
+    if (size > kMaxBinary) return Unusable(absl::StrCat(path, " is larger than ", kMaxBinary, " bytes"));
+    take(absl::string_view(piece.data(), static_cast<size_t>(count)));
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const AgentBinary>> AgentBinary::Read(const std::string& path) {
-  constexpr absl::string_view kHint =
-      "put the static certcast-node that hosts get beside certcast, or name it: ssh: {agent_binary: PATH}";
+absl::StatusOr<std::shared_ptr<const AgentBinary>> AgentBinary::Look(const std::string& path) {
   auto binary = std::make_shared<AgentBinary>();
   binary->path = path;
-  errno = 0;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.is_open() ? static_cast<std::streamoff>(file.tellg()) : -1;
-  if (size < 0) {
-    return Fail(Reason::NO_AGENT_BINARY,
-                FailureOf(FailErrno(errno == 0 ? EIO : errno, absl::StrCat("reading ", path))).detail(), kHint);
-  }
-  if (static_cast<size_t>(size) > kMaxBinary) {
-    return Fail(Reason::NO_AGENT_BINARY, absl::StrCat(path, " is larger than ", kMaxBinary, " bytes"), kHint);
-  }
-  binary->contents.resize(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(binary->contents.data(), size);
-  if (!file) return Fail(Reason::NO_AGENT_BINARY, absl::StrCat(path, " can't be read whole"), kHint);
-  binary->machine = MachineOf(binary->contents);
-  if (binary->machine.empty()) {
-    return Fail(Reason::NO_AGENT_BINARY, absl::StrCat(path, " is not a program for a machine that is known"), kHint);
-  }
-  binary->sha256 = Sha256Hex(binary->contents);
+  Digest digest;
+  std::string start;
+  ASSIGN_OR_RETURN(binary->size, ReadPieces(path, [&](absl::string_view piece) {
+                     if (start.size() < sizeof(Elf64_Ehdr)) absl::StrAppend(&start, piece);
+                     digest.Add(piece);
+                   }));
+  binary->machine = MachineOf(start);
+  if (binary->machine.empty()) return Unusable(absl::StrCat(path, " is not a program for a machine that is known"));
+  binary->sha256 = digest.Hex();
   return std::shared_ptr<const AgentBinary>(std::move(binary));
+}
+
+absl::StatusOr<std::shared_ptr<const std::string>> AgentBinary::Read() const {
+  auto contents = std::make_shared<std::string>();
+  contents->reserve(size);
+  RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) { absl::StrAppend(contents.get(), piece); }).status());
+  if (Sha256Hex(*contents) != sha256) {
+    return Fail(Reason::NO_AGENT_BINARY, absl::StrCat(path, " has become another while it was in use"), "try again");
+  }
+  return std::shared_ptr<const std::string>(std::move(contents));
 }
 
 }  // namespace certcast::controller

@@ -2,6 +2,7 @@
 #ifndef CERTCAST_CONTROLLER_TRANSPORT_SSH_AGENT_BINARY_H_
 #define CERTCAST_CONTROLLER_TRANSPORT_SSH_AGENT_BINARY_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -11,14 +12,18 @@ namespace certcast::controller {
 
 struct AgentBinary {
   std::string path;
-  std::string contents;
+  size_t size = 0;
   // Lower-case hex.
   std::string sha256;
   // As `uname -m` says on a machine that runs it: "x86_64".
   std::string machine;
 
-  // NO_AGENT_BINARY when it can't be read, or is not an ELF program for Linux of a machine that is known here.
-  static absl::StatusOr<std::shared_ptr<const AgentBinary>> Read(const std::string& path);
+  // What lies there, without keeping it: most hosts have it. NO_AGENT_BINARY when it can't be read, or is not an ELF
+  // program for Linux of a machine that is known here.
+  static absl::StatusOr<std::shared_ptr<const AgentBinary>> Look(const std::string& path);
+
+  // For hosts that have it not. NO_AGENT_BINARY also when it is not what it was when it was looked at.
+  absl::StatusOr<std::shared_ptr<const std::string>> Read() const;
 };
 
 }  // namespace certcast::controller

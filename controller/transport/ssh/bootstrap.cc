@@ -18,7 +18,8 @@ namespace certcast::controller {
 
 // Within the quotes of the outer shell there may be no quote, backslash, line end or exclamation mark (csh). What the
 // inner shell does, a line each:
-//   says that it is there, after whatever a profile may have printed without a line end; reads its four lines
+//   says that it is there, after whatever a profile may have printed without a line end, which IFS has (one write is
+//   one message); reads its four lines
 //   makes the directory (those above it so that others get through: services read files below them), enters it, and
 //     refuses one that others could have put something into
 //   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name); both
@@ -26,19 +27,21 @@ namespace certcast::controller {
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
 //   leaves a name that stays the same beside it (for systemd units), and removes what is older; also when an upload was
 //     ended in the middle of that
-//   becomes the agent, with the login's own umask: what the services' commands make is not the agent's affair
+//   becomes the agent, with the login's own umask, which is another only where something is made: what the services'
+//   commands make is not the agent's affair
 const char kBootstrapCommand[] =
     "/bin/sh -c '"
-    "set -f; u=$(umask); umask 077; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
-    "echo; echo certcast-bootstrap 1; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
-    "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] || "
+    "set -f; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
+    "echo \"${IFS}certcast-bootstrap 1\"; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
+    "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && umask 077 && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] "
+    "|| "
     "f \"directory: $e\"; "
     "cd -P \"$d\" || f \"directory: $d can not be entered\"; p=$PWD; b=certcast-node-$h; "
     "[ -O . ] || f \"directory: $p belongs to another user\"; "
     "set -- $(BLOCK_SIZE=1 LS_BLOCK_SIZE=1 TIME_STYLE=locale ls -ldn . $b 2>/dev/null); "
     "case $1 in d????w*|d???????w*) f \"directory: $p can be written to by others\";; d*) ;; "
     "*) f \"tools: there is no ls\";; esac; "
-    "if [ -f $b ] && [ -x $b ] && [ \"${14}\" = \"$n\" ]; then echo \"have $p\"; else "
+    "if [ -f $b ] && [ -x $b ] && [ \"${14}\" = \"$n\" ]; then echo \"have $p\"; else u=$(umask); umask 077; "
     "for c in head mktemp sha256sum uname wc; do command -v $c >/dev/null || f \"tools: there is no $c\"; done; "
     "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
     "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "
@@ -49,10 +52,10 @@ const char kBootstrapCommand[] =
     "[ \"$(sha256sum <$t)\" = \"$h  -\" ] || f \"digest: what came is not what was sent\"; "
     "sync $t 2>/dev/null || sync; e=$($t --version 2>&1 </dev/null) || f \"run: $e\"; "
     "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
-    "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; fi; "
+    "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; umask $u; fi; "
     "[ certcast-node -ef $b ] || ln -sf $b certcast-node; "
     "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
-    "umask $u; if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
+    "if [ \"$s\" = sudo ]; then exec sudo -n \"$p/$b\" stdio; else exec \"$p/$b\" stdio; fi"
     "'";
 
 namespace {
@@ -137,8 +140,8 @@ absl::StatusOr<AgentOnHost> Dialogue::Run() {
   noise_.clear();
   ASSIGN_OR_RETURN(const std::shared_ptr<const AgentBinary> binary, options_.binary());
   agent.sha256 = binary->sha256;
-  RETURN_IF_ERROR(channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->contents.size(),
-                                              "\n", options_.sudo ? "sudo" : "-", "\n"),
+  RETURN_IF_ERROR(channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->size, "\n",
+                                              options_.sudo ? "sudo" : "-", "\n"),
                                  deadline_));
   ASSIGN_OR_RETURN(const std::string answer, ReadAnswer(deadline_));
   absl::string_view host = answer;
@@ -208,18 +211,19 @@ absl::Status Dialogue::CheckMachine(absl::string_view host, const AgentBinary& b
 }
 
 absl::Status Dialogue::Upload(const AgentBinary& binary) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const std::string> contents, options_.contents(binary));
   const absl::Duration start = Clock::Real().Monotonic();
   const Deadline whole = Deadline::In(options_.longest_upload);
   absl::Status sent = channel_.Write("upload\n", whole.ButWithin(options_.longest_stall));
-  absl::string_view rest = binary.contents;
+  absl::string_view rest = *contents;
   while (sent.ok() && !rest.empty()) {
     const absl::string_view piece = rest.substr(0, kUploadPiece);
     sent = channel_.Write(piece, whole.ButWithin(options_.longest_stall));
     rest.remove_prefix(piece.size());
   }
   if (ReasonOf(sent) == Reason::TIMED_OUT) {
-    return Annotate(std::move(sent), absl::StrCat("after ", binary.contents.size() - rest.size(), " of ",
-                                                  binary.contents.size(), " bytes of certcast-node"));
+    return Annotate(std::move(sent), absl::StrCat("after ", contents->size() - rest.size(), " of ", contents->size(),
+                                                  " bytes of certcast-node"));
   }
   // A host that stops to read has said why. Else the last of it, as much as a window holds, may still be on its way.
   const absl::Duration taken = Clock::Real().Monotonic() - start;

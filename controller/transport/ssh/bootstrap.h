@@ -34,6 +34,8 @@ struct BootstrapOptions {
   bool may_upload = true;
   // Asked for only when the host has no agent of its own to offer.
   std::function<absl::StatusOr<std::shared_ptr<const AgentBinary>>()> binary;
+  // Its contents, asked for only when they are uploaded.
+  std::function<absl::StatusOr<std::shared_ptr<const std::string>>(const AgentBinary& binary)> contents;
   // An upload may go on beyond the deadline of all else, as long as it gets on.
   absl::Duration longest_upload = absl::Minutes(10);
   absl::Duration longest_stall = absl::Seconds(30);

@@ -47,11 +47,15 @@ class BootstrapTest : public ::testing::Test {
  protected:
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
-    absl::StatusOr<std::shared_ptr<const AgentBinary>> binary = AgentBinary::Read("tests/testing/stdio_stand_in");
+    absl::StatusOr<std::shared_ptr<const AgentBinary>> binary = AgentBinary::Look("tests/testing/stdio_stand_in");
     ASSERT_THAT(binary, IsOk());
     binary_ = *std::move(binary);
+    const auto contents = binary_->Read();
+    ASSERT_THAT(contents, IsOk());
+    contents_ = **contents;
     options_.directory = home_.path() + "/state/bin";
     options_.binary = [this] { return binary_; };
+    options_.contents = [this](const AgentBinary&) { return std::make_shared<const std::string>(contents_); };
     options_.user = "deploy";
   }
 
@@ -100,7 +104,17 @@ class BootstrapTest : public ::testing::Test {
   }
 
   testing::TemporaryDirectory home_;
+  // Another program from now on.
+  void Become(const std::string& contents) {
+    AgentBinary next = *binary_;
+    next.size = contents.size();
+    next.sha256 = Sha256Hex(contents);
+    contents_ = contents;
+    binary_ = std::make_shared<const AgentBinary>(next);
+  }
+
   std::shared_ptr<const AgentBinary> binary_;
+  std::string contents_;
   BootstrapOptions options_;
   // Of the last Run or Dial that was OK.
   AgentOnHost agent_;
@@ -209,13 +223,10 @@ TEST_F(BootstrapTest, SaysWhatItFoundAndWhatWasThereBefore) {
   EXPECT_EQ(agent_.state, AgentOnHost::State::kCurrent);
 
   const std::string before = binary_->sha256;
-  AgentBinary next = *binary_;
-  next.contents += "the next one";
-  next.sha256 = Sha256Hex(next.contents);
-  binary_ = std::make_shared<const AgentBinary>(next);
+  Become(contents_ + "the next one");
   ASSERT_THAT(Run(), IsOk());
   EXPECT_EQ(agent_.state, AgentOnHost::State::kUploaded);
-  EXPECT_EQ(agent_.sha256, next.sha256);
+  EXPECT_EQ(agent_.sha256, binary_->sha256);
   EXPECT_EQ(agent_.previous_sha256, before);
   EXPECT_THAT(Stored(), UnorderedElementsAre(BinaryName(), "certcast-node"));
 }
@@ -264,12 +275,12 @@ TEST_F(BootstrapTest, SeveralAtOnceDoNotDisturbEachOther) {
 }
 
 TEST_F(BootstrapTest, WhatWasCutLeavesNothing) {
-  for (const size_t size : {size_t{0}, size_t{1}, binary_->contents.size() / 2, binary_->contents.size() - 1}) {
+  for (const size_t size : {size_t{0}, size_t{1}, contents_.size() / 2, contents_.size() - 1}) {
     auto channel = ProgramChannel::Start({"/bin/sh", "-c", kBootstrapCommand}, home_.path());
     ChannelReader reader(*channel);
     const Deadline deadline = Deadline::In(absl::Seconds(20));
-    ASSERT_THAT(channel->Write(absl::StrCat(options_.directory, "\n", binary_->sha256, "\n", binary_->contents.size(),
-                                            "\n-\nupload\n", absl::string_view(binary_->contents).substr(0, size)),
+    ASSERT_THAT(channel->Write(absl::StrCat(options_.directory, "\n", binary_->sha256, "\n", contents_.size(),
+                                            "\n-\nupload\n", absl::string_view(contents_).substr(0, size)),
                                deadline),
                 IsOk());
     channel->CloseInput();
@@ -279,18 +290,22 @@ TEST_F(BootstrapTest, WhatWasCutLeavesNothing) {
 }
 
 TEST_F(BootstrapTest, WhatIsNotAsItShouldBeIsNotStored) {
-  AgentBinary other = *binary_;
-  other.contents.back() ^= 1;
-  options_.binary = [&] { return std::make_shared<const AgentBinary>(other); };
+  contents_.back() ^= 1;
   EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("what came is not what was sent")));
   EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
 }
 
+TEST_F(BootstrapTest, ABinaryThatWasReplacedMeanwhileIsNotUploaded) {
+  AgentBinary before = *binary_;
+  before.sha256.back() = before.sha256.back() == '0' ? '1' : '0';
+  EXPECT_THAT(before.Read(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("has become another")));
+  options_.contents = [&](const AgentBinary&) { return before.Read(); };
+  EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("has become another")));
+  EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
+}
+
 TEST_F(BootstrapTest, WhatDoesNotRunIsNotStored) {
-  AgentBinary other = *binary_;
-  other.contents = "echo no such system call; exit 3\n";
-  other.sha256 = Sha256Hex(other.contents);
-  options_.binary = [&] { return std::make_shared<const AgentBinary>(other); };
+  Become("echo no such system call; exit 3\n");
   EXPECT_THAT(Run(), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("no such system call")));
   EXPECT_THAT(StoredAtTheEnd(), IsEmpty());
 }

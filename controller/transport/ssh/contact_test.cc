@@ -105,10 +105,16 @@ class Contact : public ::testing::TestWithParam<const char*> {
   // How many of the steps came to their end; the first that did not must have lost the link, and so must what follows.
   static size_t Converse(std::unique_ptr<CutChannel> channel) {
     auto reader = std::make_unique<ChannelReader>(*channel);
-    const BootstrapOptions options = {.directory = "/state/bin", .user = "deploy", .binary = [] {
-                                        return std::make_shared<const AgentBinary>(
-                                            AgentBinary{"certcast-node", "the agent", std::string(64, 'a'), "x86_64"});
-                                      }};
+    const std::string contents = "the agent";
+    const BootstrapOptions options = {
+        .directory = "/state/bin",
+        .user = "deploy",
+        .binary =
+            [&] {
+              return std::make_shared<const AgentBinary>(
+                  AgentBinary{"certcast-node", contents.size(), std::string(64, 'a'), "x86_64"});
+            },
+        .contents = [&](const AgentBinary&) { return std::make_shared<const std::string>(contents); }};
     const absl::Status started = Bootstrap(*channel, *reader, options, Deadline::In(kTimeout)).status();
     ExpectLostUnlessOk(started);
     if (!started.ok()) return 0;

@@ -40,7 +40,8 @@ absl::StatusOr<SshDialer::Contact> SshDialer::Reach(const SshTarget& target, boo
                                     .sudo = target.sudo,
                                     .user = target.host.user,
                                     .may_upload = may_upload,
-                                    .binary = [&] { return BinaryAt(target.agent_binary); }};
+                                    .binary = [&] { return BinaryAt(target.agent_binary); },
+                                    .contents = [&](const AgentBinary& binary) { return ContentsOf(binary); }};
   Contact contact;
   ASSIGN_OR_RETURN(contact.agent, Bootstrap(*channel, *reader, options, deadline));
   if (contact.agent.state == AgentOnHost::State::kMissing) return contact;
@@ -56,9 +57,20 @@ absl::StatusOr<std::shared_ptr<const AgentBinary>> SshDialer::BinaryAt(const std
   absl::MutexLock lock(&mutex_);
   std::shared_ptr<const AgentBinary>& binary = binaries_[path];
   if (binary == nullptr) {
-    ASSIGN_OR_RETURN(binary, AgentBinary::Read(path));
+    ASSIGN_OR_RETURN(binary, AgentBinary::Look(path));
   }
   return binary;
+}
+
+absl::StatusOr<std::shared_ptr<const std::string>> SshDialer::ContentsOf(const AgentBinary& binary) {
+  absl::MutexLock lock(&mutex_);
+  std::weak_ptr<const std::string>& kept = contents_[binary.path];
+  std::shared_ptr<const std::string> contents = kept.lock();
+  if (contents == nullptr) {
+    ASSIGN_OR_RETURN(contents, binary.Read());
+    kept = contents;
+  }
+  return contents;
 }
 
 }  // namespace certcast::controller

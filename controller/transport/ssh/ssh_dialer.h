@@ -55,10 +55,13 @@ class SshDialer {
 
   absl::StatusOr<Contact> Reach(const SshTarget& target, bool may_upload, absl::Duration timeout);
   absl::StatusOr<std::shared_ptr<const AgentBinary>> BinaryAt(const std::string& path);
+  // One for all that upload it at the same time.
+  absl::StatusOr<std::shared_ptr<const std::string>> ContentsOf(const AgentBinary& binary);
 
   const std::shared_ptr<SshRoutes> routes_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const AgentBinary>> binaries_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::weak_ptr<const std::string>> contents_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace certcast::controller
