@@ -27,6 +27,7 @@ struct Flags {
   std::string first;
   std::string second;
   std::string to;
+  std::string key_exchange;
   int threads = 16;
 };
 
@@ -72,7 +73,7 @@ class Push {
     ssh_options_set(session, SSH_OPTIONS_PORT, &address.port);
     ssh_options_set(session, SSH_OPTIONS_USER, flags_.user.c_str());
     ssh_options_set(session, SSH_OPTIONS_NODELAY, &yes);
-    ssh_options_set(session, SSH_OPTIONS_KEY_EXCHANGE, "curve25519-sha256");
+    ssh_options_set(session, SSH_OPTIONS_KEY_EXCHANGE, flags_.key_exchange.c_str());
     return ssh_connect(session) == SSH_OK;
   }
 
@@ -138,6 +139,7 @@ int main(int argc, char** argv) {
   app.add_option("--first", flags.first, "becomes fullchain.pem")->required();
   app.add_option("--second", flags.second, "becomes privkey.pem")->required();
   app.add_option("--to", flags.to, "in which directory")->required();
+  app.add_option("--key-exchange", flags.key_exchange, "as ssh_config has it")->required();
   app.add_option("--threads", flags.threads, "hosts at once")->capture_default_str()->check(CLI::Range(1, 1000));
   try {
     app.parse(argc, argv);

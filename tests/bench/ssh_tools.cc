@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -21,6 +23,21 @@ using testing::WriteFile;
 constexpr char kPush[] = "tests/bench/ssh_push";
 constexpr int kThreads = 16;
 constexpr int kForks = 50;
+
+struct KeyExchangeFile {
+  KeyExchange key_exchange;
+  const char* config;
+  // As ssh_config has it; nullptr: as OpenSSH has it.
+  const char* algorithm;
+};
+constexpr KeyExchangeFile kKeyExchanges[] = {{KeyExchange::kCurve25519, "ssh_config", "curve25519-sha256"},
+                                             {KeyExchange::kP256, "ssh_config_p256", "ecdh-sha2-nistp256"},
+                                             {KeyExchange::kDefault, "ssh_config_default", nullptr}};
+
+const KeyExchangeFile& FileFor(KeyExchange key_exchange) {
+  return *std::find_if(std::begin(kKeyExchanges), std::end(kKeyExchanges),
+                       [&](const KeyExchangeFile& file) { return file.key_exchange == key_exchange; });
+}
 
 constexpr char kCertificateTask[] = R"(- hosts: localhost
   connection: local
@@ -80,11 +97,13 @@ absl::Status SshTools::Prepare(const testing::IssuedCertificate& certificate) co
   }
   RETURN_IF_ERROR(WriteFile(Path("names"), names));
   RETURN_IF_ERROR(WriteFile(Path("addresses"), addresses));
-  RETURN_IF_ERROR(WriteFile(Path("ssh_config"), SshConfig(KeyExchange::kCurve25519)));
-  return WriteFile(Path("ssh_config_default"), SshConfig(KeyExchange::kDefault));
+  for (const KeyExchangeFile& file : kKeyExchanges) {
+    RETURN_IF_ERROR(WriteFile(Path(file.config), SshConfig(file.algorithm)));
+  }
+  return absl::OkStatus();
 }
 
-std::string SshTools::SshConfig(KeyExchange key_exchange) const {
+std::string SshTools::SshConfig(const char* key_exchange) const {
   std::string text;
   for (const SshHost& host : hosts_.hosts()) {
     absl::StrAppend(&text, "Host ", host.name, "\n  HostName ", host.sshd->address(), "\n  Port ", host.sshd->port(),
@@ -93,7 +112,7 @@ std::string SshTools::SshConfig(KeyExchange key_exchange) const {
   absl::StrAppend(&text, "Host *\n  User ", kSshUser, "\n  IdentityFile ", hosts_.key_file(),
                   "\n  IdentitiesOnly yes\n  BatchMode yes\n  LogLevel ERROR\n  StrictHostKeyChecking yes\n",
                   "  GlobalKnownHostsFile /dev/null\n  UserKnownHostsFile ", hosts_.known_hosts_file(), "\n");
-  if (key_exchange == KeyExchange::kCurve25519) absl::StrAppend(&text, "  KexAlgorithms curve25519-sha256\n");
+  if (key_exchange != nullptr) absl::StrAppend(&text, "  KexAlgorithms ", key_exchange, "\n");
   return text;
 }
 
@@ -114,7 +133,7 @@ MeasuredCommand SshTools::SshTrue() const {
   return command;
 }
 
-MeasuredCommand SshTools::BareLibssh(const std::string& directory) const {
+MeasuredCommand SshTools::BareLibssh(const std::string& directory, KeyExchange key_exchange) const {
   MeasuredCommand command;
   command.argv = {std::filesystem::absolute(kPush).string(),
                   "--hosts",
@@ -129,6 +148,8 @@ MeasuredCommand SshTools::BareLibssh(const std::string& directory) const {
                   Path("privkey.pem"),
                   "--to",
                   absl::StrCat("machine/plain/", directory),
+                  "--key-exchange",
+                  FileFor(key_exchange).algorithm,
                   "--threads",
                   absl::StrCat(kThreads)};
   command.log = log_file();
@@ -136,7 +157,7 @@ MeasuredCommand SshTools::BareLibssh(const std::string& directory) const {
 }
 
 MeasuredCommand SshTools::Pdsh(const std::string& directory, KeyExchange key_exchange) const {
-  const std::string config = Path(key_exchange == KeyExchange::kDefault ? "ssh_config_default" : "ssh_config");
+  const std::string config = Path(FileFor(key_exchange).config);
   MeasuredCommand command;
   command.argv = {"pdsh",
                   "-R",
