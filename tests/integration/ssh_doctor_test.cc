@@ -81,6 +81,16 @@ TEST_F(SshDoctorTest, SaysOfEachHostWhatIsInTheWayAndWhatToDo) {
               AllOf(HasSubstr("PROBLEM NO_AGENT_BINARY: "), HasSubstr("Read-only file system")));
 }
 
+// Here it is the controller's that is wrong, which a host can't tell apart, nor the controller.
+TEST_F(SshDoctorTest, SaysHowFarAClockIsOff) {
+  AddHost("other");
+  Configure();
+  setenv("LD_PRELOAD", std::filesystem::absolute("tests/testing/two_hours_ahead.so").c_str(), 1);
+  const CommandResult result = controller_.Json({"doctor"});
+  unsetenv("LD_PRELOAD");
+  EXPECT_THAT(SaidOf(result, "other"), HasSubstr("its clock is off by -2h")) << result;
+}
+
 // As certcast.yaml can say it.
 TEST_F(SshDoctorTest, LogsInByEveryMeansThatTheConfigurationHas) {
   ASSERT_THAT(MakeSshKey(PathOf("locked"), "ed25519", "correct horse"), IsOk());
@@ -102,15 +112,17 @@ TEST_F(SshDoctorTest, LogsInByEveryMeansThatTheConfigurationHas) {
   agent.argv = {"ssh-agent", "-D", "-a", sockets.path() + "/agent"};
   const auto running = Program::Start(agent);
   ASSERT_THAT(running, IsOk());
-  ASSERT_THAT(WaitUntil("the agent's socket", absl::Seconds(10),
-                        [&] { return std::filesystem::exists(sockets.path() + "/agent"); }),
-              IsOk());
   setenv("SSH_AUTH_SOCK", (sockets.path() + "/agent").c_str(), 1);
   ProcessRequest add;
   add.argv = {"ssh-add", "-q", PathOf("held")};
   add.environment = {{"SSH_AUTH_SOCK", sockets.path() + "/agent"}};
-  const absl::StatusOr<ProcessResult> added = ProcessRunner::Real().Run(add);
-  ASSERT_TRUE(added.ok() && added->ok());
+  // Its socket is there before it listens.
+  ASSERT_THAT(WaitUntil("the agent takes a key", absl::Seconds(10),
+                        [&] {
+                          const absl::StatusOr<ProcessResult> added = ProcessRunner::Real().Run(add);
+                          return added.ok() && added->ok();
+                        }),
+              IsOk());
   options.authorized_keys = ReadFile(PathOf("held.pub"));
   AddHost("by-agent", options, ", ssh: {agent: true}");
 
