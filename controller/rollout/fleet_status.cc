@@ -211,6 +211,9 @@ FleetStatus AskFleet(const std::vector<WantedCertificate>& wanted, Transport& tr
       row.set_certificate(certificate.name);
       if (answer.inventory.ok()) {
         *row.mutable_last_seen() = ToTimestamp(answer.at);
+        for (const v1::Inventory::Service& service : answer.inventory->services()) {
+          if (service.certificate() == certificate.name) row.add_services(service.name());
+        }
         Judge(*answer.inventory, certificate, failures, row);
       } else {
         const auto before = options.last_seen.find(node->name);

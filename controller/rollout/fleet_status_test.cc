@@ -60,6 +60,7 @@ TEST_F(AskFleetTest, ConvergedIsInForceConfirmedIntactAndServed) {
   EXPECT_EQ(FromTimestamp(row.last_seen()), clock_.Now());
   EXPECT_TRUE(row.has_since());
   EXPECT_EQ(row.detail(), "");
+  EXPECT_THAT(row.services(), SizeIs(1));
   ASSERT_THAT(status.seen, SizeIs(1));
   EXPECT_EQ(status.seen[0].name, "web-01");
   EXPECT_EQ(status.seen[0].inventory.node(), "web-01");
