@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 root=$PWD
 
 steps=("$@")
-[ "${#steps[@]}" -gt 0 ] || steps=(build sanity units lint)
+[ "${#steps[@]}" -gt 0 ] || steps=(build sanity units integration lint)
 
 # Debian's Ansible goes with Debian's Python, whatever else is in PATH.
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin
