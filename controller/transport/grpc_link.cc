@@ -11,6 +11,7 @@
 #include "common/link/bounds.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
+#include "controller/transport/clean_report.h"
 
 namespace certcast::controller {
 namespace {
@@ -147,6 +148,7 @@ absl::StatusOr<v1::Report> GrpcLink::Receive(absl::Time deadline) {
   v1::Report report = std::exchange(incoming_, v1::Report());
   received_ = false;
   if (!let_go_) StartRead(&incoming_);
+  CleanReport(report);
   return report;
 }
 

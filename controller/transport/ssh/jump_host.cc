@@ -199,8 +199,7 @@ void JumpHost::Run() {
   while (true) {
     TakeRequests();
     const uint64_t before = session_->received();
-    session_->Pump();
-    if (!Step()) break;
+    if (!session_->Pump() || !Step()) break;
     {
       absl::MutexLock lock(&mutex_);
       if (stopping_) return;

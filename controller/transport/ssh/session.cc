@@ -79,15 +79,14 @@ absl::StatusOr<SshPublicKey> ShownKey(ssh_session session) {
 
 }  // namespace
 
-SshSession::SshSession(ssh_session session, Descriptor socket, std::string peer)
-    : socket_(std::move(socket)), session_(session), peer_(std::move(peer)), pump_(ssh_channel_new(session)) {
+SshSession::SshSession(ssh_session session, std::string peer) : session_(session), peer_(std::move(peer)) {
   ssh_set_blocking(session_, 0);
   ssh_set_counters(session_, &counter_, nullptr);
 }
 
 SshSession::~SshSession() {
   ssh_channel_free(pump_);
-  ssh_disconnect(session_);
+  // Not ssh_disconnect: it leaves a socket open that it was given.
   ssh_free(session_);
 }
 
@@ -97,12 +96,14 @@ absl::StatusOr<std::unique_ptr<SshSession>> SshSession::Connect(Descriptor socke
                                                                 bool only_those, Deadline deadline) {
   const ssh_session raw = ssh_new();
   if (raw == nullptr) return Fail(Reason::PROTOCOL, absl::StrCat(peer, ": libssh has no memory for a session"));
+  std::unique_ptr<SshSession> session(new SshSession(raw, peer));
   const int fd = socket.get();
-  std::unique_ptr<SshSession> session(new SshSession(raw, std::move(socket), peer));
   if (!SetOptions(raw, user, HostKeyAlgorithms(key_types, only_those)) ||
       ssh_options_set(raw, SSH_OPTIONS_FD, &fd) != SSH_OK) {
     return Fail(Reason::PROTOCOL, absl::StrCat(peer, ": libssh refused an option: ", session->Error()));
   }
+  // The first call takes it.
+  socket.Release();
   absl::StatusOr<int> connected = session->Drive("its SSH handshake", deadline, [&] {
     const int code = ssh_connect(raw);
     // libssh switches it back to blocking once; a send of more than the peer takes would then stop this thread.
@@ -130,9 +131,10 @@ absl::StatusOr<int> SshSession::Drive(absl::string_view awaited, Deadline deadli
   }
 }
 
-void SshSession::Pump() {
+bool SshSession::Pump() {
+  if (pump_ == nullptr) pump_ = ssh_channel_new(session_);
   // The only call that takes packets in, writes what is to be written, and does nothing else.
-  (void)ssh_channel_poll(pump_, 0);
+  return pump_ != nullptr && ssh_channel_poll(pump_, 0) != SSH_ERROR;
 }
 
 short SshSession::PollEvents() const {

@@ -50,8 +50,8 @@ class SshSession {
 
   // Takes in what has come, without waiting. The calls of channels do so as well, each for all channels of the session:
   // so before waiting for more, look at every channel again unless received() is what it was before they were looked
-  // at.
-  void Pump();
+  // at. After the login alone. False: the connection is gone.
+  bool Pump();
   uint64_t received() const { return counter_.in_bytes; }
 
   // For poll: what libssh waits for on its socket.
@@ -64,16 +64,16 @@ class SshSession {
   absl::Status Lost() const;
 
  private:
-  SshSession(ssh_session session, Descriptor socket, std::string peer);
+  SshSession(ssh_session session, std::string peer);
 
-  // libssh uses it, but closes none that it was given.
-  const Descriptor socket_;
+  // Has the socket, and closes it: as soon as the peer hangs up or says goodbye, else when it is freed. So nobody else
+  // may close it, whose number may be another connection's by then.
   const ssh_session session_;
   const std::string peer_;
   // Of the socket.
   ssh_counter_struct counter_ = {};
-  // Never opened.
-  const ssh_channel pump_;
+  // Never opened. libssh makes channels only after the login.
+  ssh_channel pump_ = nullptr;
   SshPublicKey host_key_;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
+#include "controller/transport/clean_report.h"
 
 namespace certcast::controller {
 namespace {
@@ -119,7 +120,10 @@ absl::Status SshLink::Send(const v1::Command& command, Deadline deadline) {
 absl::StatusOr<v1::Report> SshLink::Receive(Deadline deadline) {
   v1::Report report;
   absl::Status received = reader_->ReadMessage(report, deadline);
-  if (received.ok()) return report;
+  if (received.ok()) {
+    CleanReport(report);
+    return report;
+  }
   if (ReasonOf(received) == Reason::TIMED_OUT) return received;
   if (ReasonOf(received) == Reason::LINK_LOST) {
     received =
