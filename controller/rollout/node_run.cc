@@ -295,7 +295,7 @@ v1::Command NodeRun::NewCommand(CommandRole role) const {
 
 std::string NodeRun::LookFromHere(const std::string& leaf_sha256) {
   VerifyOptions options;
-  options.parallel = 1;
+  options.parallel = kLooksAtANode;
   options.patience = std::min({kLongestLook, context_.policy.confirm_timeout / 2, session_.remaining()});
   std::vector<std::string> problems;
   for (const v1::VerifyResponse::Endpoint& endpoint :

@@ -60,6 +60,7 @@ NodeSession::NodeSession(const NodeConfig& node, Transport& transport, Clock& cl
     : node_(node),
       transport_(transport),
       clock_(clock),
+      time_allowed_(time_allowed),
       deadline_(clock.Monotonic() + time_allowed),
       jitter_(static_cast<uint32_t>(std::hash<std::string>()(node.name) ^ absl::ToInt64Nanoseconds(deadline_))) {
 }
@@ -97,6 +98,7 @@ absl::StatusOr<v1::Inventory> NodeSession::SendForInventory(const v1::Command& c
 absl::Status NodeSession::ConnectOnce() {
   if (link_ != nullptr) return absl::OkStatus();
   ASSIGN_OR_RETURN(link_, transport_.Open(node_, std::min(kConnectTimeout, remaining())));
+  if (!std::exchange(reached_, true)) deadline_ = clock_.Monotonic() + time_allowed_;
   return absl::OkStatus();
 }
 

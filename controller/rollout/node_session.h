@@ -21,7 +21,8 @@ bool IsUnanswered(const absl::Status& status);
 // Thread-compatible.
 class NodeSession {
  public:
-  // All calls together take no longer than `time_allowed`.
+  // All calls together take no longer than `time_allowed`, which begins anew once the node is reached: what its
+  // transport has to bring there first (the agent, over SSH) is bounded by that.
   NodeSession(const NodeConfig& node, Transport& transport, Clock& clock, absl::Duration time_allowed);
 
   // Opens a link, unless one is open. Tries twice where that may help. Nothing was said to the node yet.
@@ -52,9 +53,11 @@ class NodeSession {
   const NodeConfig& node_;
   Transport& transport_;
   Clock& clock_;
-  const absl::Duration deadline_;
+  const absl::Duration time_allowed_;
+  absl::Duration deadline_;
   std::minstd_rand jitter_;
   std::unique_ptr<Link> link_;
+  bool reached_ = false;
   bool delivered_ = false;
   bool in_doubt_ = false;
 };

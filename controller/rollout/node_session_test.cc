@@ -1,5 +1,6 @@
 #include "controller/rollout/node_session.h"
 
+#include <memory>
 #include <set>
 #include <string>
 
@@ -18,6 +19,7 @@ using certcast::testing::FakeNode;
 using certcast::testing::FakeTransport;
 using certcast::testing::Fault;
 using certcast::testing::HasReason;
+using certcast::testing::IsOk;
 
 v1::Command Describe() {
   v1::Command command;
@@ -59,6 +61,32 @@ TEST(NodeSession, TriesTwiceWhereItWasNeverSpokenTo) {
   EXPECT_EQ(transport.opened(), 2);
   EXPECT_LE(clock.slept(), absl::Milliseconds(500));
   EXPECT_FALSE(session.in_doubt());
+}
+
+// As over a thin line, at first contact with a host over SSH.
+TEST(NodeSession, WhatItTakesToPutTheAgentThereIsNoneOfItsTime) {
+  class SlowTransport final : public Transport {
+   public:
+    SlowTransport(Transport& transport, FakeClock& clock) : transport_(transport), clock_(clock) {}
+    absl::StatusOr<std::unique_ptr<Link>> Open(const NodeConfig& node, absl::Duration timeout) override {
+      clock_.Advance(absl::Minutes(5));
+      return transport_.Open(node, timeout);
+    }
+
+   private:
+    Transport& transport_;
+    FakeClock& clock_;
+  };
+  FakeClock clock;
+  FakeTransport transport(clock);
+  NodeConfig config;
+  config.name = "node-0";
+  transport.Node("node-0");
+  SlowTransport slow(transport, clock);
+  NodeSession session(config, slow, clock, absl::Minutes(3));
+  ASSERT_THAT(session.Connect(), IsOk());
+  EXPECT_EQ(session.remaining(), absl::Minutes(3));
+  EXPECT_THAT(session.Send(Describe()), IsOk());
 }
 
 TEST(NodeSession, DoesNotAskAgainWhatANodeRefused) {

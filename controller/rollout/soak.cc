@@ -50,7 +50,7 @@ Look AskNode(const NodeConfig& node, const NodeRunContext& context) {
 
 Look LookFromHere(const NodeConfig& node, const NodeRunContext& context) {
   VerifyOptions options;
-  options.parallel = 1;
+  options.parallel = kLooksAtANode;
   Look look = {.good = true};
   for (const v1::VerifyResponse::Endpoint& endpoint : VerifyEndpoints(
            EndpointsOf(node, context.subject.certificate, context.default_server_name, context.subject.leaf_sha256),

@@ -45,8 +45,7 @@ v1::VerifyResponse::Endpoint LookOnce(const ExpectedEndpoint& expected, Prober& 
 }
 
 v1::VerifyResponse::Endpoint LookPatiently(const ExpectedEndpoint& expected, Prober& prober, Clock& clock,
-                                           const VerifyOptions& options) {
-  const absl::Duration until = clock.Monotonic() + options.patience;
+                                           absl::Duration until, const VerifyOptions& options) {
   while (true) {
     v1::VerifyResponse::Endpoint endpoint = LookOnce(expected, prober, options.timeout);
     if (endpoint.ok() || clock.Monotonic() + options.pause > until) return endpoint;
@@ -111,8 +110,9 @@ std::vector<Place> PlacesOf(const std::vector<ExpectedEndpoint>& endpoints,
   return places;
 }
 
-v1::VerifyResponse::Endpoint LookAt(const Place& place, Prober& prober, Clock& clock, const VerifyOptions& options) {
-  if (!place.nowhere.has_value()) return LookPatiently(place.endpoint, prober, clock, options);
+v1::VerifyResponse::Endpoint LookAt(const Place& place, Prober& prober, Clock& clock, absl::Duration until,
+                                    const VerifyOptions& options) {
+  if (!place.nowhere.has_value()) return LookPatiently(place.endpoint, prober, clock, until, options);
   v1::VerifyResponse::Endpoint line = LineOf(place.endpoint);
   line.set_detail(TextOf(*place.nowhere));
   return line;
@@ -121,9 +121,10 @@ v1::VerifyResponse::Endpoint LookAt(const Place& place, Prober& prober, Clock& c
 std::vector<v1::VerifyResponse::Endpoint> LookAtAll(const std::vector<Place>& places, Prober& prober, Clock& clock,
                                                     const VerifyOptions& options) {
   std::vector<v1::VerifyResponse::Endpoint> seen(places.size());
+  const absl::Duration until = clock.Monotonic() + options.patience;
   absl::Mutex telling;
   ForEachAtOnce(places.size(), options.parallel, [&](size_t i) {
-    seen[i] = LookAt(places[i], prober, clock, options);
+    seen[i] = LookAt(places[i], prober, clock, until, options);
     if (!options.on_look) return;
     absl::MutexLock lock(&telling);
     options.on_look(seen[i]);

@@ -33,12 +33,15 @@ struct ExpectedEndpoint {
 std::vector<ExpectedEndpoint> EndpointsOf(const NodeConfig& node, absl::string_view certificate,
                                           absl::string_view default_server_name, absl::string_view leaf_sha256);
 
+// Of one node at once: its endpoints are not to wait for each other, and not to be flooded.
+inline constexpr int kLooksAtANode = 8;
+
 struct VerifyOptions {
   // Handshakes at once.
   int parallel = 64;
   // Of one handshake.
   absl::Duration timeout = absl::Seconds(5);
-  // An endpoint that isn't right is tried again until this is over; zero: once.
+  // Of all together: endpoints that aren't right are tried again until this is over. Each is tried once at least.
   absl::Duration patience = absl::ZeroDuration();
   absl::Duration pause = absl::Milliseconds(500);
   // Called from one thread at a time, for each that was looked at; may be empty.
