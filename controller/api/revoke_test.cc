@@ -243,6 +243,28 @@ TEST_F(RevokeGenerationTest, AHaltDoesNotPutNodesBackToARevokedGeneration) {
             2);
 }
 
+TEST_F(RevokeGenerationTest, AnAbortDoesNotEither) {
+  ASSERT_TRUE(controller->Revoke(Forced(2))->revoked());
+  Configure("all", R"({waves: ["1", "2", "100%"], parallel: 1})");
+  int installs = 0;
+  transport.SetOnCommand([&](const std::string&, const v1::Command& command) {
+    if (testing::KindOf(command) != CommandKind::kInstall || ++installs != 2) return;
+    v1::ChangeRolloutRequest request;
+    request.set_action(v1::ChangeRolloutRequest::ABORT);
+    request.set_on_halt(v1::ChangeRolloutRequest::REVERT);
+    request.mutable_by()->set_user("alice");
+    const auto asked = controller->ChangeRollout(request, OnProgressHere(), stop);
+    ASSERT_THAT(asked, IsOk());
+    EXPECT_TRUE(asked->pending());
+  });
+  texts.clear();
+  const auto applied = Apply();
+  ASSERT_THAT(applied, IsOk());
+  EXPECT_EQ(applied->rollouts(0).state(), v1::Rollout::HALTED);
+  EXPECT_THAT(Texts(), AllOf(HasSubstr("halted: aborted by alice"), HasSubstr("nodes are not put back: node web-")));
+  EXPECT_THAT(transport.NodesThatGot(CommandKind::kRevert), IsEmpty());
+}
+
 TEST_F(RevokeGenerationTest, UndoDoesNotLeadBackToARevokedGeneration) {
   ASSERT_TRUE(controller->Revoke(Request(1))->revoked());
   v1::ChangeRolloutRequest request;

@@ -275,6 +275,8 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Execute(const CertificateConfig& cert
   if (!override) {
     inputs.may_begin = [&certificate](absl::Time now) { return MayBeginAt(certificate, now); };
   }
+  // An operator may want them back who does not know, after all that was planned.
+  inputs.why_not_back = [this, &rollout] { return WhyNotBack(*session_->store, rollout); };
   inputs.default_server_name = certificate.DefaultServerName();
   inputs.epoch = session_->epoch();
   RequestWatch requests(*session_->store, *machine_->clock, rollout.id());

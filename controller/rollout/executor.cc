@@ -256,7 +256,12 @@ absl::Status Execution::GoOnInWindow() {
 absl::Status Execution::EndHalted() {
   const state::v1::Rollout head = ledger_.Head();
   progress_.Note(absl::StrCat("halted: ", head.halted_because()));
-  const bool revert = head.policy().revert_on_halt();
+  bool revert = head.policy().revert_on_halt();
+  if (revert && inputs_.why_not_back) {
+    ASSIGN_OR_RETURN(const std::optional<std::string> because, inputs_.why_not_back());
+    if (because.has_value()) progress_.Note(absl::StrCat("nodes are not put back: ", *because));
+    revert = !because.has_value();
+  }
   if (!revert) {
     const std::vector<size_t> begun = Select(InTheMiddle);
     RETURN_IF_ERROR(AdvanceNodes(begun, [this] { return ClosedTo(v1::Rollout::HALTED); }));

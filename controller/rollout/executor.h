@@ -36,6 +36,9 @@ struct RolloutInputs {
   // When nodes may begin: `now` or earlier says now, a later time that they may from then on, InfiniteFuture never.
   // Thread-safe; unset: always.
   std::function<absl::Time(absl::Time now)> may_begin;
+  // Why nodes must stay where they are after a halt, whatever the policy or an operator says; nullopt: they may go
+  // back. Asked once it has halted. Unset: they may.
+  std::function<absl::StatusOr<std::optional<std::string>>()> why_not_back;
   // For verify endpoints without a server name.
   std::string default_server_name;
   // Of the lease under which this controller works.
