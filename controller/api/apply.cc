@@ -33,6 +33,10 @@ namespace {
 constexpr absl::Duration kWaitSlice = absl::Seconds(1);
 
 // One certificate's way through a call.
+bool IsResting(const v1::Rollout& rollout) {
+  return rollout.state() == v1::Rollout::WAITING_FOR_WINDOW || rollout.state() == v1::Rollout::PAUSED;
+}
+
 struct Work {
   const CertificateConfig* config = nullptr;
   Obtained obtained;
@@ -49,6 +53,8 @@ struct Work {
     return std::any_of(rollouts.begin(), rollouts.end(),
                        [](const v1::Rollout& rollout) { return rollout.state() == v1::Rollout::WAITING_FOR_WINDOW; });
   }
+  // One that was shown waits, or was paused since what it saw is not conclusive.
+  bool rests() const { return std::any_of(rollouts.begin(), rollouts.end(), IsResting); }
 };
 
 // Nobody has a generation that no rollout has brought anywhere: its nodes need not be asked before it is sent to them,
@@ -145,8 +151,9 @@ class Application {
       // One that did not end well is for a person to look at, before it is tried again. What ended well may have been
       // of an earlier generation, or without nodes that are configured now.
       if (!item.error.ok() || goes_on) continue;
-      // A rollout of an earlier generation that waits gives way.
-      if (item.waits()) RETURN_IF_ERROR(GoOn(item));
+      // A rollout of an earlier generation that is at rest gives way.
+      if (item.rests()) RETURN_IF_ERROR(GoOn(item));
+      if (!item.error.ok()) continue;
       absl::StatusOr<v1::Rollout> rollout = runner_.Run(*item.config, *item.obtained.generation, fleet);
       if (IsFatal(rollout.status())) return rollout.status();
       item.error = rollout.status();
@@ -215,9 +222,8 @@ class Application {
     if (IsFatal(resumed.status())) return resumed.status();
     item.error = resumed.status();
     if (resumed.ok()) {
-      // What waited and is not among them was ended, since another generation is wanted now.
-      std::erase_if(item.rollouts,
-                    [](const v1::Rollout& rollout) { return rollout.state() == v1::Rollout::WAITING_FOR_WINDOW; });
+      // What was at rest and is not among them was ended, since another generation is wanted now.
+      std::erase_if(item.rollouts, IsResting);
       for (v1::Rollout& rollout : *resumed) item.rollouts.push_back(std::move(rollout));
     }
     return CheckStop();

@@ -146,7 +146,21 @@ absl::Status Replacement::Issue() {
   return Enter(Phase::ROLLING_OUT);
 }
 
+// `apply` may have renewed it meanwhile, and nodes take nothing older than what they have.
+absl::Status Replacement::TakeUpNewer() {
+  ASSIGN_OR_RETURN(const std::optional<Generation> wanted,
+                   GenerationRecords(*context_.session.store).Wanted(context_.certificate.name));
+  if (!wanted.has_value() || wanted->generation() <= record_.generation() || IsCompromised(*wanted)) {
+    return absl::OkStatus();
+  }
+  Note(absl::StrCat("generation ", wanted->generation(),
+                    " has come since, with another key than the one that is out: going on with it"));
+  record_.set_generation(wanted->generation());
+  return ReplacementRecords(*context_.session.store).Put(record_, context_.session.epoch());
+}
+
 absl::Status Replacement::RollOut() {
+  RETURN_IF_ERROR(TakeUpNewer());
   ASSIGN_OR_RETURN(const Generation generation, LoadGeneration(record_.generation()));
   ASSIGN_OR_RETURN(const bool may_be_forced, RunRollouts(generation));
   if (context_.stop) return Stopped();

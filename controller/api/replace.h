@@ -57,6 +57,8 @@ class Replacement {
   absl::Status AddKeyOf(uint64_t generation);
   // Each moves on to the next phase, or leaves it as it is: then this run is over.
   absl::Status Issue();
+  // A generation that is newer than the record's, and good, takes its place.
+  absl::Status TakeUpNewer();
   absl::Status RollOut();
   absl::Status Revoke();
 

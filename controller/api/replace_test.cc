@@ -121,6 +121,22 @@ TEST_F(ReplaceTest, WhileANodeIsAwayNothingIsRevokedAndTheNextRunGoesOn) {
   EXPECT_EQ(Apply()->warnings_size(), 0);
 }
 
+TEST_F(ReplaceTest, AGenerationThatCameMeanwhileIsWhatItGoesOnWith) {
+  transport.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "web-2: connection refused"));
+  ASSERT_EQ(PhaseOf(Replace()), Response::ROLLING_OUT);
+  ASSERT_THAT(Apply(/*force_renewal=*/true), IsOk());
+  transport.Node("web-2").SetReachable(absl::OkStatus());
+  texts.clear();
+  const auto response = Replace();
+  ASSERT_EQ(PhaseOf(response), Response::DONE);
+  EXPECT_THAT(Texts(), HasSubstr("generation 3 has come since"));
+  EXPECT_EQ(response->certificate().generation(), 3u);
+  EXPECT_EQ(response->converged(), 3);
+  EXPECT_EQ(RevokedFor(1), 1);
+  EXPECT_EQ(RevokedFor(2), std::nullopt);
+  EXPECT_EQ(ca.issued(), 3);
+}
+
 TEST_F(ReplaceTest, ForceRevokesAlthoughANodeIsAway) {
   forced = true;
   transport.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "web-2: connection refused"));
