@@ -6,6 +6,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -15,6 +16,7 @@
 #include "common/service/read_probe.h"
 #include "common/service/read_reload.h"
 #include "common/status/status.h"
+#include "common/x509/names.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/grammar.h"
 
@@ -25,6 +27,7 @@ constexpr size_t kMaxServices = 64;
 constexpr size_t kMaxCatalogue = 10'000;
 constexpr size_t kMaxFiles = 64;
 constexpr size_t kMaxProbes = 64;
+constexpr size_t kMaxAllowedNames = 1000;
 
 const Preset& ReadPreset(const yaml::Value& value) {
   std::vector<absl::string_view> names;
@@ -184,6 +187,18 @@ absl::Status CheckFilesTogether(const std::vector<const Service*>& services, abs
                                   Quoted(path), ", which is a file of ", owner->name));
   }
   return absl::OkStatus();
+}
+
+std::vector<std::string> ReadAllowedNames(const yaml::Value& list) {
+  std::vector<std::string> allowed;
+  yaml::FirstSeen seen("the name");
+  for (const yaml::Value& item : list.Items("a list of at least one DNS name", 1, kMaxAllowedNames)) {
+    std::string name = absl::AsciiStrToLower(item.Text("a DNS name"));
+    if (!name.empty() && name != "*") item.Fail(CheckDnsName(name));
+    seen.Add(name, item);
+    allowed.push_back(std::move(name));
+  }
+  return allowed;
 }
 
 }  // namespace certcast

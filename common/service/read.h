@@ -25,6 +25,9 @@ std::vector<Service> ReadServiceCatalogue(const yaml::Value& list);
 // `state` (empty: not known).
 absl::Status CheckFilesTogether(const std::vector<const Service*>& services, absl::string_view state);
 
+// Names that a node takes certificates for: DNS names, wildcards, or `*` for all. Lower case.
+std::vector<std::string> ReadAllowedNames(const yaml::Value& list);
+
 // A command's words: `[nginx, -t]`. A program with a slash in it is a path, relative to the document's file; others are
 // looked up in PATH when they are run.
 std::vector<std::string> ReadArgv(const yaml::Value& list);

@@ -147,6 +147,10 @@ absl::StatusOr<Response> Change::AskOrDo() {
       if (!left.has_value()) {
         // As it stands now: it may have been taken up after the rollout was read.
         ASSIGN_OR_RETURN(const state::v1::Rollout now, Read());
+        const bool is_late = now.state() == v1::Rollout::COMPLETED || now.state() == v1::Rollout::INCOMPLETE ||
+                             (request_.action() == Request::PAUSE && (IsFinished(now) || !GoesOn(now.state())) &&
+                              now.state() != v1::Rollout::PAUSED);
+        if (is_late) return AnswerAsItStands(now);
         return AnswerOf(now, absl::StrCat("it is ", StateOf(now)));
       }
     }

@@ -32,6 +32,7 @@ absl::StatusOr<RevocationAnswer> RevokeGeneration(const Machine& machine, Sessio
                                                   int reason) {
   const std::string& certificate = generation.certificate();
   const uint64_t number = generation.generation();
+  const bool in_doubt = MayBeRevoked(generation);
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(generation.fullchain_pem()));
   ASSIGN_OR_RETURN(const Secret pem,
                    session.keyring->Open(GenerationKeyPurpose(certificate, number), generation.private_key()));
@@ -53,7 +54,8 @@ absl::StatusOr<RevocationAnswer> RevokeGeneration(const Machine& machine, Sessio
       RETURN_IF_ERROR(records.MarkRevoked(certificate, number, machine.clock->Now(), session.epoch()));
       break;
     case RevocationAnswer::Verdict::kRefused:
-      RETURN_IF_ERROR(records.CancelRevocation(certificate, number, session.epoch()));
+      // A refusal of this request says nothing of an earlier one, whose answer was lost.
+      if (!in_doubt) RETURN_IF_ERROR(records.CancelRevocation(certificate, number, session.epoch()));
       break;
     case RevocationAnswer::Verdict::kUnknown:
       break;

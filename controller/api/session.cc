@@ -123,6 +123,8 @@ absl::Status SaveSeen(Session& session, const std::vector<SeenNode>& seen) {
   if (names.empty()) return absl::OkStatus();
   return NodeRecords(*session.store).Update(names, session.epoch(), [&](state::v1::Node& record) {
     const SeenNode& node = *by_name.at(record.name());
+    // Another call has seen it since.
+    if (record.has_last_seen() && FromTimestamp(record.last_seen()) > node.at) return;
     *record.mutable_last_seen() = ToTimestamp(node.at);
     *record.mutable_inventory() = node.inventory;
   });

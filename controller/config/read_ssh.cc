@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/probe/address.h"
+#include "common/service/read.h"
 #include "common/status/status.h"
 #include "common/yaml/grammar.h"
 #include "common/yaml/secret.h"
@@ -182,6 +183,13 @@ SshNode ReadSshNode(const yaml::Map& map, SshServer server, const SshOptions& de
   for (SshServer& hop : node.options.jump) FillServer(hop, node.options.use_ssh_config, ssh ? ssh : map.value());
   CheckComplete(node.options, ssh ? ssh : map.value());
   node.state = ReadState(map.Find("state"), node.state);
+  if (const yaml::Value allowed = map.Find("allow_names")) {
+    node.allow_names = ReadAllowedNames(allowed);
+    if (!map.Find("services")) {
+      allowed.Fail("found allow_names of a node without services, expected none",
+                   "the host's own node.yaml says what it takes; or are its services missing here?");
+    }
+  }
   return node;
 }
 

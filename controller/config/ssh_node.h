@@ -66,7 +66,8 @@ struct SshNode {
   std::string state = "/var/lib/certcast-node";
   // Names of the services, in the node's order.
   std::vector<std::string> services;
-  // Domains of the certificates that these services use, sorted.
+  // Domains of the certificates that these services use, and what the node's `allow_names` adds (a CA, or who bought a
+  // certificate, may have put more names into it); sorted.
   std::vector<std::string> allow_names;
   // The services as text, a YAML list of one line each; read back, it is what certcast.yaml says. At most 256 KiB.
   // Nodes with the same services share it.

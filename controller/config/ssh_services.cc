@@ -69,7 +69,7 @@ void ServiceCatalogue::Choose(const yaml::Value& place, const Config& config, Ss
   }
   // A service without a good name, which has its own error, may be one that is meant.
   if (!good || Find("") != nullptr) return;
-  std::set<std::string> allowed;
+  std::set<std::string> allowed(node.allow_names.begin(), node.allow_names.end());
   for (const std::string& name : node.services) {
     for (const std::string& used : Find(name)->Certificates()) {
       const CertificateConfig* certificate = config.FindCertificate(used);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/service/read.h"
 #include "common/yaml/document.h"
 #include "controller/config/config.h"
@@ -126,6 +127,16 @@ services:
 nodes:
   - {name: old-01, address: "ssh://deploy@10.0.0.9:2022", services: [nginx]}
 )";
+
+TEST(SshNodes, AllowMoreNamesWhereTheySaySo) {
+  const std::string text = absl::StrReplaceAll(
+      kTwoCertificates,
+      {{"services: [nginx]}", "services: [nginx], allow_names: [www.example.com, Shop.Example.org]}"}});
+  const auto config = ParseConfig(text, "/etc/certcast/c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(NodeOf(*config, "old-01").allow_names,
+              ElementsAre("example.com", "mx.example.com", "shop.example.org", "www.example.com"));
+}
 
 TEST(SshNodes, AllowTheDomainsOfEachFilesCertificate) {
   const auto config = ParseConfig(kTwoCertificates, "/etc/certcast/c.yaml");

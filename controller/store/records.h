@@ -2,9 +2,8 @@
 //
 // Where nothing else is said:
 //   - what is absent is nullopt, not an error;
-//   - `epoch` is that of the lease under which the caller writes (0: outside of any); after another process took the
-//   lease
-//     writing fails with kFailedPrecondition (STALE_EPOCH);
+//   - `epoch` is that of the lease under which the caller writes (0: outside of any); writing fails with
+//     kFailedPrecondition (STALE_EPOCH) after another process took the lease;
 //   - names become parts of keys: one that can't is kInvalidArgument;
 //   - a record that does not parse is STORAGE_FAILED, with its key.
 // All classes are thread-safe and hold nothing but the store, which must outlive them.

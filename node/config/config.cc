@@ -2,7 +2,6 @@
 
 #include "absl/strings/ascii.h"
 #include "common/service/read.h"
-#include "common/x509/names.h"
 #include "common/yaml/document.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/value.h"
@@ -11,15 +10,7 @@
 namespace certcast::node {
 namespace {
 
-constexpr size_t kMaxNames = 1000;
 constexpr int kMaxKeep = 100;
-
-// `*` alone allows every name.
-std::string ReadAllowedName(const yaml::Value& value) {
-  std::string name = absl::AsciiStrToLower(value.Text("a DNS name"));
-  if (!name.empty() && name != "*") value.Fail(CheckDnsName(name));
-  return name;
-}
 
 std::string ReadListen(const yaml::Value& value) {
   std::string listen = value.Text("an address and a port to listen on: 0.0.0.0:7444");
@@ -35,11 +26,7 @@ void ReadInto(const yaml::Value& root, Config& config) {
   config.listen = ReadListen(map.Find("listen"));
   const yaml::Value allowed =
       map.Require("allow_names", R"(the names that this node accepts certificates for: ["*.example.com"])");
-  yaml::FirstSeen names("the name");
-  for (const yaml::Value& item : allowed.Items("a list of at least one DNS name", 1, kMaxNames)) {
-    config.allow_names.push_back(ReadAllowedName(item));
-    names.Add(config.allow_names.back(), item);
-  }
+  config.allow_names = ReadAllowedNames(allowed);
   config.keep = map.Find("keep").Integer(1, kMaxKeep, config.keep);
   config.services = ReadServices(map.Require("services"), config.state);
 }
