@@ -72,6 +72,9 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
   absl::StatusOr<Config> config = ReadConfig(ConfigPath(options));
   if (!config.ok()) return cli::ReportError(std::cerr, config.status());
   RealMachine machine;
+  if (!options.trace.empty()) {
+    if (absl::Status status = machine.TraceTo(options.trace); !status.ok()) return cli::ReportError(std::cerr, status);
+  }
   Controller controller(*std::move(config), machine.get());
   ControllerHost host(controller);
   auto stub = v1::Controller::NewStub(host.channel());
@@ -105,6 +108,7 @@ int Main(int argc, char** argv) {
   app.add_option("-o,--output", options.output, "table for people, json for programs")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+  app.add_option("--trace", options.trace, "Add what is said to CAs, and what they answer, to this file; no secrets");
   app.set_version_flag("--version", std::string("certcast ") + kVersion);
   app.failure_message(DescribeUsageError);
   app.require_subcommand(1);
@@ -120,10 +124,12 @@ int Main(int argc, char** argv) {
   cli::AddVerify(app, chosen);
   cli::AddIssue(app, chosen);
   cli::AddImport(app, chosen);
+  cli::AddAdopt(app, chosen);
   cli::AddRevoke(app, chosen);
   cli::AddReplace(app, chosen);
   cli::AddCertificates(app, chosen);
   cli::AddRollout(app, chosen);
+  cli::AddAccounts(app, chosen);
   cli::AddNodes(app, chosen);
   cli::PlainVerb plain;
   cli::AddNodesImport(app, plain);

@@ -7,13 +7,15 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/links.h"
 #include "controller/acme/retry_after.h"
 
 namespace certcast::controller {
 namespace {
 
-constexpr size_t kMaxUrl = 2048;
 constexpr int kTransientTries = 3;
+// For what is only read, and without which things go on.
+constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 // A server that is back within this time is waited for.
 constexpr absl::Duration kShortWait = absl::Seconds(10);
 
@@ -26,7 +28,9 @@ AcmeDirectory ParseDirectory(const nlohmann::json& body) {
   AcmeDirectory directory{.new_nonce = StringIn(body, "newNonce"),
                           .new_account = StringIn(body, "newAccount"),
                           .new_order = StringIn(body, "newOrder"),
-                          .revoke_cert = StringIn(body, "revokeCert")};
+                          .revoke_cert = StringIn(body, "revokeCert"),
+                          .key_change = StringIn(body, "keyChange"),
+                          .renewal_info = StringIn(body, "renewalInfo")};
   const auto meta = body.find("meta");
   if (meta == body.end() || !meta->is_object()) return directory;
   directory.terms_of_service = StringIn(*meta, "termsOfService");
@@ -43,13 +47,13 @@ AcmeDirectory ParseDirectory(const nlohmann::json& body) {
 // What it names is kept and asked again: nothing but a URL will do.
 std::string LocationOf(const HttpResponse& response) {
   const absl::string_view url = response.Header("location");
-  const bool printable = std::all_of(url.begin(), url.end(), [](char c) { return c > 0x20 && c < 0x7f; });
-  return absl::StartsWith(url, "https://") && printable && url.size() <= kMaxUrl ? std::string(url) : "";
+  return IsPlainUrl(url) ? std::string(url) : "";
 }
 
 AcmeAnswer ReadAnswer(HttpResponse response, absl::Time now) {
   AcmeAnswer answer{.status = response.status};
   answer.location = LocationOf(response);
+  answer.alternates = AlternatesOf(response);
   answer.retry_at = ParseRetryAfter(response.Header("retry-after"), now);
   if (response.status < 200 || response.status > 299) {
     answer.problem = ParseProblemBody(response.status, response.body);
@@ -75,8 +79,9 @@ bool IsTransient(const absl::StatusOr<AcmeAnswer>& answer) {
 
 absl::StatusOr<AcmeDirectory> AcmeClient::GetDirectory() {
   if (directory_) return *directory_;
-  ASSIGN_OR_RETURN(const AcmeAnswer answer,
-                   WithRetries([this] { return Send({.method = "GET", .url = server_.directory_url}); }));
+  ASSIGN_OR_RETURN(const AcmeAnswer answer, WithRetries([this] {
+                     return Send({.method = "GET", .url = server_.directory_url, .timeout = server_.directory_timeout});
+                   }));
   const std::string doing = absl::StrCat("reading the ACME directory ", server_.directory_url);
   RETURN_IF_ERROR(WithHint(answer.Check(doing), "check accounts[].directory, with its query string"));
   AcmeDirectory directory = answer.body.is_object() ? ParseDirectory(answer.body) : AcmeDirectory();
@@ -86,6 +91,10 @@ absl::StatusOr<AcmeDirectory> AcmeClient::GetDirectory() {
   }
   directory_ = std::move(directory);
   return *directory_;
+}
+
+absl::StatusOr<AcmeAnswer> AcmeClient::Get(const std::string& url) {
+  return WithRetries([&] { return Send({.method = "GET", .url = url, .timeout = kReadTimeout}); });
 }
 
 absl::StatusOr<AcmeAnswer> AcmeClient::Post(const AcmeSigner& signer, const std::string& url,

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -26,6 +27,8 @@ struct AcmeDirectory {
   std::string new_order;
   // Empty: not offered.
   std::string revoke_cert;
+  std::string key_change;
+  std::string renewal_info;
   // meta
   std::string terms_of_service;
   bool external_account_required = false;
@@ -40,6 +43,8 @@ struct AcmeAnswer {
   nlohmann::json body;
   std::string text;
   std::string location;
+  // Link headers with rel="alternate", absolute; at most 10.
+  std::vector<std::string> alternates;
   std::optional<absl::Time> retry_at;
   // Set when the status is not 2xx.
   std::optional<Problem> problem;
@@ -71,12 +76,16 @@ class AcmeClient {
     // Whole, with its query string.
     std::string directory_url;
     std::string ca_file;
+    absl::Duration directory_timeout = absl::Seconds(60);
   };
   // Both must outlive this.
   AcmeClient(HttpClient& http, Clock& clock, Server server) : http_(http), clock_(clock), server_(std::move(server)) {}
 
   // Fetched once, then kept. Idempotent, tried up to three times.
   absl::StatusOr<AcmeDirectory> GetDirectory();
+
+  // What anybody may read. Idempotent, tried up to three times while IsTransient.
+  absl::StatusOr<AcmeAnswer> Get(const std::string& url);
 
   // One POST; a problem is an answer. `badNonce` is answered by the same request with a new nonce and signature (the
   // server did nothing with the old one). Nothing else is repeated: an error means that it is not known what the server

@@ -169,6 +169,18 @@ TEST_F(CurlHttpClientTest, PlainHttpIsRefusedUnasked) {
   EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("https://"));
 }
 
+TEST_F(CurlHttpClientTest, TheProxyOfTheEnvironmentIsAsked) {
+  const testing::TalkingServer proxy("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
+  setenv("https_proxy", absl::StrCat("http://", proxy.address()).c_str(), 1);
+  const auto refused = MakeCurlHttpClient("certcast/test")->Perform({.url = "https://ca.invalid/directory"});
+  setenv("no_proxy", "ca.invalid", 1);
+  const auto direct = MakeCurlHttpClient("certcast/test")->Perform({.url = "https://ca.invalid/directory"});
+  unsetenv("https_proxy");
+  unsetenv("no_proxy");
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("407"));
+  EXPECT_THAT(direct, HasReason(Reason::NO_ROUTE));
+}
+
 TEST_F(CurlHttpClientTest, WhatIsNoHttpIsSaid) {
   server_.Answer("220 mail.example.com ESMTP\r\n");
   EXPECT_THAT(http_->Perform(To(server_)), HasReason(Reason::PROTOCOL));

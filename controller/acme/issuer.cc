@@ -1,19 +1,88 @@
 #include "controller/acme/issuer.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
+#include "common/secret/secret.h"
 #include "common/status/status.h"
+#include "common/x509/certificate.h"
+#include "common/x509/private_key.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
+#include "controller/acme/chain_choice.h"
 #include "controller/acme/order.h"
 #include "controller/acme/order_journal.h"
 #include "controller/acme/solver.h"
+#include "controller/keyring/purposes.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
+namespace {
+
+using state::v1::Schedule;
+
+Schedule ScheduleOf(const Schedule& all, const CertificateConfig& certificate, const AccountConfig& account) {
+  if (account.name != certificate.account) {
+    const auto further = all.further_accounts().find(account.name);
+    return further == all.further_accounts().end() ? Schedule() : further->second;
+  }
+  Schedule first = all;
+  first.clear_further_accounts();
+  return first;
+}
+
+Schedule WithSchedule(const Schedule& all, const CertificateConfig& certificate, const AccountConfig& account,
+                      const Schedule& changed) {
+  Schedule result = all;
+  if (account.name == certificate.account) {
+    result = changed;
+    *result.mutable_further_accounts() = all.further_accounts();
+  } else if (changed.ByteSizeLong() == 0) {
+    result.mutable_further_accounts()->erase(account.name);
+  } else {
+    (*result.mutable_further_accounts())[account.name] = changed;
+  }
+  return result;
+}
+
+// It is this CA, or the way to it, that is at fault.
+bool MayAskAnother(const absl::Status& failed) {
+  switch (ReasonOf(failed)) {
+    case Reason::CA_REFUSED:
+    case Reason::CA_RATE_LIMITED:
+    case Reason::CHALLENGE_FAILED:
+    case Reason::CERTIFICATE_UNEXPECTED:
+    case Reason::PROTOCOL:
+    case Reason::NO_ROUTE:
+    case Reason::TIMED_OUT:
+    case Reason::LINK_LOST:
+    case Reason::AUTH_FAILED:
+    // Our own schedule: it failed there before.
+    case Reason::BUSY:
+      return true;
+    default:
+      // Wrong input for one account says nothing of the others.
+      return absl::IsInvalidArgument(failed);
+  }
+}
+
+absl::Status WithAccount(const absl::Status& failed, const AccountConfig& account, size_t accounts) {
+  return accounts > 1 ? Annotate(failed, absl::StrCat("account `", account.name, "`")) : failed;
+}
+
+absl::Status WithMore(const absl::Status& first, const absl::Status& more) {
+  v1::Failure failure = FailureOf(first);
+  failure.set_detail(absl::StrCat(failure.detail(), "; ", FailureOf(more).detail()));
+  return StatusOf(failure, first.code());
+}
+
+}  // namespace
 
 absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& certificate, const AccountConfig& account,
                                                     uint64_t epoch, const OnIssueProgress& on_progress,
@@ -24,18 +93,90 @@ absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& cer
   }
   ScheduleRecords schedules(store_);
   ASSIGN_OR_RETURN(const std::optional<state::v1::Schedule> schedule, schedules.Get(certificate.name));
-  if (schedule) RETURN_IF_ERROR(CheckMayTry(*schedule, trigger, clock_.Now()));
+  const state::v1::Schedule all = schedule.value_or(state::v1::Schedule());
+  const state::v1::Schedule before = ScheduleOf(all, certificate, account);
+  RETURN_IF_ERROR(CheckMayTry(before, trigger, clock_.Now()));
   auto generation = Obtain(certificate, account, epoch, on_progress);
-  if (generation.ok()) {
-    if (schedule) RETURN_IF_ERROR(schedules.Delete(certificate.name, epoch));
-    return generation;
-  }
   // Another controller took over: it keeps the record now.
   if (ReasonOf(generation.status()) == Reason::STALE_EPOCH) return generation;
-  const state::v1::Schedule before = schedule.value_or(state::v1::Schedule());
-  const state::v1::Schedule after = AfterFailure(before, generation.status(), clock_.Now());
-  if (after.SerializeAsString() == before.SerializeAsString()) return generation.status();
-  return KeepFirst(generation.status(), schedules.Put(certificate.name, after, epoch));
+  const state::v1::Schedule after =
+      generation.ok() ? state::v1::Schedule() : AfterFailure(before, generation.status(), clock_.Now());
+  if (after.SerializeAsString() == before.SerializeAsString()) return generation;
+  const state::v1::Schedule saved = WithSchedule(all, certificate, account, after);
+  const absl::Status kept = saved.ByteSizeLong() == 0 ? schedules.Delete(certificate.name, epoch)
+                                                      : schedules.Put(certificate.name, saved, epoch);
+  if (!generation.ok()) return KeepFirst(generation.status(), kept);
+  RETURN_IF_ERROR(kept);
+  return generation;
+}
+
+absl::StatusOr<state::v1::Generation> Issuer::IssueFromAny(const CertificateConfig& certificate,
+                                                           const std::vector<const AccountConfig*>& accounts,
+                                                           uint64_t epoch, const OnIssueProgress& on_progress,
+                                                           Trigger trigger) {
+  ASSIGN_OR_RETURN(const auto open, OrderRecords(store_).Get(certificate.name));
+  std::vector<const AccountConfig*> in_turn = accounts;
+  if (open && !open->order_url().empty()) {
+    std::stable_partition(in_turn.begin(), in_turn.end(), [&](const AccountConfig* account) {
+      return AcmeAccount::KeyOf(*account) == open->account_key();
+    });
+  }
+  absl::Status first;
+  for (const AccountConfig* account : in_turn) {
+    auto generation = Issue(certificate, *account, epoch, on_progress, trigger);
+    if (generation.ok()) return generation;
+    const absl::Status failed = WithAccount(generation.status(), *account, in_turn.size());
+    first = first.ok() ? failed : WithMore(first, failed);
+    if (!MayAskAnother(generation.status())) break;
+    ASSIGN_OR_RETURN(const auto left, OrderRecords(store_).Get(certificate.name));
+    // Finalize may have arrived: what comes of it must not be issued twice.
+    if (left && left->step() == state::v1::Order::FINALIZING) break;
+    if (account != in_turn.back()) {
+      on_progress(absl::StrCat("the account `", account->name, "` did not give it: ", generation.status().message()));
+    }
+  }
+  return first;
+}
+
+absl::StatusOr<std::optional<state::v1::Generation>> Issuer::RenewChain(const CertificateConfig& certificate,
+                                                                        const AccountConfig& account,
+                                                                        const state::v1::Generation& latest,
+                                                                        uint64_t epoch,
+                                                                        const OnIssueProgress& on_progress) {
+  using None = std::optional<state::v1::Generation>;
+  const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = clock_, .epoch = epoch};
+  ASSIGN_OR_RETURN(const auto opened, AcmeAccount::FindRegistered(account, keep));
+  if (latest.certificate_url().empty() || !opened) return None();
+  const std::string& name = certificate.name;
+  ASSIGN_OR_RETURN(const Secret pem,
+                   sealer_.Open(GenerationKeyPurpose(name, latest.generation()), latest.private_key()));
+  ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::FromPem(pem.ExposeSecret()));
+  ASSIGN_OR_RETURN(const std::vector<Certificate> had, ParseChainPem(latest.fullchain_pem()));
+  AcmeClient client(http_, clock_, {.directory_url = account.directory, .ca_file = account.ca_file});
+  ASSIGN_OR_RETURN(const std::vector<Certificate> chain, FetchChain({.client = client,
+                                                                     .signer = opened->signer(),
+                                                                     .url = latest.certificate_url(),
+                                                                     .certificate = certificate,
+                                                                     .key = key,
+                                                                     .now = clock_.Now(),
+                                                                     .on_progress = on_progress},
+                                                                    had));
+  if (chain.front().sha256() != latest.leaf_sha256()) {
+    return Fail(Reason::CERTIFICATE_UNEXPECTED,
+                absl::StrCat(latest.certificate_url(), " has another certificate than generation ", latest.generation(),
+                             " by now"));
+  }
+  const std::string fullchain = ChainToPem(chain);
+  if (fullchain == latest.fullchain_pem()) return None();
+  state::v1::Generation next = latest;
+  GenerationRecords records(store_);
+  ASSIGN_OR_RETURN(const uint64_t number, records.NextNumber(name));
+  next.set_generation(number);
+  next.set_fullchain_pem(fullchain);
+  ASSIGN_OR_RETURN(*next.mutable_private_key(), sealer_.Seal(GenerationKeyPurpose(name, number), pem));
+  *next.mutable_created_at() = ToTimestamp(clock_.Now());
+  RETURN_IF_ERROR(records.Append(next, GenerationRecords::PendingOrder::kKeep, epoch));
+  return None(std::move(next));
 }
 
 absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& certificate, const AccountConfig& account,

@@ -3,6 +3,8 @@
 #define CERTCAST_CONTROLLER_ACME_ISSUER_H_
 
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "certcast/state/v1/store.pb.h"
@@ -33,10 +35,27 @@ class Issuer {
   //
   // Errors beside those of HttpClient: CA_REFUSED, CA_RATE_LIMITED, CHALLENGE_FAILED, CERTIFICATE_UNEXPECTED, and
   // ORDER_PENDING, which is none: the CA is still at work and the next run goes on with the same order.
-  // A failure is counted in schedule/<certificate>, a success clears it; `trigger` says which kinds of waiting bind.
+  // A failure is counted in schedule/<certificate>, for each account by itself; a success clears it. `trigger` says
+  // which kinds of waiting bind.
   absl::StatusOr<state::v1::Generation> Issue(const CertificateConfig& certificate, const AccountConfig& account,
                                               uint64_t epoch, const OnIssueProgress& on_progress,
                                               Trigger trigger = Trigger::kByHand);
+
+  // The same from the first of `accounts` (at least one, in the certificate's order) that gives it; one that has an
+  // order open comes first. While a CA is at work on an order, or may be, no other one is asked. The error is the first
+  // account's, with what the others said.
+  absl::StatusOr<state::v1::Generation> IssueFromAny(const CertificateConfig& certificate,
+                                                     const std::vector<const AccountConfig*>& accounts, uint64_t epoch,
+                                                     const OnIssueProgress& on_progress,
+                                                     Trigger trigger = Trigger::kByHand);
+
+  // Looks at the chains that the CA offers for `latest`, which was obtained from `account`: where the one that is
+  // wanted now is another than it has, that is saved as the next generation, with the same leaf and key. nullopt: it is
+  // not. Errors are the CA's, and change nothing.
+  absl::StatusOr<std::optional<state::v1::Generation>> RenewChain(const CertificateConfig& certificate,
+                                                                  const AccountConfig& account,
+                                                                  const state::v1::Generation& latest, uint64_t epoch,
+                                                                  const OnIssueProgress& on_progress);
 
  private:
   absl::StatusOr<state::v1::Generation> Obtain(const CertificateConfig& certificate, const AccountConfig& account,

@@ -185,14 +185,25 @@ absl::StatusOr<std::string> SignJws(EVP_PKEY* key, const nlohmann::ordered_json&
   return Flattened(encoded_header, encoded_payload, signature).dump();
 }
 
+absl::StatusOr<nlohmann::ordered_json> KeyChangeRequest(EVP_PKEY* new_key, EVP_PKEY* old_key,
+                                                        const std::string& account_url,
+                                                        const std::string& key_change_url) {
+  nlohmann::ordered_json header = {{"url", key_change_url}};
+  ASSIGN_OR_RETURN(header["jwk"], PublicJwk(new_key));
+  nlohmann::ordered_json payload = {{"account", account_url}};
+  ASSIGN_OR_RETURN(payload["oldKey"], PublicJwk(old_key));
+  ASSIGN_OR_RETURN(const std::string jws, SignJws(new_key, header, payload.dump()));
+  return nlohmann::ordered_json::parse(jws);
+}
+
 absl::StatusOr<nlohmann::ordered_json> ExternalAccountBinding(EVP_PKEY* account_key, absl::string_view key_id,
-                                                              const Secret& hmac_key,
-                                                              absl::string_view new_account_url) {
+                                                              const Secret& hmac_key, absl::string_view new_account_url,
+                                                              const std::string& algorithm) {
   ASSIGN_OR_RETURN(const nlohmann::ordered_json jwk, PublicJwk(account_key));
   const std::string header =
-      EncodedHeader("HS256", {{"kid", std::string(key_id)}, {"url", std::string(new_account_url)}});
+      EncodedHeader(algorithm, {{"kid", std::string(key_id)}, {"url", std::string(new_account_url)}});
   const std::string payload = Base64UrlEncode(jwk.dump());
-  ASSIGN_OR_RETURN(const std::string mac, Authenticate("HS256", hmac_key, absl::StrCat(header, ".", payload)));
+  ASSIGN_OR_RETURN(const std::string mac, Authenticate(algorithm, hmac_key, absl::StrCat(header, ".", payload)));
   return Flattened(header, payload, mac);
 }
 

@@ -37,11 +37,16 @@ absl::StatusOr<std::string> Authenticate(absl::string_view algorithm, const Secr
 // added. An empty payload stays empty (POST-as-GET).
 absl::StatusOr<std::string> SignJws(EVP_PKEY* key, const nlohmann::ordered_json& header, absl::string_view payload);
 
+// The inner JWS of keyChange (RFC 8555 section 7.3.5): the new key asks to take the old one's place.
+absl::StatusOr<nlohmann::ordered_json> KeyChangeRequest(EVP_PKEY* new_key, EVP_PKEY* old_key,
+                                                        const std::string& account_url,
+                                                        const std::string& key_change_url);
+
 // externalAccountBinding of newAccount (RFC 8555 section 7.3.4): the account key, authenticated by the CA's HMAC key.
-// HS256.
+// `algorithm`: as of Authenticate.
 absl::StatusOr<nlohmann::ordered_json> ExternalAccountBinding(EVP_PKEY* account_key, absl::string_view key_id,
-                                                              const Secret& hmac_key,
-                                                              absl::string_view new_account_url);
+                                                              const Secret& hmac_key, absl::string_view new_account_url,
+                                                              const std::string& algorithm = "HS256");
 // The CA hands it out as base64url, padded or not.
 absl::StatusOr<Secret> DecodeHmacKey(const Secret& text);
 

@@ -11,8 +11,10 @@
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
-#include "controller/acme/issued_certificate.h"
+#include "controller/acme/chain_choice.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/order_key.h"
+#include "controller/acme/renewal_info.h"
 #include "controller/keyring/purposes.h"
 #include "controller/store/records.h"
 
@@ -40,6 +42,23 @@ bool IsGone(const AcmeAnswer& answer, bool finalizing) {
   return !finalizing && (answer.status == 400 || answer.status == 401 || answer.status == 403);
 }
 
+// What CAs answer whose `replaces` is not to be; or that do not know it after all.
+bool RefusesReplaces(const AcmeAnswer& answer) {
+  return answer.status == 409 || answer.Is("alreadyReplaced") || answer.Is("conflict") || answer.Is("malformed");
+}
+
+// Some CAs refuse a profile that they advertise as if the account were at fault.
+absl::Status CheckOrdered(const AcmeAnswer& answer, const std::string& profile) {
+  absl::Status refused = answer.Check("ordering a certificate");
+  if (profile.empty() || !(answer.Is("unauthorized") || answer.Is("malformed") || answer.Is("invalidProfile"))) {
+    return refused;
+  }
+  v1::Failure failure = FailureOf(refused);
+  failure.set_hint(absl::StrCat("may this account have the profile `", profile,
+                                "` (certificates[].profile), which the CA offers? ", failure.hint()));
+  return StatusOf(failure, refused.code());
+}
+
 absl::Status Senseless(absl::string_view what) {
   return Fail(Reason::PROTOCOL, absl::StrCat("the CA ", what),
               "nothing is lost: the next apply goes on with the order");
@@ -61,8 +80,8 @@ OrderRun::OrderRun(const Context& context, OrderJournal journal)
 
 absl::StatusOr<Generation> OrderRun::Run() {
   RETURN_IF_ERROR(ResumeOrCreate());
-  ASSIGN_OR_RETURN(const std::string fullchain_pem, Advance());
-  return Save(fullchain_pem);
+  RETURN_IF_ERROR(Advance());
+  return Download();
 }
 
 absl::Status OrderRun::ResumeOrCreate() {
@@ -73,7 +92,7 @@ absl::Status OrderRun::ResumeOrCreate() {
 }
 
 // The CA says where the order stands (RFC 8555 section 7.1.6); each step ends with asking it again.
-absl::StatusOr<std::string> OrderRun::Advance() {
+absl::Status OrderRun::Advance() {
   for (;;) {
     switch (order_.status) {
       case AcmeOrder::Status::kPending:
@@ -86,7 +105,7 @@ absl::StatusOr<std::string> OrderRun::Advance() {
         RETURN_IF_ERROR(AwaitIssuance());
         break;
       case AcmeOrder::Status::kValid:
-        return Download();
+        return absl::OkStatus();
       case AcmeOrder::Status::kInvalid:
         return GiveUp();
     }
@@ -123,10 +142,12 @@ absl::Status OrderRun::Create() {
     RETURN_IF_ERROR(context_.account.Register(context_.client, context_.account_config, context_.keep));
     ASSIGN_OR_RETURN(answer, PostNewOrder());
   }
-  RETURN_IF_ERROR(answer.Check("ordering a certificate"));
+  RETURN_IF_ERROR(CheckOrdered(answer, context_.certificate.profile));
   if (answer.location.empty()) return Fail(Reason::PROTOCOL, "the CA's new order has no Location header");
   Order record;
   record.set_account_key(context_.account.account_key());
+  record.set_account(context_.account_config.name);
+  record.set_profile(context_.certificate.profile);
   record.set_order_url(answer.location);
   *record.mutable_created_at() = ToTimestamp(context_.keep.clock.Now());
   for (const std::string& name : SortedNames(context_.certificate)) record.add_identifiers(name);
@@ -178,7 +199,7 @@ absl::Status OrderRun::AwaitIssuance() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> OrderRun::Download() {
+absl::StatusOr<Generation> OrderRun::Download() {
   if (!journal_.finalizing()) {
     return KeepFirst(Fail(Reason::PROTOCOL,
                           absl::StrCat("the CA finished the order ", journal_.record().order_url(),
@@ -186,11 +207,45 @@ absl::StatusOr<std::string> OrderRun::Download() {
                           "the next apply orders anew"),
                      journal_.Drop());
   }
+  ASSIGN_OR_RETURN(const PrivateKey key, OpenKey());
   context_.on_progress("fetching the certificate");
-  ASSIGN_OR_RETURN(AcmeAnswer answer, context_.client.Fetch(context_.account.signer(), order_.certificate,
-                                                            "application/pem-certificate-chain"));
-  RETURN_IF_ERROR(answer.Check("fetching the certificate"));
-  return std::move(answer.text);
+  const auto chain = FetchChain({.client = context_.client,
+                                 .signer = context_.account.signer(),
+                                 .url = order_.certificate,
+                                 .certificate = context_.certificate,
+                                 .key = key,
+                                 .now = context_.keep.clock.Now(),
+                                 .on_progress = context_.on_progress});
+  if (ReasonOf(chain.status()) == Reason::CERTIFICATE_UNEXPECTED) return KeepFirst(chain.status(), journal_.Drop());
+  RETURN_IF_ERROR(chain.status());
+  const RenewalCheck renewal = AskWhenToRenew(chain->front());
+  if (!renewal.believable.ok()) return KeepFirst(renewal.believable, journal_.Drop());
+  // Before the generation: after a crash in between it is about a certificate that the next run saves.
+  RETURN_IF_ERROR(RenewalInfoRecords(context_.keep.store).Put(renewal.record, context_.keep.epoch));
+  return Save(*chain, key);
+}
+
+// A CA that wants a certificate renewed as soon as it has issued it has most likely revoked it (RFC 9773 section 4.2).
+OrderRun::RenewalCheck OrderRun::AskWhenToRenew(const Certificate& leaf) {
+  const absl::Time now = context_.keep.clock.Now();
+  absl::StatusOr<std::optional<RenewalAnswer>> answer = std::optional<RenewalAnswer>();
+  if (context_.certificate.renewal.ari) answer = AskRenewalInfo(context_.client, context_.keep.clock, leaf);
+  RenewalCheck check;
+  check.record =
+      AfterRenewalCheck(std::nullopt, context_.certificate.name, leaf.sha256(), answer, now, RealRandomShare);
+  *check.record.mutable_chains_checked_at() = ToTimestamp(now);
+  check.record.set_chains_checked_for(context_.certificate.chain.ToString());
+  if (!answer.ok() || !answer->has_value()) return check;
+  const RenewalWindow& window = (*answer)->window;
+  if (window.end > now) return check;
+  const std::string page = window.explanation_url.empty() ? "" : absl::StrCat(" (", window.explanation_url, ")");
+  check.believable =
+      Fail(Reason::CERTIFICATE_UNEXPECTED,
+           absl::StrCat("the CA's new certificate: the CA itself says that it should have been renewed by ",
+                        absl::FormatTime(absl::RFC3339_sec, window.end, absl::UTCTimeZone()), page,
+                        ", which it says of what it revokes"),
+           "it was not installed anywhere; ask the CA. Where it is the CA's mistake: renewal: {ari: false}");
+  return check;
 }
 
 // The order is invalid, or one of its names is: it can't be saved, and the next run orders anew.
@@ -206,23 +261,15 @@ absl::Status OrderRun::GiveUp() {
   return KeepFirst(WithStep(refused, "validation"), journal_.Drop());
 }
 
-absl::StatusOr<Generation> OrderRun::Save(const std::string& fullchain_pem) {
-  ASSIGN_OR_RETURN(const PrivateKey key, OpenKey());
-  const absl::Time now = context_.keep.clock.Now();
-  const auto chain = CheckIssuedChain(fullchain_pem, context_.certificate, key, now);
-  if (!chain.ok()) {
-    // A root file that can't be read is not the order's fault.
-    if (absl::IsInvalidArgument(chain.status())) return chain.status();
-    return KeepFirst(chain.status(), journal_.Drop());
-  }
-  const Certificate& leaf = chain->front();
+absl::StatusOr<Generation> OrderRun::Save(const std::vector<Certificate>& chain, const PrivateKey& key) {
+  const Certificate& leaf = chain.front();
   GenerationRecords records(context_.keep.store);
   ASSIGN_OR_RETURN(const uint64_t number, records.NextNumber(context_.certificate.name));
   ASSIGN_OR_RETURN(const Secret key_pem, key.ToPem());
   Generation generation;
   generation.set_certificate(context_.certificate.name);
   generation.set_generation(number);
-  generation.set_fullchain_pem(ChainToPem(*chain));
+  generation.set_fullchain_pem(ChainToPem(chain));
   ASSIGN_OR_RETURN(*generation.mutable_private_key(),
                    context_.keep.sealer.Seal(GenerationKeyPurpose(context_.certificate.name, number), key_pem));
   generation.set_leaf_sha256(leaf.sha256());
@@ -231,10 +278,13 @@ absl::StatusOr<Generation> OrderRun::Save(const std::string& fullchain_pem) {
   *generation.mutable_not_before() = ToTimestamp(leaf.not_before());
   *generation.mutable_not_after() = ToTimestamp(leaf.not_after());
   generation.set_issuer(leaf.issuer_name());
-  generation.set_account(context_.certificate.account);
-  *generation.mutable_created_at() = ToTimestamp(now);
+  generation.set_account(context_.account_config.name);
+  *generation.mutable_created_at() = ToTimestamp(context_.keep.clock.Now());
   for (const std::string& name : SortedNames(context_.certificate)) generation.add_ordered_names(name);
   generation.set_key_type(journal_.record().key_type());
+  generation.set_order_url(journal_.record().order_url());
+  generation.set_certificate_url(order_.certificate);
+  generation.set_profile(journal_.record().profile());
   RETURN_IF_ERROR(journal_.Finish(generation));
   return generation;
 }
@@ -244,10 +294,12 @@ absl::StatusOr<std::optional<std::string>> OrderRun::ReasonToForget() {
   const std::vector<std::string> names(record.identifiers().begin(), record.identifiers().end());
   if (record.account_key() != context_.account.account_key()) return "it belongs to another account";
   if (names != SortedNames(context_.certificate)) return absl::StrCat("it is for ", absl::StrJoin(names, ", "));
+  if (record.profile() != context_.certificate.profile) {
+    return absl::StrCat("it is for the profile `", record.profile(), "`");
+  }
   if (!journal_.finalizing()) return std::nullopt;
-  ASSIGN_OR_RETURN(const PrivateKey key, OpenKey());
   ASSIGN_OR_RETURN(const auto latest, GenerationRecords(context_.keep.store).Wanted(context_.certificate.name));
-  if (latest && latest->spki_sha256() == key.spki_sha256()) {
+  if (latest && latest->order_url() == record.order_url()) {
     return absl::StrCat("it became generation ", latest->generation());
   }
   return std::nullopt;
@@ -270,13 +322,31 @@ absl::StatusOr<AcmeAnswer> OrderRun::PostNewOrder() {
     }
     payload["profile"] = profile;
   }
+  ASSIGN_OR_RETURN(const std::string replaces, ReplacedId(directory));
+  if (replaces.empty()) return context_.client.Post(context_.account.signer(), directory.new_order, payload);
+  nlohmann::ordered_json replacing = payload;
+  replacing["replaces"] = replaces;
+  ASSIGN_OR_RETURN(AcmeAnswer answer, context_.client.Post(context_.account.signer(), directory.new_order, replacing));
+  if (!RefusesReplaces(answer)) return answer;
+  context_.on_progress(absl::StrCat("ordering without naming the certificate that is replaced, since the CA answered ",
+                                    answer.problem->Describe()));
   return context_.client.Post(context_.account.signer(), directory.new_order, payload);
 }
 
-// A new key for each order, and the same one whenever this order's finalize is sent again.
+// The latest generation as this CA knows it, for `replaces` (RFC 9773 section 5); empty: there is none to name.
+absl::StatusOr<std::string> OrderRun::ReplacedId(const AcmeDirectory& directory) {
+  if (directory.renewal_info.empty()) return std::string();
+  ASSIGN_OR_RETURN(const auto latest, GenerationRecords(context_.keep.store).Wanted(context_.certificate.name));
+  if (!latest || latest->account() != context_.account_config.name) return std::string();
+  const auto chain = ParseChainPem(latest->fullchain_pem());
+  if (!chain.ok()) return std::string();
+  return RenewalId(chain->front()).value_or("");
+}
+
+// One key for each order: the same whenever this order's finalize is sent again.
 absl::Status OrderRun::PrepareKeyAndCsr() {
   if (journal_.finalizing()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::Generate(context_.certificate.key_type));
+  ASSIGN_OR_RETURN(const PrivateKey key, MakeKey(context_.certificate, context_.keep.store, context_.keep.sealer));
   ASSIGN_OR_RETURN(const std::string csr, MakeCsr(key, context_.certificate.domains));
   ASSIGN_OR_RETURN(const Secret pem, key.ToPem());
   ASSIGN_OR_RETURN(const state::v1::Sealed sealed,

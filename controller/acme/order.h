@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "certcast/state/v1/store.pb.h"
 #include "common/clock/clock.h"
+#include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
@@ -52,17 +54,26 @@ class OrderRun {
   absl::Status ResumeOrCreate();
   absl::StatusOr<bool> Resume();
   absl::Status Create();
-  absl::StatusOr<std::string> Advance();
+  // Until the order is valid.
+  absl::Status Advance();
   absl::Status Authorize();
   absl::Status Finalize();
   absl::Status AwaitIssuance();
-  absl::StatusOr<std::string> Download();
+  absl::StatusOr<state::v1::Generation> Download();
   absl::Status GiveUp();
-  absl::StatusOr<state::v1::Generation> Save(const std::string& fullchain_pem);
+  absl::StatusOr<state::v1::Generation> Save(const std::vector<Certificate>& chain, const PrivateKey& key);
 
   // Whether the saved order is for what is configured now, and did not become a generation already; else why not.
   absl::StatusOr<std::optional<std::string>> ReasonToForget();
   absl::StatusOr<AcmeAnswer> PostNewOrder();
+  absl::StatusOr<std::string> ReplacedId(const AcmeDirectory& directory);
+  // What the CA says of a certificate that it has just issued.
+  struct RenewalCheck {
+    state::v1::RenewalInfo record;
+    // CERTIFICATE_UNEXPECTED: it is as good as revoked.
+    absl::Status believable;
+  };
+  RenewalCheck AskWhenToRenew(const Certificate& leaf);
   absl::Status PrepareKeyAndCsr();
   absl::StatusOr<PrivateKey> OpenKey();
   absl::Status Take(const AcmeAnswer& answer);

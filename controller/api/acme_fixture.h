@@ -185,10 +185,11 @@ class AcmeWorld {
   void Configure(const std::string& nodes = "all", const std::string& rollout = R"({waves: ["1", "100%"]})") {
     const std::string text = absl::StrCat(
         "state: state\nmaster_key: {file: master.key}\naccounts:\n  - {name: ca, directory: \"", ca.directory_url(),
-        "\", contact: [\"mailto:a@example.com\"], terms_of_service_agreed: true}\n",
+        "\", contact: [\"mailto:a@example.com\"], terms_of_service_agreed: true", account_fields, "}\n",
         "certificates:\n  - name: wildcard\n    account: ca\n    domains: [\"*.example.com\", example.com]\n"
         "    challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}, propagation: {resolvers: [\"",
-        kDnsServer, "\"]}}\n    nodes: ", nodes, "\n    rollout: ", rollout, "\n", more_certificates,
+        kDnsServer, "\"]}}\n", certificate_lines, "    nodes: ", nodes, "\n    rollout: ", rollout, "\n",
+        more_certificates,
         "nodes:\n"
         "  - {name: web-1, address: \"grpc://127.0.0.1:7001\", verify: [\"web-1:443\"]}\n"
         "  - {name: web-2, address: \"grpc://127.0.0.1:7002\"}\n"
@@ -255,6 +256,10 @@ class AcmeWorld {
     return ca.Handle(request);
   }};
   Machine machine;
+  // `, ends: {...}`.
+  std::string account_fields;
+  // `    renewal: {...}\n`.
+  std::string certificate_lines;
   std::string more_certificates;
   std::unique_ptr<Controller> controller;
   std::vector<std::string> texts;

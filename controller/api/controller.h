@@ -40,6 +40,9 @@ class Controller {
   absl::StatusOr<v1::ListCertificatesResponse> ListCertificates(const v1::ListCertificatesRequest& request);
   absl::StatusOr<v1::ListNodesResponse> ListNodes(const v1::ListNodesRequest& request);
   absl::StatusOr<v1::SignNodeResponse> SignNode(const v1::SignNodeRequest& request);
+  absl::StatusOr<v1::ListAccountsResponse> ListAccounts(const v1::ListAccountsRequest& request);
+  absl::StatusOr<v1::ChangeAccountResponse> ChangeAccount(const v1::ChangeAccountRequest& request);
+  absl::StatusOr<v1::AdoptAccountResponse> AdoptAccount(const v1::AdoptAccountRequest& request);
   absl::StatusOr<v1::RevokeResponse> Revoke(const v1::RevokeRequest& request);
   // `stop`: as for Apply.
   absl::StatusOr<v1::ReplaceResponse> Replace(const v1::ReplaceRequest& request, const OnProgress& on_progress,

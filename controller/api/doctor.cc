@@ -21,6 +21,7 @@
 #include "controller/api/controller.h"
 #include "controller/api/session.h"
 #include "controller/rollout/fleet_status.h"
+#include "controller/schedule/contract.h"
 
 namespace certcast::controller {
 namespace {
@@ -90,6 +91,24 @@ void CheckDirectory(const AccountConfig& account, const Machine& machine, Findin
                    absl::StrCat("is ", absl::FormatDuration(absl::Trunc(off, absl::Seconds(1))),
                                 " ahead of the CA's (negative: behind)"),
                    "synchronise it: certificates and manifests have dates");
+}
+
+void CheckContracts(const Config& config, const Machine& machine, Findings& findings) {
+  for (const ContractNotice& notice : ContractNotices(config.accounts, machine.clock->Now())) {
+    const std::string name = absl::StrCat("account ", notice.account);
+    switch (notice.urgency) {
+      case ContractNotice::Urgency::kNone:
+        findings.Ok(name, notice.text);
+        break;
+      case ContractNotice::Urgency::kEarly:
+      case ContractNotice::Urgency::kSoon:
+        findings.Warning(name, notice.text, notice.hint);
+        break;
+      case ContractNotice::Urgency::kNow:
+        findings.Problem(name, notice.text, notice.hint);
+        break;
+    }
+  }
 }
 
 // The program that writes the certificate's records; empty: there is none to be run.
@@ -315,6 +334,7 @@ absl::StatusOr<v1::DoctorResponse> Controller::Doctor() {
   findings.Ok("configuration", absl::StrCat(config_.path, ": ", config_.certificates.size(), " certificates, ",
                                             config_.nodes.size(), " nodes"));
   for (const AccountConfig& account : config_.accounts) CheckDirectory(account, machine_, findings);
+  CheckContracts(config_, machine_, findings);
   for (const CertificateConfig& certificate : config_.certificates) {
     CheckHook(certificate, machine_, findings);
     CheckResolvers(certificate, machine_, findings);

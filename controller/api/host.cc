@@ -213,6 +213,18 @@ class ControllerService : public Service {
   grpc::Status Revoke(grpc::ServerContext*, const v1::RevokeRequest* request, v1::RevokeResponse* response) override {
     return Answer(controller_.Revoke(*request), response);
   }
+  grpc::Status ListAccounts(grpc::ServerContext*, const v1::ListAccountsRequest* request,
+                            v1::ListAccountsResponse* response) override {
+    return Answer(controller_.ListAccounts(*request), response);
+  }
+  grpc::Status ChangeAccount(grpc::ServerContext*, const v1::ChangeAccountRequest* request,
+                             v1::ChangeAccountResponse* response) override {
+    return Answer(controller_.ChangeAccount(*request), response);
+  }
+  grpc::Status AdoptAccount(grpc::ServerContext*, const v1::AdoptAccountRequest* request,
+                            v1::AdoptAccountResponse* response) override {
+    return Answer(controller_.AdoptAccount(*request), response);
+  }
   grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
     return Answer(controller_.Doctor(), response);
   }

@@ -84,15 +84,27 @@ absl::StatusOr<state::v1::Generation> MakeGeneration(const CertificateConfig& co
   return generation;
 }
 
+// As if certcast had ordered it: it is renewed when it is due, and not before.
+void ShowAsOrdered(const CertificateConfig& config, state::v1::Generation& generation) {
+  generation.set_account(config.account);
+  std::vector<std::string> names = config.domains;
+  std::sort(names.begin(), names.end());
+  generation.mutable_ordered_names()->Assign(names.begin(), names.end());
+}
+
 }  // namespace
 
 absl::StatusOr<v1::ImportResponse> Controller::Import(const v1::ImportRequest& request) {
   ASSIGN_OR_RETURN(std::vector<const CertificateConfig*> selected,
                    SelectCertificates(config_, {request.certificate()}));
   const CertificateConfig& config = *selected.front();
-  if (!config.imported()) {
+  if (!config.imported() && !request.adopt()) {
     return FailInput(absl::StrCat("certificate ", config.name, " is obtained from account ", config.account),
                      "to bring it by hand, leave `account` and `challenge` out of its configuration");
+  }
+  if (config.imported() && request.adopt()) {
+    return FailInput(absl::StrCat("certificate ", config.name, " has no account in ", config_.path),
+                     "name the one that renews it from now on");
   }
   absl::StatusOr<ImportedPair> pair = CheckImport(config, machine_, request);
   if (!pair.ok()) return Annotate(pair.status(), absl::StrCat(config.name, " was not imported"));
@@ -106,7 +118,13 @@ absl::StatusOr<v1::ImportResponse> Controller::Import(const v1::ImportRequest& r
     *response.add_certificates() = ShowCertificate(config.name, latest);
     return response;
   }
+  // What certcast has obtained since is not taken back.
+  if (request.adopt() && latest.has_value() && FromTimestamp(latest->not_after()) >= pair->chain.front().not_after()) {
+    *response.add_certificates() = ShowCertificate(config.name, latest);
+    return response;
+  }
   ASSIGN_OR_RETURN(state::v1::Generation generation, MakeGeneration(config, machine_, session, *pair));
+  if (request.adopt()) ShowAsOrdered(config, generation);
   RETURN_IF_ERROR(records.Append(generation, GenerationRecords::PendingOrder::kKeep, session.epoch()));
   *response.add_certificates() = ShowCertificate(config.name, generation);
   response.mutable_certificates(0)->set_issued(true);

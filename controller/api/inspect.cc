@@ -13,6 +13,7 @@
 #include "controller/api/session.h"
 #include "controller/api/windows.h"
 #include "controller/rollout/record.h"
+#include "controller/schedule/contract.h"
 #include "controller/schedule/renewal.h"
 #include "controller/store/records.h"
 
@@ -55,6 +56,42 @@ void SetRenewAt(Message& message, absl::Time renew_at) {
   *message.mutable_renew_at() = ToTimestamp(renew_at);
 }
 
+using ShownCertificate = v1::ListCertificatesResponse::Certificate;
+
+void ShowWindow(const state::v1::RenewalInfo& info, const state::v1::Generation& latest, ShownCertificate& shown) {
+  if (info.leaf_sha256() != latest.leaf_sha256() || !info.has_window_start()) return;
+  *shown.mutable_window_start() = info.window_start();
+  *shown.mutable_window_end() = info.window_end();
+  shown.set_explanation_url(info.explanation_url());
+}
+
+void AddFailed(const std::string& account, const state::v1::Schedule& schedule, ShownCertificate& shown) {
+  if (schedule.failures() == 0) return;
+  ShownCertificate::Failed& failed = *shown.add_failed();
+  failed.set_account(account);
+  failed.set_error(schedule.last_error());
+  failed.set_failures(schedule.failures());
+  failed.set_told_by_ca(schedule.told_by_ca());
+  if (schedule.has_not_before()) *failed.mutable_retry_at() = schedule.not_before();
+}
+
+// An order that is under way, and what failed before.
+absl::Status ShowUnfinished(Store& store, const CertificateConfig& certificate, ShownCertificate& shown) {
+  ASSIGN_OR_RETURN(const auto order, OrderRecords(store).Get(certificate.name));
+  if (order.has_value() && !order->order_url().empty()) {
+    shown.set_order_url(order->order_url());
+    *shown.mutable_ordered_at() = order->created_at();
+  }
+  ASSIGN_OR_RETURN(const auto schedule, ScheduleRecords(store).Get(certificate.name));
+  if (!schedule.has_value()) return absl::OkStatus();
+  AddFailed(certificate.account, *schedule, shown);
+  for (const std::string& account : certificate.further_accounts) {
+    const auto further = schedule->further_accounts().find(account);
+    if (further != schedule->further_accounts().end()) AddFailed(account, further->second, shown);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest& request) {
@@ -70,8 +107,10 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
       shown.set_generation(generation->generation());
       shown.set_leaf_sha256(generation->leaf_sha256());
       *shown.mutable_not_after() = generation->not_after();
-      SetRenewAt(shown,
-                 DecideRenewal(*view.certificates[i], &*generation, machine_.clock->Now(), /*force=*/false).renew_at);
+      ASSIGN_OR_RETURN(const auto info, RenewalInfoRecords(*session.store).Get(shown.name()));
+      SetRenewAt(shown, DecideRenewal(*view.certificates[i], &*generation, machine_.clock->Now(), /*force=*/false,
+                                      info.has_value() ? &*info : nullptr)
+                            .renew_at);
     }
     for (const v1::StatusResponse::Node* row : RowsOf(view, shown.name())) {
       shown.set_total(shown.total() + 1);
@@ -90,6 +129,9 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
   response.mutable_warnings()->Assign(view.warnings.begin(), view.warnings.end());
   ASSIGN_OR_RETURN(const std::vector<std::string> replacements, WarnOfReplacements(*session.store, view.certificates));
   for (const std::string& warning : replacements) response.add_warnings(warning);
+  for (const ContractNotice& notice : ContractNotices(config_.accounts, machine_.clock->Now())) {
+    if (notice.urgency != ContractNotice::Urgency::kNone) response.add_warnings(notice.text + ": " + notice.hint);
+  }
   return response;
 }
 
@@ -109,9 +151,13 @@ absl::StatusOr<v1::ListCertificatesResponse> Controller::ListCertificates(const 
       shown.set_leaf_sha256(latest->leaf_sha256());
       *shown.mutable_not_after() = latest->not_after();
     }
-    const RenewalDecision decision = DecideRenewal(*certificate, latest, now, /*force=*/false);
+    ASSIGN_OR_RETURN(const auto info, RenewalInfoRecords(*session.store).Get(certificate->name));
+    const RenewalDecision decision =
+        DecideRenewal(*certificate, latest, now, /*force=*/false, info.has_value() ? &*info : nullptr);
     SetRenewAt(shown, decision.renew_at);
     shown.set_renew_reason(decision.reason);
+    if (info.has_value() && latest != nullptr) ShowWindow(*info, *latest, shown);
+    RETURN_IF_ERROR(ShowUnfinished(*session.store, *certificate, shown));
     for (const state::v1::Generation& generation : generations) {
       *shown.add_generations() = ShowGeneration(generation, &generation == latest, now);
     }

@@ -2,10 +2,13 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
+#include "controller/api/ca_news.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -21,12 +24,20 @@ v1::ApplyResponse::Certificate ShowCertificate(const std::string& name,
   return shown;
 }
 
+std::vector<const AccountConfig*> AccountsOf(const Config& config, const CertificateConfig& certificate) {
+  std::vector<const AccountConfig*> accounts;
+  for (const std::string& name : certificate.Accounts()) accounts.push_back(config.FindAccount(name));
+  return accounts;
+}
+
 absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, const CertificateConfig& certificate,
                                     bool force) {
   Obtained obtained;
   ASSIGN_OR_RETURN(obtained.generation, GenerationRecords(*session.store).Wanted(certificate.name));
-  const RenewalDecision decision = DecideRenewal(
-      certificate, obtained.generation.has_value() ? &*obtained.generation : nullptr, machine.clock->Now(), force);
+  ASSIGN_OR_RETURN(const auto info, RenewalInfoRecords(*session.store).Get(certificate.name));
+  const RenewalDecision decision =
+      DecideRenewal(certificate, obtained.generation.has_value() ? &*obtained.generation : nullptr,
+                    machine.clock->Now(), force, info.has_value() ? &*info : nullptr);
   obtained.shown = ShowCertificate(certificate.name, obtained.generation);
   obtained.shown.set_issued(decision.due);
   obtained.shown.set_renew_reason(decision.reason);
@@ -35,21 +46,32 @@ absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, co
 
 absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machine, Session& session,
                                      const CertificateConfig& certificate, bool force, const OnProgress& on_progress) {
-  ASSIGN_OR_RETURN(Obtained obtained, DecideOnly(machine, session, certificate, force));
-  if (!obtained.shown.issued()) return obtained;
-  const std::string reason = obtained.shown.renew_reason();
-
   v1::ApplyEvent::Progress progress;
   progress.set_phase(v1::ApplyEvent::Progress::ISSUING);
   progress.set_certificate(certificate.name);
-  progress.set_text(absl::StrCat("obtaining it from ", certificate.account, ": ", reason));
-  on_progress(progress);
+  const auto say = [&](absl::string_view text) {
+    progress.set_text(std::string(text));
+    on_progress(progress);
+  };
+  RETURN_IF_ERROR(LearnWhenToRenew(config, machine, session, certificate));
+  ASSIGN_OR_RETURN(Obtained obtained, DecideOnly(machine, session, certificate, force));
+  const std::string reason = obtained.shown.renew_reason();
+  if (!obtained.shown.issued()) {
+    if (!obtained.generation.has_value()) return obtained;
+    ASSIGN_OR_RETURN(auto renewed, RenewChainIfDue(config, machine, session, certificate, *obtained.generation, say));
+    if (!renewed.has_value()) return obtained;
+    obtained.generation = std::move(renewed);
+    obtained.shown = ShowCertificate(certificate.name, obtained.generation);
+    obtained.shown.set_issued(true);
+    obtained.shown.set_renew_reason("the CA has another chain for the same certificate");
+    obtained.shown.set_account(obtained.generation->account());
+    return obtained;
+  }
+
+  say(absl::StrCat("obtaining it from ", absl::StrJoin(certificate.Accounts(), ", else "), ": ", reason));
   Issuer issuer(*machine.http, *machine.dns, *machine.processes, *machine.clock, *session.store, *session.keyring);
   absl::StatusOr<state::v1::Generation> issued =
-      issuer.Issue(certificate, *config.FindAccount(certificate.account), session.epoch(), [&](absl::string_view text) {
-        progress.set_text(std::string(text));
-        on_progress(progress);
-      });
+      issuer.IssueFromAny(certificate, AccountsOf(config, certificate), session.epoch(), say);
   if (!issued.ok()) {
     // Another controller took over: nothing more may be done here.
     if (ReasonOf(issued.status()) == Reason::STALE_EPOCH) return issued.status();
@@ -61,6 +83,7 @@ absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machin
   obtained.shown = ShowCertificate(certificate.name, obtained.generation);
   obtained.shown.set_issued(true);
   obtained.shown.set_renew_reason(reason);
+  obtained.shown.set_account(obtained.generation->account());
   return obtained;
 }
 

@@ -3,6 +3,7 @@
 #define CERTCAST_CONTROLLER_API_OBTAIN_H_
 
 #include <optional>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,7 +22,8 @@ struct Obtained {
   v1::ApplyResponse::Certificate shown;
 };
 
-// Decides whether the certificate is due and orders it if so. That the CA refuses is not an error here but a failure in
+// Asks the CA when it should be renewed, decides whether the certificate is due and orders it if so; otherwise looks
+// whether the CA has another chain for it. That the CA refuses is not an error here but a failure in
 // `shown`, beside the generation that is there; errors are what keeps the controller itself from going on.
 absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machine, Session& session,
                                      const CertificateConfig& certificate, bool force, const OnProgress& on_progress);
@@ -29,6 +31,9 @@ absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machin
 // The same without ordering: `issued` says that it would be.
 absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, const CertificateConfig& certificate,
                                     bool force);
+
+// The certificate's accounts, in the order in which they are asked.
+std::vector<const AccountConfig*> AccountsOf(const Config& config, const CertificateConfig& certificate);
 
 // A generation as the API shows it.
 v1::ApplyResponse::Certificate ShowCertificate(const std::string& name,

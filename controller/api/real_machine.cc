@@ -5,9 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/probe/system_resolver.h"
+#include "common/status/status.h"
 #include "common/version/version.h"
 #include "controller/acme/curl_http_client.h"
 #include "controller/acme/ldns_dns_client.h"
+#include "controller/acme/trace.h"
 #include "controller/store/sqlite_store.h"
 #include "controller/transport/grpc_transport.h"
 #include "controller/transport/ssh/ssh_transport.h"
@@ -48,6 +50,12 @@ RealMachine::RealMachine()
     ssh.fleet_id = fleet_id;
     return std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real());
   };
+}
+
+absl::Status RealMachine::TraceTo(const std::string& path) {
+  ASSIGN_OR_RETURN(http_, TracingHttpClient::Open(path, std::move(http_), Clock::Real()));
+  machine_.http = http_.get();
+  return absl::OkStatus();
 }
 
 }  // namespace certcast::controller

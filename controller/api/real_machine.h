@@ -3,7 +3,9 @@
 #define CERTCAST_CONTROLLER_API_REAL_MACHINE_H_
 
 #include <memory>
+#include <string>
 
+#include "absl/status/status.h"
 #include "controller/api/machine.h"
 
 namespace certcast::controller {
@@ -13,6 +15,8 @@ class RealMachine {
  public:
   RealMachine();
   const Machine& get() const { return machine_; }
+  // From now on what is said to CAs is added to this file: see controller/acme/trace.h.
+  absl::Status TraceTo(const std::string& path);
 
  private:
   std::unique_ptr<HttpClient> http_;

@@ -124,11 +124,11 @@ absl::Status Replacement::Issue() {
     Issuer issuer(*machine.http, *machine.dns, *machine.processes, *machine.clock, *context_.session.store,
                   *context_.session.keyring);
     absl::StatusOr<Generation> issued =
-        issuer.Issue(context_.certificate, *context_.config.FindAccount(context_.certificate.account),
-                     context_.session.epoch(), [&](absl::string_view text) {
-                       progress.set_text(std::string(text));
-                       context_.on_progress(progress);
-                     });
+        issuer.IssueFromAny(context_.certificate, AccountsOf(context_.config, context_.certificate),
+                            context_.session.epoch(), [&](absl::string_view text) {
+                              progress.set_text(std::string(text));
+                              context_.on_progress(progress);
+                            });
     if (!issued.ok()) {
       if (ReasonOf(issued.status()) == Reason::STALE_EPOCH) return issued.status();
       *response_.mutable_certificate()->mutable_failure() = FailureOf(issued.status());

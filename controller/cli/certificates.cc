@@ -8,6 +8,23 @@
 namespace certcast::controller::cli {
 namespace {
 
+// An order that the CA is at work on, and what did not work.
+void PrintWhatIsOpen(std::ostream& out, const v1::ListCertificatesResponse::Certificate& entry) {
+  if (!entry.order_url().empty()) {
+    out << "  ordered " << ShowTime(entry.ordered_at()) << ", and not issued yet: " << Printable(entry.order_url())
+        << "\n";
+  }
+  for (const auto& failed : entry.failed()) {
+    out << "  " << failed.failures() << (failed.failures() == 1 ? " failure" : " failures in a row")
+        << " with the account " << failed.account();
+    if (failed.has_retry_at()) {
+      out << (failed.told_by_ca() ? "; the CA takes no order before " : "; next try by itself not before ")
+          << ShowTime(failed.retry_at());
+    }
+    out << ": " << Printable(failed.error()) << "\n";
+  }
+}
+
 int RunCertificates(Session& session, const std::string& certificate) {
   v1::ListCertificatesRequest request;
   request.set_certificate(certificate);
@@ -29,6 +46,7 @@ int RunCertificates(Session& session, const std::string& certificate) {
     }
     if (!entry.renew_reason().empty()) session.out << " (" << entry.renew_reason() << ")";
     session.out << "\n";
+    PrintWhatIsOpen(session.out, entry);
     if (entry.generations().empty()) continue;
     Table table({"  GENERATION", "STATE", "NOT BEFORE", "NOT AFTER", "SOURCE", "ISSUER", "SHA-256"});
     for (const auto& generation : entry.generations()) {

@@ -30,6 +30,8 @@ struct GlobalOptions {
   std::string config;
   // `table` or `json`.
   std::string output = "table";
+  // The transcript of what is said to CAs; empty: none.
+  std::string trace;
 
   bool json() const { return output == "json"; }
 };

@@ -44,7 +44,10 @@ class ReferenceCheck {
   }
 
   void Check(const CertificateConfig& certificate, const yaml::Map& map) {
-    CheckAccount(certificate, map.Find("account"));
+    CheckAccount(certificate.account, map.Find("account"));
+    for (const yaml::Value& item : map.Find("accounts").Children()) {
+      if (item.is_text() && CheckName(item.Text()).ok()) CheckAccount(item.Text(), item);
+    }
     const yaml::Value nodes = map.Find("nodes");
     if (!nodes || !CheckSelector(certificate, nodes)) return;
     if (const yaml::Value rollout = map.Find("rollout"); rollout.is_map()) {
@@ -53,12 +56,11 @@ class ReferenceCheck {
   }
 
  private:
-  void CheckAccount(const CertificateConfig& certificate, const yaml::Value& account) const {
-    if (certificate.account.empty() || config_.FindAccount(certificate.account) != nullptr) return;
+  void CheckAccount(const std::string& name, const yaml::Value& place) const {
+    if (name.empty() || config_.FindAccount(name) != nullptr) return;
     // One without a good name, which has its own error, may be the one that is meant.
     if (config_.FindAccount("") != nullptr) return;
-    account.FailExpected("the name of an account under `accounts`",
-                         Meant(certificate.account, NamesOf(config_.accounts)));
+    place.FailExpected("the name of an account under `accounts`", Meant(name, NamesOf(config_.accounts)));
   }
 
   // Whether at least one node is chosen, and all that are named exist.

@@ -107,6 +107,17 @@ bool HasLabels(const NodeConfig& node, const std::map<std::string, std::string>&
 
 }  // namespace
 
+std::string ChainPreference::ToString() const {
+  if (!root_sha256.empty()) return absl::StrCat("root ", root_sha256);
+  return issuer.empty() ? "" : absl::StrCat("issuer ", issuer);
+}
+
+std::vector<std::string> CertificateConfig::Accounts() const {
+  std::vector<std::string> accounts = further_accounts;
+  if (!account.empty()) accounts.insert(accounts.begin(), account);
+  return accounts;
+}
+
 std::string CertificateConfig::DefaultServerName() const {
   if (domains.empty()) return "";
   absl::string_view name = domains.front();

@@ -25,6 +25,16 @@ struct ExternalAccount {
   std::string key_id;
   // base64url, padded or not.
   SecretReference hmac_key;
+  // HS256, HS384 or HS512 (RFC 7518 section 3.2).
+  std::string algorithm = "HS256";
+};
+
+// Something of the contract with the CA that ends, after which it issues nothing (or nothing of that kind) any more.
+struct ContractEnd {
+  // `contract`, `vetting` or `external_account`.
+  std::string what;
+  // The last day is over, in UTC.
+  absl::Time at;
 };
 
 struct AccountConfig {
@@ -36,10 +46,25 @@ struct AccountConfig {
   std::vector<std::string> contact;
   bool terms_of_service_agreed = false;
   std::optional<ExternalAccount> external_account;
+  std::vector<ContractEnd> ends;
+};
+
+// Which of the chains that a CA offers for a certificate; what is empty does not matter.
+struct ChainPreference {
+  // Common name of the issuer of a certificate in it.
+  std::string issuer;
+  // SHA-256 of the root that it ends at, lower-case hex.
+  std::string root_sha256;
+
+  bool any() const { return issuer.empty() && root_sha256.empty(); }
+  // `issuer NAME`, `root SHA-256`; empty for any.
+  std::string ToString() const;
 };
 
 // When to renew without being told to.
 struct RenewalConfig {
+  // Follow what the CA suggests (RFC 9773), where it does; the rest is for where it does not.
+  bool ari = true;
   // Share of the lifetime in (0, 1]; unset: 2/3, or 1/2 where the lifetime is below 10 days.
   std::optional<double> at;
   // Instead of `at`.
@@ -88,9 +113,14 @@ struct CertificateConfig {
   std::string name;
   // Empty: imported by hand; then there is no challenge either.
   std::string account;
+  // Asked in this order when it can't be obtained from `account`.
+  std::vector<std::string> further_accounts = {};
   std::vector<std::string> domains;
   KeyType key_type = KeyType::kEcdsaP256;
+  // The next order is for the key of the latest generation, unless that is out.
+  bool reuse_key = false;
   std::string profile;
+  ChainPreference chain;
   std::optional<ChallengeConfig> challenge;
   RenewalConfig renewal;
   NodeSelector nodes;
@@ -99,6 +129,8 @@ struct CertificateConfig {
   std::string ca_file;
 
   bool imported() const { return account.empty(); }
+  // All of them, in the order in which they are asked.
+  std::vector<std::string> Accounts() const;
   // The first name, `*` read as `www`: what plain verify addresses are asked for.
   std::string DefaultServerName() const;
 };

@@ -328,8 +328,33 @@ INSTANTIATE_TEST_SUITE_P(
             R"(c.yaml:14:101: at certificates[0].challenge.propagation.resolvers[0]: found "dns.example:53", expected the address of a resolver, such as 127.0.0.1:53; a name would need a resolver itself)"},
         Mistake{"RenewalTwoWays", "at: \"66%\"", "at: \"66%\", before_expiry: 15d",
                 "c.yaml:15:14: at certificates[0].renewal: found several of at, before_expiry, expected exactly one"},
-        Mistake{"RenewalByAri", "at: \"66%\"", "ari: true",
-                R"(c.yaml:15:15: at certificates[0].renewal: unknown key "ari"; known here: at, before_expiry)"},
+        Mistake{
+            "RenewalByArii", "at: \"66%\"", "window: true",
+            R"(c.yaml:15:15: at certificates[0].renewal: unknown key "window"; known here: ari, at, before_expiry)"},
+        Mistake{"RenewalTwoWaysBesideAri", "at: \"66%\"", "ari: true, at: \"66%\", before_expiry: 15d",
+                "c.yaml:15:14: at certificates[0].renewal: found several of at, before_expiry, expected exactly one"},
+        Mistake{
+            "AccountTwice", "account: digicert", "account: digicert\n    accounts: [digicert]",
+            "c.yaml:12:15: at certificates[0].accounts: found both account and accounts, expected one of them; write "
+            "accounts: [FIRST, SECOND]"},
+        Mistake{
+            "FurtherAccountUnknown", "account: digicert", "accounts: [digicert, digisert]",
+            R"(c.yaml:11:26: at certificates[0].accounts[1]: found "digisert", expected the name of an account under )"
+            "`accounts`; did you mean digicert?"},
+        Mistake{"ChainTwoWays", "key_type: ecdsa-p256", "preferred_chain: {issuer: Root, root_sha256: ab}",
+                "c.yaml:13:22: at certificates[0].preferred_chain: found several of issuer, root_sha256, expected "
+                "exactly one"},
+        Mistake{"ChainByAShortFingerprint", "key_type: ecdsa-p256", "preferred_chain: {root_sha256: ab}",
+                R"(c.yaml:13:36: at certificates[0].preferred_chain.root_sha256: found "ab", expected a SHA-256 )"
+                "fingerprint: 64 hex digits, with or without colons; openssl x509 -in ROOT.pem -noout -fingerprint "
+                "-sha256 shows it"},
+        Mistake{"ContractEndsOnNoDay", "terms_of_service_agreed: true",
+                "terms_of_service_agreed: true\n    ends: {contract: 2027-02-30}",
+                R"(c.yaml:7:22: at accounts[0].ends.contract: found "2027-02-30", expected a date such as 2027-03-31; )"
+                "the last day on which it holds, year-month-day"},
+        Mistake{
+            "BindingByAnUnknownMac", "key_id: kid-1", "key_id: kid-1, algorithm: RS256",
+            R"(c.yaml:8:50: at accounts[0].external_account.algorithm: found "RS256", expected one of HS256, HS384, HS512; did you mean HS256?)"},
         Mistake{
             "RenewalAtAPlainNumber", "at: \"66%\"", "at: 66",
             R"(c.yaml:15:19: at certificates[0].renewal.at: found "66", expected a share above 0% and at most 100%, such as 66%)"},

@@ -253,6 +253,46 @@ TEST(ParseConfig, ReadsTheServicesThatWriteRecords) {
   EXPECT_EQ(dns.accounts.name, "/etc/certcast/a.json");
 }
 
+TEST(ParseConfig, WhatAnOrderIsLikeIsTaken) {
+  const Config config = Parsed(absl::StrCat(kHead, R"(
+certificates:
+  - {name: a, account: ca, domains: [a.example.com], reuse_key: true, profile: tlsserver,
+     preferred_chain: {root_sha256: "96:BC:EC:06:26:49:76:F3:74:60:77:9A:CF:28:C5:A7:CF:E8:A3:C0:AA:E1:1A:8F:FC:EE:05:C0:BD:DF:08:C6"},
+     challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}}}
+  - {name: b, accounts: [ca], domains: [b.example.com], renewal: {ari: false, before_expiry: 15d},
+     preferred_chain: {issuer: ISRG Root X1}, challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}}}
+)"));
+  const CertificateConfig& a = config.certificates[0];
+  EXPECT_TRUE(a.reuse_key);
+  EXPECT_TRUE(a.renewal.ari);
+  EXPECT_EQ(a.chain.ToString(), "root 96bcec06264976f37460779acf28c5a7cfe8a3c0aae11a8ffcee05c0bddf08c6");
+  const CertificateConfig& b = config.certificates[1];
+  EXPECT_FALSE(b.renewal.ari);
+  EXPECT_THAT(b.Accounts(), ElementsAre("ca"));
+  EXPECT_EQ(b.chain.ToString(), "issuer ISRG Root X1");
+}
+
+TEST(ParseConfig, WhatEndsOfAContractIsTaken) {
+  const Config config = Parsed(R"(state: s
+master_key: {file: k}
+accounts:
+  - {name: first, directory: "https://a.example/d", terms_of_service_agreed: true,
+     external_account: {key_id: k, hmac_key: {file: eab.key}, algorithm: HS512},
+     ends: {contract: 2027-03-31, external_account: 2026-12-31}}
+  - {name: second, directory: "https://b.example/d", terms_of_service_agreed: true}
+certificates:
+  - {name: a, accounts: [first, second], domains: [a.example.com],
+     challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}}}
+)");
+  const AccountConfig& account = config.accounts[0];
+  EXPECT_EQ(account.external_account->algorithm, "HS512");
+  ASSERT_THAT(account.ends, SizeIs(2));
+  EXPECT_EQ(account.ends[0].what, "contract");
+  EXPECT_EQ(account.ends[0].at, absl::FromCivil(absl::CivilDay(2027, 4, 1), absl::UTCTimeZone()));
+  EXPECT_EQ(account.ends[1].what, "external_account");
+  EXPECT_THAT(config.certificates[0].Accounts(), ElementsAre("first", "second"));
+}
+
 TEST(ParseConfig, RolloutSettingsAreTaken) {
   const Config config = Parsed(absl::StrCat(kHead, R"(
 certificates:

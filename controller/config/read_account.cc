@@ -1,5 +1,11 @@
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+#include "absl/time/time.h"
 #include "common/status/status.h"
 #include "common/yaml/grammar.h"
 #include "common/yaml/secret.h"
@@ -32,12 +38,39 @@ std::vector<std::string> ReadContact(const yaml::Value& value) {
 
 std::optional<ExternalAccount> ReadExternalAccount(const yaml::Value& value) {
   if (!value) return std::nullopt;
-  const yaml::Map map = value.ReadMap("a map with key_id and hmac_key", {"key_id", "hmac_key"});
+  const yaml::Map map = value.ReadMap("a map with key_id and hmac_key", {"key_id", "hmac_key", "algorithm"});
   ExternalAccount account;
   account.key_id = map.Require("key_id", "the CA gives it, together with the HMAC key").Text();
   account.hmac_key =
       yaml::ReadSecretReference(map.Require("hmac_key", "write hmac_key: {file: PATH}; the CA gives the key"));
+  if (const yaml::Value algorithm = map.Find("algorithm")) {
+    account.algorithm = algorithm.Word({"HS256", "HS384", "HS512"});
+  }
   return account;
+}
+
+// The last moment of the day; nothing after an error.
+std::optional<absl::Time> ReadLastDay(const yaml::Value& value) {
+  const std::string text = value.Text("a date such as 2027-03-31");
+  if (text.empty()) return std::nullopt;
+  absl::CivilDay day;
+  if (text.size() == 10 && absl::ParseCivilTime(text, &day) && day.year() >= 2000 && day.year() <= 9998) {
+    return absl::FromCivil(day + 1, absl::UTCTimeZone());
+  }
+  value.FailExpected("a date such as 2027-03-31", "the last day on which it holds, year-month-day");
+  return std::nullopt;
+}
+
+std::vector<ContractEnd> ReadEnds(const yaml::Value& value) {
+  std::vector<ContractEnd> ends;
+  const std::vector<absl::string_view> kinds = {"contract", "vetting", "external_account"};
+  const yaml::Map map = value.ReadMap("a map with the last day of contract, vetting or external_account", kinds);
+  for (const absl::string_view kind : kinds) {
+    const yaml::Value day = map.Find(kind);
+    if (!day) continue;
+    if (const std::optional<absl::Time> at = ReadLastDay(day)) ends.push_back({std::string(kind), *at});
+  }
+  return ends;
 }
 
 }  // namespace
@@ -65,7 +98,7 @@ MasterKeyConfig ReadMasterKey(const yaml::Value& value) {
 
 AccountConfig ReadAccount(const yaml::Value& value) {
   const yaml::Map map = value.ReadMap(
-      "an account", {"name", "directory", "ca_file", "contact", "terms_of_service_agreed", "external_account"});
+      "an account", {"name", "directory", "ca_file", "contact", "terms_of_service_agreed", "external_account", "ends"});
   AccountConfig account;
   account.name = map.Require("name").Name();
   account.directory = ReadDirectory(map.Require("directory"));
@@ -76,6 +109,7 @@ AccountConfig ReadAccount(const yaml::Value& value) {
   account.terms_of_service_agreed = agreed.Boolean(true);
   if (!account.terms_of_service_agreed) agreed.FailExpected("true", kAgree);
   account.external_account = ReadExternalAccount(map.Find("external_account"));
+  account.ends = ReadEnds(map.Find("ends"));
   return account;
 }
 

@@ -52,6 +52,28 @@ DueDate DueDateOf(const RenewalConfig& renewal, const Generation& latest) {
   return {begin + absl::Trunc((end - begin) * share.share, absl::Seconds(1)), share.text};
 }
 
+// The latest time until which a CA's suggestion is followed.
+constexpr double kLatestShare = 0.9;
+
+bool HasSuggestion(const CertificateConfig& certificate, const Generation& latest, const state::v1::RenewalInfo* info) {
+  return certificate.renewal.ari && info != nullptr && info->leaf_sha256() == latest.leaf_sha256() &&
+         info->has_selected_at();
+}
+
+DueDate SuggestedDate(const RenewalConfig& renewal, const Generation& latest, const state::v1::RenewalInfo& info) {
+  const absl::Time begin = FromTimestamp(latest.not_before());
+  const absl::Time end = FromTimestamp(latest.not_after());
+  const std::string& page = info.explanation_url();
+  const std::string window =
+      absl::StrCat("the CA suggests ", Day(FromTimestamp(info.window_start())), " to ",
+                   Day(FromTimestamp(info.window_end())), page.empty() ? "" : absl::StrCat(", see ", page));
+  const DueDate own = DueDateOf(renewal, latest);
+  const absl::Time latest_time = std::max(own.at, begin + absl::Trunc((end - begin) * kLatestShare, absl::Seconds(1)));
+  const absl::Time selected = FromTimestamp(info.selected_at());
+  if (selected <= latest_time) return {selected, window};
+  return {latest_time, absl::StrCat("9/10 of its lifetime, though ", window)};
+}
+
 std::vector<std::string> Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
   std::vector<std::string> sorted;
   for (const std::string& name : names) sorted.push_back(absl::AsciiStrToLower(name));
@@ -72,6 +94,11 @@ std::optional<std::string> WhatChanged(const CertificateConfig& certificate, con
   const absl::string_view key_type = KeyTypeName(certificate.key_type);
   if (!latest.key_type().empty() && latest.key_type() != key_type) {
     return absl::StrCat("the configured key type is now ", key_type);
+  }
+  // What was ordered before profiles were kept has none.
+  if (!latest.order_url().empty() && latest.profile() != certificate.profile) {
+    return certificate.profile.empty() ? "no profile is configured any more"
+                                       : absl::StrCat("the configured profile is now ", certificate.profile);
   }
   return std::nullopt;
 }
@@ -94,10 +121,11 @@ RenewalDecision DecideImported(const Generation* latest, absl::Time now, bool fo
 }  // namespace
 
 RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Generation* latest, absl::Time now,
-                              bool force) {
+                              bool force, const state::v1::RenewalInfo* info) {
   if (certificate.imported()) return DecideImported(latest, now, force);
   if (latest == nullptr) return {.due = true, .renew_at = absl::InfinitePast(), .reason = "never issued"};
-  const DueDate due = DueDateOf(certificate.renewal, *latest);
+  const DueDate due = HasSuggestion(certificate, *latest, info) ? SuggestedDate(certificate.renewal, *latest, *info)
+                                                                : DueDateOf(certificate.renewal, *latest);
   RenewalDecision decision{.due = true, .renew_at = due.at};
   const std::optional<std::string> changed = WhatChanged(certificate, *latest);
   if (force) {
@@ -111,11 +139,13 @@ RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Genera
     decision.reason = *changed;
   } else if (now >= FromTimestamp(latest->not_after())) {
     decision.reason = absl::StrCat("expired on ", Day(FromTimestamp(latest->not_after())));
-  } else if (now >= due.at) {
-    decision.reason = absl::StrCat("due since ", Day(due.at), " (", due.text, ")");
   } else {
-    decision.due = false;
-    decision.reason = absl::StrCat("due on ", Day(due.at), " (", due.text, ")");
+    decision.due = now >= due.at;
+    decision.reason = absl::StrCat(decision.due ? "due since " : "due on ", Day(due.at), " (", due.text, ")");
+    const bool asked = certificate.renewal.ari && info != nullptr && info->leaf_sha256() == latest->leaf_sha256();
+    if (asked && !info->last_error().empty()) {
+      absl::StrAppend(&decision.reason, "; what the CA suggests is not known: ", info->last_error());
+    }
   }
   return decision;
 }

@@ -22,11 +22,14 @@ struct RenewalDecision {
 // `latest` is the certificate's highest generation, nullptr when there is none. `force`: due in any case (except
 // imported certificates: nothing can be ordered for them, and the reason says what to do instead).
 //
-// Without `at` and `before_expiry`: at 2/3 of the lifetime, at 1/2 where the lifetime is below 10 days. A certificate
-// is due at once when it was revoked or may have been, or when the configured names or key type are not those it was
-// ordered with.
+// Where `info` is about `latest` and has a time, and the configuration follows the CA, that time counts (RFC 9773), but
+// for what it puts off too long: a tenth of the lifetime is left for when the CA is down. Otherwise, without `at` and
+// `before_expiry`: at 2/3 of the lifetime, at 1/2 where the lifetime is below 10 days.
+//
+// A certificate is due at once when it was revoked or may have been, or when the configured names, profile or key type
+// are not those it was ordered with.
 RenewalDecision DecideRenewal(const CertificateConfig& certificate, const state::v1::Generation* latest, absl::Time now,
-                              bool force);
+                              bool force, const state::v1::RenewalInfo* info = nullptr);
 
 }  // namespace certcast::controller
 

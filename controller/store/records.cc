@@ -16,6 +16,7 @@ using state::v1::Account;
 using state::v1::Generation;
 using state::v1::Node;
 using state::v1::Order;
+using state::v1::RenewalInfo;
 using state::v1::Schedule;
 
 // Tries of a change that others keep getting in the way of.
@@ -44,6 +45,11 @@ absl::StatusOr<std::string> NodeKey(absl::string_view name) {
 absl::StatusOr<std::string> AccountKey(absl::string_view key) {
   RETURN_IF_ERROR(CheckKeyPart("account", key));
   return absl::StrCat("accounts/", key);
+}
+
+absl::StatusOr<std::string> RenewalInfoKey(absl::string_view certificate) {
+  RETURN_IF_ERROR(CheckKeyPart("certificate", certificate));
+  return absl::StrCat("renewal-info/", certificate);
 }
 
 absl::StatusOr<std::string> ScheduleKey(absl::string_view certificate) {
@@ -177,6 +183,10 @@ absl::StatusOr<std::optional<Account>> AccountRecords::Get(absl::string_view acc
   return ReadRecord<Account>(store_, key);
 }
 
+absl::StatusOr<std::vector<Account>> AccountRecords::List() {
+  return ListRecords<Account>(store_, "accounts/");
+}
+
 absl::Status AccountRecords::Put(const Account& account, uint64_t epoch) {
   ASSIGN_OR_RETURN(std::string key, AccountKey(Key(account.directory_url(), account.external_account_key_id())));
   return WriteRecord(store_, std::move(key), account, epoch);
@@ -214,6 +224,16 @@ absl::Status NodeRecords::Update(const std::vector<std::string>& names, uint64_t
 absl::Status NodeRecords::Delete(absl::string_view name, uint64_t epoch) {
   ASSIGN_OR_RETURN(std::string key, NodeKey(name));
   return DeleteRecord(store_, std::move(key), epoch);
+}
+
+absl::StatusOr<std::optional<RenewalInfo>> RenewalInfoRecords::Get(absl::string_view certificate) {
+  ASSIGN_OR_RETURN(const std::string key, RenewalInfoKey(certificate));
+  return ReadRecord<RenewalInfo>(store_, key);
+}
+
+absl::Status RenewalInfoRecords::Put(const RenewalInfo& info, uint64_t epoch) {
+  ASSIGN_OR_RETURN(std::string key, RenewalInfoKey(info.certificate()));
+  return WriteRecord(store_, std::move(key), info, epoch);
 }
 
 absl::StatusOr<std::optional<Schedule>> ScheduleRecords::Get(absl::string_view certificate) {

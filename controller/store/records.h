@@ -85,6 +85,7 @@ class AccountRecords {
   static std::string Key(absl::string_view directory_url, absl::string_view external_account_key_id);
 
   absl::StatusOr<std::optional<state::v1::Account>> Get(absl::string_view account_key);
+  absl::StatusOr<std::vector<state::v1::Account>> List();
   // Under the key that follows from its directory_url and external_account_key_id.
   absl::Status Put(const state::v1::Account& account, uint64_t epoch);
 
@@ -106,6 +107,17 @@ class NodeRecords {
                       const std::function<void(state::v1::Node&)>& change);
   // OK when there is none.
   absl::Status Delete(absl::string_view name, uint64_t epoch);
+
+ private:
+  Store& store_;
+};
+
+// renewal-info/<certificate>
+class RenewalInfoRecords {
+ public:
+  explicit RenewalInfoRecords(Store& store) : store_(store) {}
+  absl::StatusOr<std::optional<state::v1::RenewalInfo>> Get(absl::string_view certificate);
+  absl::Status Put(const state::v1::RenewalInfo& info, uint64_t epoch);
 
  private:
   Store& store_;

@@ -21,11 +21,19 @@
 
 namespace certcast::testing {
 
+// Ends the program where a rule is broken that real CAs are lax about: better seen at once than by somebody's CA.
+void MustHold(bool holds, const std::string& rule);
+
 // Not thread-safe.
 class FakeAcmeServer {
  public:
   using LookUpTxt = std::function<std::vector<std::string>(const std::string& fqdn)>;
 
+  struct Refusal {
+    int status = 400;
+    std::string type;
+    std::string detail;
+  };
   // What it does beside the straight way. May be changed between requests.
   struct Behaviour {
     // The directory is at this path and query alone.
@@ -58,6 +66,29 @@ class FakeAcmeServer {
     std::optional<nlohmann::json> challenge_problem;
     // Key algorithms that finalize accepts: `EC`, `RSA`.
     std::set<std::string> key_algorithms = {"EC", "RSA"};
+    absl::Duration lifetime = absl::Hours(24 * 90);
+    // The certificate's intermediate is also signed by another root, and that chain is offered beside the first, or as
+    // the CA's own choice.
+    bool offers_alternate = false;
+    bool prefers_alternate = false;
+    // Another CA's intermediate instead of the one that signed.
+    bool wrong_intermediate = false;
+    // The same, but for what is offered beside the CA's own choice.
+    bool own_choice_is_broken = false;
+    // newOrder with a profile is refused so, whatever the directory says.
+    std::optional<Refusal> refuse_profile;
+    // Renewal information (RFC 9773) is offered when it is set: start and end.
+    std::optional<std::pair<absl::Time, absl::Time>> renewal_window;
+    std::string renewal_explanation;
+    std::string renewal_retry_after;
+    // newOrder with `replaces` is refused so.
+    std::optional<Refusal> refuse_replaces;
+    // Each external account can be used for one registration, also for one that fails.
+    bool burns_external_accounts = false;
+    std::set<std::string> expired_external_accounts;
+    bool offers_key_change = true;
+    // Each signature is also checked by the program `openssl`.
+    bool checks_with_openssl = false;
     // revokeCert is in the directory, and these may sign it; reasons that it takes.
     bool offers_revocation = true;
     bool account_may_revoke = true;
@@ -72,17 +103,21 @@ class FakeAcmeServer {
 
   FakeAcmeServer(Clock& clock, LookUpTxt look_up);
 
-  // Answers one request to https://ca.test. Ends the program when the client breaks a MUST that a real CA may let pass.
+  // Answers one request to origin(). Ends the program when the client breaks a MUST that a real CA may let pass.
   controller::HttpResponse Handle(const controller::HttpRequest& request);
 
   // The next request to that resource (`directory new-nonce new-account new-order order authz challenge finalize
-  // certificate revoke-cert`) gets this answer, and nothing else happens.
+  // certificate revoke-cert renewal-info key-change account`) gets this answer, and nothing else happens.
   void AnswerOnce(const std::string& resource, controller::HttpResponse response);
+  // The window of all that is issued so far, whatever `renewal_window` says of what is issued later.
+  void MoveRenewal(absl::Time start, absl::Time end);
   // As after a restart of a CA that keeps nothing.
   void ForgetEverything();
 
-  static std::string Origin() { return "https://ca.test"; }
-  std::string directory_url() const { return Origin() + behaviour.directory_target; }
+  // Before the first request.
+  void set_origin(std::string origin) { origin_ = std::move(origin); }
+  const std::string& origin() const { return origin_; }
+  std::string directory_url() const { return origin_ + behaviour.directory_target; }
   static controller::HttpResponse ProblemAnswer(int status, const std::string& type, const std::string& detail);
 
   Behaviour behaviour;
@@ -99,11 +134,22 @@ class FakeAcmeServer {
   // nullopt: it is not revoked.
   std::optional<int> RevokedFor(const std::string& certificate_der) const;
   const TestCa& issuer() const { return intermediate_; }
+  // Of the CA's own choice, and of the other chain.
+  const TestCa& root() const { return root_; }
+  const TestCa& other_root() const { return other_root_; }
+  // `replaces` of the orders that were made, in order; empty: it was not there.
+  const std::vector<std::string>& replaced() const { return replaced_; }
+  // What was asked for of renewal information, in order.
+  const std::vector<std::string>& renewal_ids() const { return renewal_ids_; }
+  std::vector<std::string> ContactsOf(const std::string& account_url) const;
+  bool IsDeactivated(const std::string& account_url) const;
 
  private:
   struct Account {
     std::string url;
     nlohmann::json jwk;
+    std::vector<std::string> contacts;
+    bool deactivated = false;
   };
   struct Authorization {
     std::string name;  // with `*.`
@@ -140,7 +186,12 @@ class FakeAcmeServer {
   std::optional<controller::HttpResponse> Verify(const controller::HttpRequest& request, SignedBy who, Signed& out);
   controller::HttpResponse Directory() const;
   controller::HttpResponse NewAccount(const Signed& post);
-  std::optional<controller::HttpResponse> CheckBinding(const Signed& post) const;
+  std::optional<controller::HttpResponse> CheckBinding(const Signed& post);
+  controller::HttpResponse ChangeAccount(const Signed& post);
+  controller::HttpResponse ChangeKey(const Signed& post);
+  controller::HttpResponse ShowRenewalInfo(const std::string& id);
+  controller::HttpResponse ShowCertificate(const std::string& id);
+  std::string RenewalIdOf(const std::string& leaf_der) const;
   controller::HttpResponse NewOrder(const Signed& post);
   controller::HttpResponse ShowOrder(const std::string& id, int status = 200);
   controller::HttpResponse ShowAuthorization(const std::string& id);
@@ -158,14 +209,21 @@ class FakeAcmeServer {
   const LookUpTxt look_up_;
   const TestCa root_ = TestCa::Root();
   const TestCa intermediate_ = root_.Intermediate();
+  const TestCa other_root_ = TestCa::Root("Other Root");
+  const TestCa other_intermediate_ = other_root_.Intermediate("Test Intermediate", {.key = &intermediate_.key()});
+  const TestCa foreign_intermediate_ = other_root_.Intermediate("Foreign Intermediate");
+  std::string origin_ = "https://ca.test";
   std::map<std::string, std::vector<controller::HttpResponse>> scripted_;
   std::set<std::string> nonces_;
   std::map<std::string, Account> accounts_;  // by thumbprint
   std::map<std::string, Authorization> authorizations_;
   std::map<std::string, Order> orders_;
-  std::map<std::string, std::string> certificates_;
-  std::map<std::string, std::string> issued_to_;  // leaf's DER to thumbprint
+  std::map<std::string, std::string> certificates_;  // leaf's PEM
+  std::map<std::string, std::string> issued_to_;     // leaf's DER to thumbprint
   std::vector<Revocation> revocations_;
+  std::vector<std::string> replaced_;
+  std::vector<std::string> renewal_ids_;
+  std::map<std::string, std::pair<absl::Time, absl::Time>> moved_windows_;  // by renewal id
   std::map<std::string, std::vector<std::string>> seen_;
   int ids_ = 0;
   int posts_ = 0;

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -12,6 +13,10 @@
 #include <memory>
 #include <utility>
 #include <vector>
+
+#include "absl/time/time.h"
+#include "tests/testing/program.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace certcast::testing {
 namespace {
@@ -157,6 +162,24 @@ bool VerifySignature(const std::string& algorithm, EVP_PKEY* key, const std::str
   return EVP_DigestVerifyInit(context.get(), nullptr, digest, nullptr, key) == 1 &&
          EVP_DigestVerify(context.get(), reinterpret_cast<const unsigned char*>(wire.data()), wire.size(),
                           reinterpret_cast<const unsigned char*>(input.data()), input.size()) == 1;
+}
+
+bool OpensslProgramVerifies(const std::string& algorithm, EVP_PKEY* key, const std::string& input,
+                            const std::string& signature) {
+  const TemporaryDirectory directory;
+  const auto at = [&](const char* name) { return directory.path() + "/" + name; };
+  const SslPtr<BIO> pem(BIO_new(BIO_s_mem()));
+  PEM_write_bio_PUBKEY(pem.get(), key);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(pem.get(), &text);
+  const std::string wire = algorithm == "RS256" ? signature : EcdsaDer(signature);
+  if (!WriteFile(at("key.pem"), std::string(text, static_cast<size_t>(size))).ok() ||
+      !WriteFile(at("signature"), wire).ok() || !WriteFile(at("input"), input).ok()) {
+    return false;
+  }
+  const auto program = Program::Start({.argv = {"openssl", "dgst", algorithm == "ES384" ? "-sha384" : "-sha256",
+                                                "-verify", at("key.pem"), "-signature", at("signature"), at("input")}});
+  return program.ok() && (*program)->Wait(absl::Seconds(20)).value_or(-1) == 0;
 }
 
 bool VerifyMac(const std::string& algorithm, const std::string& key, const std::string& input, const std::string& mac) {

@@ -22,6 +22,9 @@ std::string ThumbprintOf(const nlohmann::json& jwk);
 // `signature` is raw. ES256, ES384, RS256.
 bool VerifySignature(const std::string& algorithm, EVP_PKEY* key, const std::string& input,
                      const std::string& signature);
+// The same by the program `openssl`, which shares nothing with this process.
+bool OpensslProgramVerifies(const std::string& algorithm, EVP_PKEY* key, const std::string& input,
+                            const std::string& signature);
 // HS256, HS384, HS512.
 bool VerifyMac(const std::string& algorithm, const std::string& key, const std::string& input, const std::string& mac);
 

@@ -116,7 +116,9 @@ absl::Status Pebble::StartPrograms(const PebbleOptions& options, int management_
   ASSIGN_OR_RETURN(
       pebble_,
       Program::Start({.argv = {"pebble", "-strict", "-config", folder_ + "/pebble.json", "-dnsserver", dns_address_},
-                      .environment = {{"PEBBLE_VA_NOSLEEP", "1"},
+                      .environment = {{options.slow_validation ? "PEBBLE_VA_SLEEPTIME" : "PEBBLE_VA_NOSLEEP",
+                                       options.slow_validation ? "4" : "1"},
+                                      {"PEBBLE_ALTERNATE_ROOTS", std::to_string(options.alternate_roots)},
                                       {"PEBBLE_WFE_NONCEREJECT", std::to_string(options.bad_nonces_percent)},
                                       {"PEBBLE_AUTHZREUSE", std::to_string(options.authorization_reuse_percent)}},
                       .output = log,
@@ -130,11 +132,11 @@ bool Pebble::Answers(int management_port) const {
   return answer.ok() && answer->status == 200 && Accepts(management_port);
 }
 
-absl::StatusOr<std::string> Pebble::IssuingRoot() const {
+absl::StatusOr<std::string> Pebble::IssuingRoot(int number) const {
   ASSIGN_OR_RETURN(const controller::HttpResponse answer,
                    controller::MakeCurlHttpClient("certcast-tests")
-                       ->Perform({.url = absl::StrCat(admin_url_, "/roots/0"), .ca_file = ca_file()}));
-  if (answer.status != 200) return absl::InternalError(absl::StrCat("/roots/0 answered ", answer.status));
+                       ->Perform({.url = absl::StrCat(admin_url_, "/roots/", number), .ca_file = ca_file()}));
+  if (answer.status != 200) return absl::InternalError(absl::StrCat("/roots/", number, " answered ", answer.status));
   return answer.body;
 }
 

@@ -29,6 +29,10 @@ struct PebbleOptions {
   bool external_account_required = false;
   // Key id to HMAC key, as base64url.
   std::map<std::string, std::string> external_accounts;
+  // Other roots that sign its intermediate, so that it offers as many chains beside its own choice.
+  int alternate_roots = 0;
+  // Looks at each challenge after some seconds only.
+  bool slow_validation = false;
   // Names that it refuses (rejectedIdentifier).
   std::vector<std::string> blocked_domains;
 };
@@ -49,8 +53,8 @@ class Pebble {
   const std::string& management_url() const { return management_url_; }
   // A shell script with lego's exec contract that writes to that DNS with curl.
   std::string hook() const { return folder_ + "/pebble-dns-hook"; }
-  // PEM of the root that Pebble issues under; a new one each time it starts.
-  absl::StatusOr<std::string> IssuingRoot() const;
+  // PEM of the root that Pebble issues under, or of one of the alternate ones, from 1; new ones each time it starts.
+  absl::StatusOr<std::string> IssuingRoot(int number = 0) const;
   // What Pebble says of a certificate that it issued, given as PEM: "Valid", "Revoked", "Revoked 1" with the reason.
   absl::StatusOr<std::string> StatusOf(absl::string_view certificate_pem) const;
   // It answers nobody until Thaw.

@@ -22,8 +22,10 @@ std::vector<std::string> DnsNamesOf(X509_REQ* request) {
   return dns_names;
 }
 
-void AddExtension(X509* certificate, int nid, const std::string& value) {
-  const SslPtr<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, nullptr, nid, value.c_str()));
+void AddExtension(X509* certificate, int nid, const std::string& value, X509* issuer = nullptr) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const SslPtr<X509_EXTENSION> extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
   X509_add_ext(certificate, extension.get(), -1);
 }
 
@@ -58,6 +60,7 @@ std::string SignLeaf(const TestCa& issuer, EVP_PKEY* key, const std::vector<std:
   AddExtension(leaf.get(), NID_basic_constraints, "critical,CA:FALSE");
   AddExtension(leaf.get(), NID_key_usage, "critical,digitalSignature");
   AddExtension(leaf.get(), NID_ext_key_usage, "serverAuth");
+  AddExtension(leaf.get(), NID_authority_key_identifier, "keyid:always", issuer.certificate().get());
   X509_sign(leaf.get(), issuer.key().get(), EVP_sha256());
   return Certificate::FromX509(leaf.get())->ToPem();
 }

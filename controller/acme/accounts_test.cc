@@ -1,0 +1,342 @@
+// Accounts at a simulated CA: bound, changed, given up, and which of several gives a certificate.
+#include <openssl/x509.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "controller/acme/account.h"
+#include "controller/acme/issuer_fixture.h"
+#include "controller/store/records.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/program.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temporary_directory.h"
+
+namespace certcast::controller {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using testing::FakeAcmeServer;
+using testing::FakeHttpClient;
+using testing::HasCode;
+using testing::HasReason;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsOk;
+using ::testing::SizeIs;
+
+class AccountsTest : public ::testing::Test, public IssuerFixture {
+ protected:
+  AcmeAccount::Keep Keep() { return {.store = store, .sealer = sealer, .clock = clock}; }
+  AcmeClient Client() { return AcmeClient(http, clock, {.directory_url = account.directory}); }
+  // Registered on the way, where it is not.
+  absl::StatusOr<AcmeAccount> Open() {
+    AcmeClient client = Client();
+    return AcmeAccount::FindOrCreate(client, account, Keep());
+  }
+  state::v1::Account Record() { return **AccountRecords(store).Get(AcmeAccount::KeyOf(account)); }
+  // As on another controller.
+  void ForgetAccounts() {
+    Transaction transaction;
+    const std::vector<StoredRecord> records = *store.List("accounts/");
+    for (const StoredRecord& record : records) {
+      transaction.writes.push_back({.key = record.key, .value = std::nullopt});
+    }
+    ASSERT_THAT(store.Commit(transaction), IsOk());
+  }
+  static std::string PublicHalf(const AcmeAccount& opened) {
+    unsigned char* der = nullptr;
+    const int size = i2d_PUBKEY(opened.key(), &der);
+    std::string bytes(reinterpret_cast<char*>(der), static_cast<size_t>(size));
+    OPENSSL_free(der);
+    return bytes;
+  }
+  void BindTo(const std::string& key_id, const std::string& key, const std::string& algorithm = "HS256") {
+    const std::string path = absl::StrCat(directory_.path(), "/eab-", key_id);
+    ASSERT_THAT(testing::WriteFile(path, key), IsOk());
+    account.external_account = {
+        .key_id = key_id, .hmac_key = {.kind = SecretReference::Kind::kFile, .name = path}, .algorithm = algorithm};
+    ca.behaviour.external_account_required = true;
+  }
+
+  testing::TemporaryDirectory directory_;
+};
+
+// --- External accounts.
+
+TEST_F(AccountsTest, AreBoundByEachMacWithKeysPaddedOrNot) {
+  for (const char* algorithm : {"HS256", "HS384", "HS512"}) {
+    for (const char* key : {"c2VjcmV0MQ==", "c2VjcmV0MQ", "YQ", "YWI="}) {
+      ca.behaviour.external_accounts["kid"] = key[0] == 'c' ? "secret1" : key[2] == 'I' ? "ab" : "a";
+      ca.ForgetEverything();
+      ForgetAccounts();
+      BindTo("kid", key, algorithm);
+      EXPECT_THAT(Open(), IsOk()) << algorithm << " " << key;
+    }
+  }
+}
+
+TEST_F(AccountsTest, AnotherExternalAccountIsAnotherAccountAndTheFirstIsKept) {
+  ca.behaviour.external_accounts = {{"old", "secret"}, {"new", "secret"}};
+  BindTo("old", "c2VjcmV0");
+  const std::string first = Open()->signer().account_url;
+  BindTo("new", "c2VjcmV0");
+  const std::string second = Open()->signer().account_url;
+  EXPECT_NE(first, second);
+  EXPECT_THAT(*AccountRecords(store).List(), SizeIs(2));
+  BindTo("old", "c2VjcmV0");
+  EXPECT_EQ(Open()->signer().account_url, first);
+}
+
+TEST_F(AccountsTest, OneThatIsTakenOnceIsTakenAgainAfterALostAnswer) {
+  ca.behaviour.burns_external_accounts = true;
+  int lost = 0;
+  for (int ahead = 1; ahead <= 4; ++ahead) {
+    ca.behaviour.external_accounts = {{"kid", "secret"}};
+    ca.ForgetEverything();
+    ForgetAccounts();
+    BindTo("kid", "c2VjcmV0");
+    http.FailAt(http.exchanges() + ahead, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::LINK_LOST, "reset"));
+    const auto first = Open();
+    lost += first.ok() ? 0 : 1;
+    EXPECT_THAT(Open(), IsOk()) << "the same key finds the account, after answer " << ahead << " was lost";
+    EXPECT_EQ(ca.accounts(), 1);
+  }
+  EXPECT_GE(lost, 1);
+}
+
+TEST_F(AccountsTest, OneThatWasBurntOrHasExpiredIsSaidWithWhatToDo) {
+  ca.behaviour.external_accounts = {{"kid", "other"}};
+  ca.behaviour.burns_external_accounts = true;
+  BindTo("kid", "c2VjcmV0");
+  EXPECT_THAT(Open(), HasReason(Reason::CA_REFUSED, HasSubstr("MAC is wrong")));
+  BindTo("kid", "b3RoZXI");
+  const auto burnt = Open();
+  EXPECT_THAT(burnt, HasReason(Reason::CA_REFUSED, HasSubstr("unknown key id")));
+  EXPECT_THAT(FailureOf(burnt.status()).hint(), HasSubstr("get another one there"));
+  ca.behaviour.external_accounts = {{"late", "secret"}};
+  ca.behaviour.expired_external_accounts = {"late"};
+  BindTo("late", "c2VjcmV0");
+  EXPECT_THAT(Open(), HasReason(Reason::CA_REFUSED, HasSubstr("has expired")));
+}
+
+// --- Another key.
+
+TEST_F(AccountsTest, AKeyIsRolledAndTheAccountStays) {
+  auto opened = Open();
+  ASSERT_THAT(opened, IsOk());
+  const std::string before = PublicHalf(*opened);
+  AcmeClient client = Client();
+  ASSERT_THAT(opened->RollKey(client, Keep()), IsOk());
+  EXPECT_NE(PublicHalf(*opened), before);
+  EXPECT_EQ(PublicHalf(*Open()), PublicHalf(*opened));
+  EXPECT_EQ(ca.accounts(), 1);
+  ASSERT_THAT(Issue(), IsOk()) << "the CA takes the new key";
+}
+
+TEST_F(AccountsTest, AKeyIsNotRolledWhereTheDirectoryHasNoKeyChange) {
+  ca.behaviour.offers_key_change = false;
+  auto opened = Open();
+  AcmeClient client = Client();
+  EXPECT_THAT(opened->RollKey(client, Keep()), HasReason(Reason::CA_REFUSED, HasSubstr("offers no change")));
+  EXPECT_FALSE(Record().has_next_private_key());
+}
+
+TEST_F(AccountsTest, ARefusedRollKeepsTheKey) {
+  auto opened = Open();
+  ca.AnswerOnce("key-change", FakeAcmeServer::ProblemAnswer(403, "unauthorized", "not today"));
+  AcmeClient client = Client();
+  EXPECT_THAT(opened->RollKey(client, Keep()), HasReason(Reason::CA_REFUSED, HasSubstr("not today")));
+  EXPECT_FALSE(Record().has_next_private_key());
+  EXPECT_THAT(Issue(), IsOk());
+}
+
+// Stopped before or after the CA heard of the new key: one of the two is the account's, and neither is lost.
+TEST_F(AccountsTest, ARollThatIsInterruptedAnywhereLosesNoKey) {
+  for (const auto fault : {FakeHttpClient::Fault::kRequestLost, FakeHttpClient::Fault::kAnswerLost}) {
+    IssuerFixture world;
+    const AcmeAccount::Keep keep{.store = world.store, .sealer = world.sealer, .clock = world.clock};
+    AcmeClient client(world.http, world.clock, {.directory_url = world.account.directory});
+    auto opened = AcmeAccount::FindOrCreate(client, world.account, keep);
+    ASSERT_THAT(opened, IsOk());
+    world.http.FailAt(world.http.exchanges() + 1, fault, Fail(Reason::TIMED_OUT, "no answer"));
+    const absl::Status unknown = opened->RollKey(client, keep);
+    EXPECT_THAT(unknown, HasReason(Reason::TIMED_OUT));
+    EXPECT_THAT(FailureOf(unknown).hint(), HasSubstr("it is not known whether the CA did"));
+    ASSERT_THAT(world.Issue(), IsOk());
+    EXPECT_EQ(world.ca.accounts(), 1);
+    const auto record = *AccountRecords(world.store).Get(AcmeAccount::KeyOf(world.account));
+    EXPECT_FALSE(record->has_next_private_key());
+  }
+}
+
+TEST_F(AccountsTest, ARollWhoseResultIsNotSavedIsFoundOut) {
+  auto opened = Open();
+  AcmeClient client = Client();
+  int commits = 0;
+  store.gate = [&](int) { return ++commits == 2 ? absl::CancelledError("killed") : absl::OkStatus(); };
+  EXPECT_FALSE(opened->RollKey(client, Keep()).ok());
+  store.gate = nullptr;
+  EXPECT_TRUE(Record().has_next_private_key());
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_FALSE(Record().has_next_private_key());
+}
+
+// --- Contact and end.
+
+TEST_F(AccountsTest, TheConfiguredContactsAreToldOnce) {
+  account.contact = {"mailto:a@example.com"};
+  auto opened = Open();
+  AcmeClient client = Client();
+  EXPECT_FALSE(*opened->UpdateContact(client, account, Keep()));
+  account.contact = {"mailto:b@example.com", "mailto:c@example.com"};
+  EXPECT_TRUE(*opened->UpdateContact(client, account, Keep()));
+  EXPECT_THAT(ca.ContactsOf(opened->signer().account_url), ElementsAre("mailto:b@example.com", "mailto:c@example.com"));
+  EXPECT_FALSE(*Open()->UpdateContact(client, account, Keep()));
+}
+
+TEST_F(AccountsTest, OneThatWasDeactivatedIsUsedNoMoreUntilItIsMadeAnew) {
+  auto opened = Open();
+  AcmeClient client = Client();
+  const std::string url = opened->signer().account_url;
+  ASSERT_THAT(opened->Deactivate(client, Keep()), IsOk());
+  EXPECT_TRUE(ca.IsDeactivated(url));
+  // Asked twice, as after an answer that was lost.
+  EXPECT_THAT(opened->Deactivate(client, Keep()), IsOk());
+  const auto refused = Issue();
+  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("was deactivated on 2030-01-01")));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("certcast accounts register ca"));
+  EXPECT_FALSE(AcmeAccount::FindRegistered(account, Keep())->has_value());
+  ASSERT_THAT(AcmeAccount::CreateAnew(client, account, Keep()), IsOk());
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_NE(Record().account_url(), url);
+}
+
+TEST_F(AccountsTest, OneOfAnotherClientIsTakenOver) {
+  auto opened = Open();
+  const std::string url = opened->signer().account_url;
+  const std::string pem(
+      (*sealer.Open(absl::StrCat("account/", opened->account_key()), Record().private_key())).ExposeSecret());
+  ForgetAccounts();
+  EXPECT_TRUE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::FromPem(pem), url));
+  EXPECT_FALSE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::Generate(KeyType::kEcdsaP256), url)) << "it is kept";
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.accounts(), 1);
+  // Without its URL the CA is asked.
+  ForgetAccounts();
+  EXPECT_TRUE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::FromPem(pem), ""));
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(Record().account_url(), url);
+  EXPECT_EQ(ca.accounts(), 1);
+}
+
+TEST_F(AccountsTest, AKeyThatNoCaTakesIsNotTakenOver) {
+  EXPECT_THAT(AcmeAccount::Adopt(account, Keep(), *PrivateKey::Generate(KeyType::kEd25519), ""),
+              HasCode(absl::StatusCode::kInvalidArgument));
+}
+
+// --- Several accounts.
+
+class FallbackTest : public AccountsTest {
+ protected:
+  FallbackTest() {
+    certificate.account = "ca";
+    certificate.further_accounts = {"second"};
+    second.name = "second";
+    second.directory = "https://ca.test/directory?of=second";
+    second.terms_of_service_agreed = true;
+  }
+  absl::StatusOr<state::v1::Generation> IssueFromAny() {
+    Issuer issuer(both, dns, processes, clock, store, sealer, limits);
+    return issuer.IssueFromAny(certificate, {&account, &second}, 0,
+                               [this](absl::string_view line) { progress.emplace_back(line); });
+  }
+
+  AccountConfig second;
+  FakeAcmeServer other{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
+  FakeHttpClient both{[this](const HttpRequest& request) {
+    const bool for_other = request.url == second.directory || absl::StartsWith(request.url, "https://other.test");
+    return for_other ? other.Handle(request) : ca.Handle(request);
+  }};
+
+  void SetUp() override {
+    other.set_origin("https://other.test");
+    second.directory = other.directory_url();
+  }
+};
+
+TEST_F(FallbackTest, TheFirstGivesItWhereItCan) {
+  const auto generation = IssueFromAny();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(generation->account(), "ca");
+  EXPECT_EQ(other.accounts(), 0);
+}
+
+TEST_F(FallbackTest, TheSecondGivesItWhereTheFirstRefuses) {
+  ca.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "rejectedIdentifier", "not for you"));
+  const auto generation = IssueFromAny();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(generation->account(), "second");
+  EXPECT_TRUE(ProgressMentions("the account `ca` did not give it"));
+  EXPECT_FALSE(HasOrderRecord());
+  EXPECT_THAT(zone, IsEmpty());
+}
+
+TEST_F(FallbackTest, ARateLimitOfTheFirstBindsTheFirstAlone) {
+  HttpResponse limited = FakeAcmeServer::ProblemAnswer(429, "rateLimited", "too many");
+  limited.headers.emplace_back("retry-after", "86400");
+  ca.AnswerOnce("new-order", limited);
+  ASSERT_THAT(IssueFromAny(), IsOk());
+  const int orders = ca.orders();
+  const auto again = IssueFromAny();
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->account(), "second");
+  EXPECT_EQ(ca.orders(), orders);
+  clock.Advance(absl::Hours(25));
+  EXPECT_EQ(IssueFromAny()->account(), "ca");
+}
+
+TEST_F(FallbackTest, WhatBothSaidIsInTheError) {
+  ca.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "rejectedIdentifier", "not for you"));
+  other.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "caa", "CAA forbids it"));
+  EXPECT_THAT(
+      IssueFromAny(),
+      HasReason(Reason::CA_REFUSED, AllOf(HasSubstr("account `ca`: ordering a certificate"), HasSubstr("not for you"),
+                                          HasSubstr("account `second`"), HasSubstr("CAA forbids it"))));
+  const auto schedule = *ScheduleRecords(store).Get("wildcard");
+  EXPECT_EQ(schedule->failures(), 1);
+  EXPECT_EQ(schedule->further_accounts().at("second").failures(), 1);
+}
+
+TEST_F(FallbackTest, WhileTheFirstIsAtWorkTheSecondIsNotAsked) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
+  EXPECT_EQ(other.accounts(), 0);
+}
+
+TEST_F(FallbackTest, AFinalizeThatMayHaveArrivedKeepsTheSecondOut) {
+  ca.AnswerOnce("finalize", {.status = 503, .headers = {{"retry-after", "86400"}}});
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::CA_RATE_LIMITED));
+  EXPECT_EQ(other.accounts(), 0);
+}
+
+TEST_F(FallbackTest, AnOrderThatTheSecondIsAtWorkOnIsGoneOnWithFirst) {
+  ca.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "rejectedIdentifier", "not for you"));
+  other.behaviour.processing_looks = 1000;
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::CA_REFUSED, HasSubstr("still processing")));
+  other.behaviour.processing_looks = 0;
+  absl::StatusOr<state::v1::Generation> generation = IssueFromAny();
+  for (int i = 0; i < 100 && !generation.ok(); ++i) generation = IssueFromAny();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(generation->account(), "second");
+  EXPECT_EQ(ca.orders(), 0);
+  EXPECT_EQ(other.orders(), 1);
+}
+
+}  // namespace
+}  // namespace certcast::controller

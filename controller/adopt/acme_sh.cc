@@ -1,0 +1,80 @@
+// ~/.acme.sh: NAME/ or NAME_ecc/ with NAME.conf, ca/HOST/PATH/.
+#include <map>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/status/status.h"
+#include "controller/adopt/files.h"
+
+namespace certcast::controller {
+namespace {
+
+// Values with odd characters are kept in base64, between marks.
+std::string Decoded(const std::string& value) {
+  absl::string_view text = value;
+  std::string bytes;
+  if (!absl::ConsumePrefix(&text, "__ACME_BASE64__START_") || !absl::ConsumeSuffix(&text, "__ACME_BASE64__END_") ||
+      !absl::Base64Unescape(text, &bytes)) {
+    return value;
+  }
+  return bytes;
+}
+
+// Below ca/: a directory URL without its scheme, wherever an account's key is.
+void FindAccounts(const std::string& root, const std::string& below, int depth, Adoption& adoption) {
+  const std::string folder = absl::StrCat(root, below);
+  if (IsFile(folder + "/account.key")) {
+    const auto settings = ReadSettings(folder + "/ca.conf");
+    AdoptedAccount account{.directory = absl::StrCat("https:/", below)};
+    account.name = AccountNameFor(account.directory);
+    account.url = Decoded(Setting(settings, "ACCOUNT_URL"));
+    account.email = Decoded(Setting(settings, "CA_EMAIL"));
+    account.key_id = Decoded(Setting(settings, "CA_EAB_KEY_ID"));
+    auto key = ReadKey(folder + "/account.key");
+    if (!key.ok()) {
+      adoption.left.push_back(absl::StrCat("the account in ", folder, ": ", key.status().message()));
+      return;
+    }
+    account.key = *std::move(key);
+    adoption.accounts.push_back(std::move(account));
+    return;
+  }
+  if (depth == 0) return;
+  for (const std::string& name : NamesIn(folder)) {
+    if (IsDirectory(absl::StrCat(folder, "/", name))) {
+      FindAccounts(root, absl::StrCat(below, "/", name), depth - 1, adoption);
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Adoption> ReadAcmeSh(const std::string& directory) {
+  Adoption adoption;
+  FindAccounts(directory + "/ca", "", /*depth=*/5, adoption);
+  for (const std::string& folder : NamesIn(directory)) {
+    const std::string name(absl::StripSuffix(folder, "_ecc"));
+    const std::string at = absl::StrCat(directory, "/", folder);
+    if (!IsFile(absl::StrCat(at, "/", name, ".conf"))) continue;
+    const auto settings = ReadSettings(absl::StrCat(at, "/", name, ".conf"));
+    auto certificate = ReadPair(name, at + "/fullchain.cer", absl::StrCat(at, "/", name, ".key"));
+    if (!certificate.ok()) {
+      adoption.left.push_back(absl::StrCat(folder, ": ", certificate.status().message()));
+      continue;
+    }
+    const std::string way = Decoded(Setting(settings, "Le_Webroot"));
+    certificate->authenticator = way;
+    if (absl::StartsWith(way, "dns_") && way.find(',') == std::string::npos) {
+      certificate->challenge = absl::StrCat("{type: dns-01, solver: acme-sh, acme-sh: {script: \"", directory,
+                                            "/acme.sh\", api: ", way, "}}");
+    }
+    certificate->account = AccountNameFor(Decoded(Setting(settings, "Le_API")));
+    adoption.certificates.push_back(*std::move(certificate));
+  }
+  return adoption;
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,195 @@
+#include "controller/adopt/adopt.h"
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/x509/private_key.h"
+#include "controller/acme/jose.h"
+#include "controller/config/config.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/testing/program.h"
+#include "tests/testing/status_matchers.h"
+#include "tests/testing/temporary_directory.h"
+#include "tests/testing/test_ca.h"
+
+namespace certcast::controller {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using testing::HasCode;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::IsOk;
+using ::testing::SizeIs;
+
+constexpr char kLetsEncrypt[] = "https://acme-v02.api.letsencrypt.org/directory";
+
+class AdoptTest : public ::testing::Test {
+ protected:
+  std::string at(const std::string& path) const { return directory_.path() + "/" + path; }
+  void Write(const std::string& path, absl::string_view text) {
+    std::filesystem::create_directories(std::filesystem::path(at(path)).parent_path());
+    ASSERT_THAT(testing::WriteFile(at(path), text), IsOk());
+  }
+  // A pair for *.example.com and example.com.
+  void WritePair(const std::string& fullchain, const std::string& key, KeyType type = KeyType::kEcdsaP256) {
+    const auto issued = root_.Intermediate().Issue({.dns_names = {"*.example.com", "example.com"}, .key_type = type});
+    Write(fullchain, issued.fullchain_pem);
+    Write(key, issued.key_pem.ExposeSecret());
+  }
+  static std::string Pem(const PrivateKey& key) { return std::string(key.ToPem()->ExposeSecret()); }
+
+  Adoption Read(const std::string& client) {
+    auto adoption = ReadClient(client, directory_.path());
+    EXPECT_THAT(adoption, IsOk());
+    return adoption.ok() ? *std::move(adoption) : Adoption();
+  }
+  // It is a configuration, together with what certcast.yaml has beside it.
+  static Config Parsed(const Adoption& adoption) {
+    const auto config = ParseConfig(absl::StrCat("state: s\nmaster_key: {file: k}\n", ConfigFor(adoption)),
+                                    "/etc/certcast/certcast.yaml");
+    EXPECT_THAT(config, IsOk()) << ConfigFor(adoption);
+    return config.ok() ? *config : Config();
+  }
+
+  testing::TemporaryDirectory directory_;
+  const testing::TestCa root_ = testing::TestCa::Root();
+};
+
+std::string Number(EVP_PKEY* key, const char* name) {
+  BIGNUM* number = nullptr;
+  EXPECT_EQ(EVP_PKEY_get_bn_param(key, name, &number), 1);
+  std::string bytes(static_cast<size_t>(BN_num_bytes(number)), 0);
+  BN_bn2bin(number, reinterpret_cast<unsigned char*>(bytes.data()));
+  BN_free(number);
+  return Base64UrlEncode(bytes);
+}
+
+// As certbot writes an account's key.
+nlohmann::json RsaJwk(EVP_PKEY* key) {
+  return {{"kty", "RSA"},
+          {"n", Number(key, OSSL_PKEY_PARAM_RSA_N)},
+          {"e", Number(key, OSSL_PKEY_PARAM_RSA_E)},
+          {"d", Number(key, OSSL_PKEY_PARAM_RSA_D)},
+          {"p", Number(key, OSSL_PKEY_PARAM_RSA_FACTOR1)},
+          {"q", Number(key, OSSL_PKEY_PARAM_RSA_FACTOR2)},
+          {"dp", Number(key, OSSL_PKEY_PARAM_RSA_EXPONENT1)},
+          {"dq", Number(key, OSSL_PKEY_PARAM_RSA_EXPONENT2)},
+          {"qi", Number(key, OSSL_PKEY_PARAM_RSA_COEFFICIENT1)}};
+}
+
+TEST_F(AdoptTest, TakesOverFromCertbot) {
+  const PrivateKey account = *PrivateKey::Generate(KeyType::kRsa2048);
+  const std::string folder = "accounts/acme-v02.api.letsencrypt.org/directory/0123abcd";
+  Write(folder + "/private_key.json", RsaJwk(account.get()).dump());
+  Write(
+      folder + "/regr.json",
+      R"({"body": {"contact": ["mailto:ops@example.com"]}, "uri": "https://acme-v02.api.letsencrypt.org/acme/acct/7"})");
+  WritePair("live/example.com/fullchain.pem", "live/example.com/privkey.pem", KeyType::kRsa2048);
+  Write("renewal/example.com.conf", absl::StrCat("# renew_before_expiry = 30 days\nversion = 2.1.0\n[renewalparams]\n",
+                                                 "account = 0123abcd\nauthenticator = manual\nserver = ", kLetsEncrypt,
+                                                 "\nmanual_auth_hook = /etc/hooks/auth --zone x\n",
+                                                 "manual_cleanup_hook = /etc/hooks/clean\nreuse_key = True\n"));
+  const Adoption adoption = Read("certbot");
+  EXPECT_THAT(adoption.left, IsEmpty());
+  ASSERT_THAT(adoption.accounts, SizeIs(1));
+  EXPECT_EQ(adoption.accounts[0].url, "https://acme-v02.api.letsencrypt.org/acme/acct/7");
+  EXPECT_EQ(PrivateKey::FromPem(adoption.accounts[0].key.ExposeSecret())->spki_sha256(), account.spki_sha256());
+  const Config config = Parsed(adoption);
+  EXPECT_EQ(config.accounts[0].name, "letsencrypt");
+  EXPECT_EQ(config.accounts[0].directory, kLetsEncrypt);
+  EXPECT_THAT(config.accounts[0].contact, ElementsAre("mailto:ops@example.com"));
+  EXPECT_EQ(config.certificates[0].name, "example-com");
+  EXPECT_THAT(config.certificates[0].domains, ElementsAre("*.example.com", "example.com"));
+  EXPECT_EQ(config.certificates[0].key_type, KeyType::kRsa2048);
+  EXPECT_TRUE(config.certificates[0].reuse_key);
+  EXPECT_THAT(ConfigFor(adoption), HasSubstr(R"(certbot-hook: {auth: ["/etc/hooks/auth", "--zone", "x"], cleanup: )"));
+}
+
+TEST_F(AdoptTest, TakesOverFromAcmeSh) {
+  const PrivateKey account = *PrivateKey::Generate(KeyType::kEcdsaP256);
+  Write("ca/acme.zerossl.com/v2/DV90/account.key", Pem(account));
+  Write("ca/acme.zerossl.com/v2/DV90/ca.conf",
+        "ACCOUNT_URL='https://acme.zerossl.com/v2/DV90/account/x'\nCA_EAB_KEY_ID='kid-7'\nCA_EMAIL='a@example.com'\n");
+  WritePair("*.example.com_ecc/fullchain.cer", "*.example.com_ecc/*.example.com.key");
+  Write("*.example.com_ecc/*.example.com.conf",
+        "Le_Domain='*.example.com'\nLe_Webroot='dns_cf'\nLe_API='__ACME_BASE64__START_aHR0cHM6Ly9hY21lLnplcm9zc2wuY29t"
+        "L3YyL0RWOTA=__ACME_BASE64__END_'\n");
+  const Adoption adoption = Read("acme.sh");
+  ASSERT_THAT(adoption.accounts, SizeIs(1));
+  EXPECT_EQ(adoption.accounts[0].directory, "https://acme.zerossl.com/v2/DV90");
+  EXPECT_EQ(PrivateKey::FromPem(adoption.accounts[0].key.ExposeSecret())->spki_sha256(), account.spki_sha256());
+  const Config config = Parsed(adoption);
+  EXPECT_EQ(config.accounts[0].external_account->key_id, "kid-7");
+  EXPECT_EQ(config.certificates[0].account, "zerossl");
+  EXPECT_EQ(config.certificates[0].key_type, KeyType::kEcdsaP256);
+  EXPECT_THAT(ConfigFor(adoption), HasSubstr("solver: acme-sh"));
+}
+
+TEST_F(AdoptTest, TakesOverFromLego) {
+  const std::string folder = "accounts/localhost_14000/a@example.com";
+  Write(folder + "/account.json",
+        R"({"email": "a@example.com", "registration": {"uri": "https://localhost:14000/acct/1"}})");
+  Write(folder + "/keys/a@example.com.key", Pem(*PrivateKey::Generate(KeyType::kEcdsaP256)));
+  WritePair("certificates/_.example.com.crt", "certificates/_.example.com.key", KeyType::kEcdsaP384);
+  Write("certificates/_.example.com.issuer.crt", "not looked at");
+  const Adoption adoption = Read("lego");
+  EXPECT_THAT(adoption.left, ElementsAre(HasSubstr("compare accounts[].directory with its --server")));
+  const Config config = Parsed(adoption);
+  EXPECT_EQ(config.accounts[0].directory, "https://localhost:14000/directory");
+  EXPECT_EQ(config.certificates[0].name, "wildcard-example-com");
+  EXPECT_EQ(config.certificates[0].key_type, KeyType::kEcdsaP384);
+  EXPECT_THAT(ConfigFor(adoption), HasSubstr("# It was done by a provider that it does not keep the name of"));
+}
+
+TEST_F(AdoptTest, TakesOverFromDehydrated) {
+  const std::string folder = absl::StrCat("accounts/", Base64UrlEncode(absl::StrCat(kLetsEncrypt, "\n")));
+  Write(folder + "/account_key.pem", Pem(*PrivateKey::Generate(KeyType::kRsa4096)));
+  Write(folder + "/account_id.json", R"({"url": "https://acme-v02.api.letsencrypt.org/acme/acct/9"})");
+  Write("config", "CHALLENGETYPE=\"dns-01\"\nHOOK=/etc/dehydrated/hook.sh\nPRIVATE_KEY_RENEW=\"no\"\n#HOOK=/x\n");
+  WritePair("certs/example.com/fullchain.pem", "certs/example.com/privkey.pem");
+  const Adoption adoption = Read("dehydrated");
+  EXPECT_EQ(adoption.accounts.at(0).url, "https://acme-v02.api.letsencrypt.org/acme/acct/9");
+  const Config config = Parsed(adoption);
+  EXPECT_EQ(config.accounts[0].directory, kLetsEncrypt);
+  EXPECT_TRUE(config.certificates[0].reuse_key);
+  EXPECT_THAT(ConfigFor(adoption), HasSubstr("dehydrated-hook: {command: [\"/etc/dehydrated/hook.sh\"]}"));
+}
+
+TEST_F(AdoptTest, WhatDoesNotBelongTogetherIsLeft) {
+  WritePair("certs/good/fullchain.pem", "certs/good/privkey.pem");
+  WritePair("certs/mixed/fullchain.pem", "certs/mixed/other.pem");
+  Write("certs/mixed/privkey.pem", Pem(*PrivateKey::Generate(KeyType::kEcdsaP256)));
+  Write("certs/broken/fullchain.pem", "-----BEGIN CERTIFICATE-----");
+  Write("certs/broken/privkey.pem", "");
+  WritePair("certs/alone/fullchain.pem", "elsewhere.pem");
+  const Adoption adoption = Read("dehydrated");
+  EXPECT_THAT(adoption.certificates, SizeIs(1));
+  EXPECT_THAT(adoption.left, SizeIs(3));
+  EXPECT_THAT(adoption.left, Contains(AllOf(HasSubstr("mixed: "), HasSubstr("certs/mixed/privkey.pem"))));
+}
+
+TEST_F(AdoptTest, AHookThatIsAShellLineIsNotContinued) {
+  WritePair("live/a/fullchain.pem", "live/a/privkey.pem");
+  Write("renewal/a.conf", absl::StrCat("authenticator = manual\nserver = ", kLetsEncrypt,
+                                       "\nmanual_auth_hook = curl -d \"$CERTBOT_VALIDATION\" https://x; true\n"));
+  EXPECT_THAT(ConfigFor(Read("certbot")), AllOf(HasSubstr("# It was done by manual"), HasSubstr("solver: exec")));
+}
+
+TEST_F(AdoptTest, AnotherDirectoryIsSaidToBeOne) {
+  EXPECT_THAT(ReadClient("certbot", directory_.path()), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadClient("certbot", at("none")), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadClient("caddy", directory_.path()), HasCode(absl::StatusCode::kInvalidArgument));
+}
+
+}  // namespace
+}  // namespace certcast::controller

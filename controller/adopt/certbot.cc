@@ -1,0 +1,83 @@
+// /etc/letsencrypt: renewal/NAME.conf, live/NAME/, accounts/HOST/PATH/ID/.
+#include <map>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/status/status.h"
+#include "controller/adopt/files.h"
+
+namespace certcast::controller {
+namespace {
+
+// A directory URL as certbot makes folders of it.
+std::string AccountsOf(const std::string& directory, const std::string& server) {
+  return absl::StrCat(directory, "/accounts/", absl::StripPrefix(server, "https://"));
+}
+
+absl::StatusOr<AdoptedAccount> ReadAccount(const std::string& folder, const std::string& server) {
+  AdoptedAccount account{.name = AccountNameFor(server), .directory = server};
+  const nlohmann::json registration = ReadJson(folder + "/regr.json");
+  account.url = TextIn(registration, "/uri");
+  account.email = std::string(absl::StripPrefix(TextIn(registration, "/body/contact/0"), "mailto:"));
+  auto key = KeyFromJwk(ReadJson(folder + "/private_key.json"));
+  if (!key.ok()) return Annotate(key.status(), folder + "/private_key.json");
+  account.key = *std::move(key);
+  return account;
+}
+
+std::string WordList(const std::string& command) {
+  const std::vector<std::string> words = absl::StrSplit(command, ' ', absl::SkipEmpty());
+  std::string list = "[";
+  for (const std::string& word : words) absl::StrAppend(&list, list.size() > 1 ? ", " : "", "\"", word, "\"");
+  return list + "]";
+}
+
+std::string ChallengeFor(const std::map<std::string, std::string>& settings) {
+  const std::string auth = Setting(settings, "manual_auth_hook");
+  const bool plain = auth.find_first_of("\"'\\$;|&<>") == std::string::npos;
+  if (Setting(settings, "authenticator") != "manual" || auth.empty() || !plain) return "";
+  const std::string clean = Setting(settings, "manual_cleanup_hook");
+  const bool has_clean = !clean.empty() && clean.find_first_of("\"'\\$;|&<>") == std::string::npos;
+  return absl::StrCat("{type: dns-01, solver: certbot-hook, certbot-hook: {auth: ", WordList(auth),
+                      has_clean ? absl::StrCat(", cleanup: ", WordList(clean)) : "", "}}");
+}
+
+}  // namespace
+
+absl::StatusOr<Adoption> ReadCertbot(const std::string& directory) {
+  Adoption adoption;
+  std::map<std::string, std::string> accounts;  // folder to name
+  for (const std::string& file : NamesIn(directory + "/renewal")) {
+    if (!absl::EndsWith(file, ".conf")) continue;
+    const std::string name(absl::StripSuffix(file, ".conf"));
+    const auto settings = ReadSettings(absl::StrCat(directory, "/renewal/", file));
+    const std::string live = absl::StrCat(directory, "/live/", name);
+    auto certificate = ReadPair(name, live + "/fullchain.pem", live + "/privkey.pem");
+    if (!certificate.ok()) {
+      adoption.left.push_back(absl::StrCat(name, ": ", certificate.status().message()));
+      continue;
+    }
+    certificate->authenticator = Setting(settings, "authenticator");
+    certificate->challenge = ChallengeFor(settings);
+    certificate->reuse_key = Setting(settings, "reuse_key") == "True";
+    const std::string server = Setting(settings, "server");
+    const std::string folder = absl::StrCat(AccountsOf(directory, server), "/", Setting(settings, "account"));
+    if (!accounts.contains(folder)) {
+      auto account = ReadAccount(folder, server);
+      if (account.ok()) {
+        accounts[folder] = account->name;
+        adoption.accounts.push_back(*std::move(account));
+      } else {
+        adoption.left.push_back(absl::StrCat("the account of ", name, ": ", account.status().message()));
+      }
+    }
+    certificate->account = accounts.contains(folder) ? accounts[folder] : AccountNameFor(server);
+    adoption.certificates.push_back(*std::move(certificate));
+  }
+  return adoption;
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,170 @@
+#include "controller/adopt/files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/file/atomic.h"
+#include "common/file/file_system.h"
+#include "common/status/status.h"
+#include "common/x509/certificate.h"
+#include "common/x509/private_key.h"
+
+namespace certcast::controller {
+namespace {
+
+constexpr size_t kMaxFile = size_t{1024} * 1024;
+
+struct KnownCa {
+  absl::string_view host;
+  absl::string_view name;
+};
+constexpr KnownCa kKnown[] = {{"acme-v02.api.letsencrypt.org", "letsencrypt"},
+                              {"acme-staging-v02.api.letsencrypt.org", "letsencrypt-staging"},
+                              {"acme.zerossl.com", "zerossl"},
+                              {"dv.acme-v02.api.pki.goog", "google"},
+                              {"api.buypass.com", "buypass"},
+                              {"acme.ssl.com", "ssl-com"}};
+
+absl::string_view HostOf(absl::string_view url) {
+  absl::ConsumePrefix(&url, "https://");
+  return url.substr(0, url.find('/'));
+}
+
+// By its public key: what the configuration would call it.
+std::string KeyTypeOf(const PrivateKey& key) {
+  const int bits = EVP_PKEY_get_bits(key.get());
+  if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_RSA) return bits == 384 ? "ecdsa-p384" : "ecdsa-p256";
+  return bits >= 4096 ? "rsa-4096" : bits >= 3072 ? "rsa-3072" : "rsa-2048";
+}
+
+}  // namespace
+
+std::vector<std::string> NamesIn(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  std::filesystem::directory_iterator entry(directory, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool IsDirectory(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+bool IsFile(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
+}
+
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  return ReadWholeFile(FileSystem::Real(), path, kMaxFile);
+}
+
+absl::StatusOr<Secret> ReadKey(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  Secret key(text);
+  Wipe(text.data(), text.size());
+  return key;
+}
+
+nlohmann::json ReadJson(const std::string& path) {
+  const auto text = ReadText(path);
+  if (!text.ok()) return nullptr;
+  nlohmann::json json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  return json.is_discarded() ? nlohmann::json() : json;
+}
+
+std::string TextIn(const nlohmann::json& json, const std::string& pointer) {
+  const nlohmann::json::json_pointer place(pointer);
+  if (!json.is_structured() || !json.contains(place) || !json.at(place).is_string()) return "";
+  return json.at(place).get<std::string>();
+}
+
+std::map<std::string, std::string> ReadSettings(const std::string& path) {
+  std::map<std::string, std::string> settings;
+  const auto text = ReadText(path);
+  if (!text.ok()) return settings;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    const size_t equals = line.find('=');
+    const absl::string_view key = absl::StripAsciiWhitespace(line.substr(0, equals));
+    if (equals == absl::string_view::npos || key.empty() || key.front() == '#') continue;
+    absl::string_view value = absl::StripAsciiWhitespace(line.substr(equals + 1));
+    for (const char* quote : {"'", "\""}) {
+      if (value.size() >= 2 && absl::StartsWith(value, quote) && absl::EndsWith(value, quote)) {
+        value = value.substr(1, value.size() - 2);
+        break;
+      }
+    }
+    settings[std::string(key)] = std::string(value);
+  }
+  return settings;
+}
+
+std::string Setting(const std::map<std::string, std::string>& settings, const std::string& key) {
+  const auto found = settings.find(key);
+  return found == settings.end() ? "" : found->second;
+}
+
+absl::StatusOr<AdoptedCertificate> ReadPair(const std::string& name, const std::string& fullchain,
+                                            const std::string& key) {
+  AdoptedCertificate certificate;
+  certificate.name = PlainName(name);
+  ASSIGN_OR_RETURN(certificate.fullchain_pem, ReadText(fullchain));
+  ASSIGN_OR_RETURN(certificate.key, ReadKey(key));
+  const auto chain = ParseChainPem(certificate.fullchain_pem);
+  if (!chain.ok()) return FailInput(absl::StrCat(fullchain, ": ", chain.status().message()));
+  const auto opened = PrivateKey::FromPem(certificate.key.ExposeSecret());
+  if (!opened.ok()) return FailInput(absl::StrCat(key, ": ", opened.status().message()));
+  const absl::Status matches = CheckKeyMatches(chain->front(), *opened);
+  if (!matches.ok()) return FailInput(absl::StrCat(key, ": ", matches.message()));
+  certificate.domains = chain->front().dns_names();
+  certificate.key_type = KeyTypeOf(*opened);
+  if (certificate.domains.empty()) return FailInput(absl::StrCat(fullchain, " is for no DNS name"));
+  return certificate;
+}
+
+std::string PlainName(const std::string& text) {
+  std::string name;
+  for (const char c : text) {
+    const bool plain = absl::ascii_isalnum(static_cast<unsigned char>(c));
+    if (plain || (!name.empty() && name.back() != '-')) name.push_back(plain ? absl::ascii_tolower(c) : '-');
+  }
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  return name.empty() ? "adopted" : name.substr(0, 63);
+}
+
+std::string AccountNameFor(const std::string& directory) {
+  const absl::string_view host = HostOf(directory);
+  for (const KnownCa& known : kKnown) {
+    if (known.host == host) return std::string(known.name);
+  }
+  return PlainName(std::string(host));
+}
+
+absl::StatusOr<Adoption> ReadClient(absl::string_view client, const std::string& directory) {
+  if (!IsDirectory(directory)) return FailInput(absl::StrCat(directory, " is no directory that can be read"));
+  absl::StatusOr<Adoption> adoption = FailInput(absl::StrCat("there is no way to adopt from ", client),
+                                                "certbot, acme.sh, lego and dehydrated are known");
+  if (client == "certbot") adoption = ReadCertbot(directory);
+  if (client == "acme.sh") adoption = ReadAcmeSh(directory);
+  if (client == "lego") adoption = ReadLego(directory);
+  if (client == "dehydrated") adoption = ReadDehydrated(directory);
+  if (adoption.ok() && adoption->certificates.empty() && adoption->accounts.empty() && adoption->left.empty()) {
+    return FailInput(absl::StrCat("there is nothing of ", client, " in ", directory),
+                     "name its own directory: /etc/letsencrypt, ~/.acme.sh, .lego, /var/lib/dehydrated");
+  }
+  return adoption;
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,63 @@
+// .lego: certificates/NAME.{crt,key,json}, accounts/HOST/EMAIL/.
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
+#include "common/status/status.h"
+#include "controller/adopt/files.h"
+
+namespace certcast::controller {
+namespace {
+
+// lego keeps the server's host alone, with `_` for the colon before a port.
+std::string DirectoryAt(const std::string& host) {
+  const size_t port = host.rfind('_');
+  const std::string address =
+      port == std::string::npos ? host : absl::StrCat(host.substr(0, port), ":", host.substr(port + 1));
+  return absl::StrCat("https://", address, "/directory");
+}
+
+void FindAccounts(const std::string& directory, Adoption& adoption) {
+  for (const std::string& host : NamesIn(directory + "/accounts")) {
+    for (const std::string& email : NamesIn(absl::StrCat(directory, "/accounts/", host))) {
+      const std::string at = absl::StrCat(directory, "/accounts/", host, "/", email);
+      const nlohmann::json known = ReadJson(at + "/account.json");
+      auto key = ReadKey(absl::StrCat(at, "/keys/", email, ".key"));
+      if (!key.ok()) {
+        adoption.left.push_back(absl::StrCat("the account in ", at, ": ", key.status().message()));
+        continue;
+      }
+      AdoptedAccount account{.directory = DirectoryAt(host), .url = TextIn(known, "/registration/uri"), .email = email};
+      account.name = AccountNameFor(account.directory);
+      account.key = *std::move(key);
+      adoption.accounts.push_back(std::move(account));
+      adoption.left.push_back(absl::StrCat("lego does not keep the URL of ", host,
+                                           "'s directory: compare accounts[].directory with its --server"));
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Adoption> ReadLego(const std::string& directory) {
+  Adoption adoption;
+  FindAccounts(directory, adoption);
+  for (const std::string& file : NamesIn(directory + "/certificates")) {
+    if (!absl::EndsWith(file, ".crt") || absl::EndsWith(file, ".issuer.crt")) continue;
+    const std::string base = absl::StrCat(directory, "/certificates/", absl::StripSuffix(file, ".crt"));
+    const std::string name = absl::StrReplaceAll(absl::StripSuffix(file, ".crt"), {{"_", "wildcard"}});
+    auto certificate = ReadPair(name, base + ".crt", base + ".key");
+    if (!certificate.ok()) {
+      adoption.left.push_back(absl::StrCat(file, ": ", certificate.status().message()));
+      continue;
+    }
+    if (adoption.accounts.size() == 1) certificate->account = adoption.accounts.front().name;
+    certificate->authenticator = "a provider that it does not keep the name of";
+    adoption.certificates.push_back(*std::move(certificate));
+  }
+  return adoption;
+}
+
+}  // namespace certcast::controller

@@ -1,0 +1,60 @@
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "controller/adopt/adopt.h"
+
+namespace certcast::controller {
+namespace {
+
+// A double-quoted scalar (YAML 1.2 section 7.3.1).
+std::string Quoted(const std::string& text) {
+  return absl::StrCat("\"", absl::CEscape(text), "\"");
+}
+
+void AppendQuoted(std::string* out, const std::string& text) {
+  absl::StrAppend(out, Quoted(text));
+}
+
+std::string ShowAccount(const AdoptedAccount& account) {
+  std::string text = absl::StrCat("  - name: ", account.name, "\n    directory: ", Quoted(account.directory), "\n");
+  if (!account.email.empty())
+    absl::StrAppend(&text, "    contact: [", Quoted(absl::StrCat("mailto:", account.email)), "]\n");
+  absl::StrAppend(&text, "    terms_of_service_agreed: true\n");
+  if (!account.key_id.empty()) {
+    absl::StrAppend(&text, "    # The HMAC key that belongs to it, in a file of its own, mode 0600.\n",
+                    "    external_account: {key_id: ", Quoted(account.key_id), ", hmac_key: {file: eab.key}}\n");
+  }
+  return text;
+}
+
+std::string ShowCertificate(const AdoptedCertificate& certificate) {
+  std::string text = absl::StrCat("  - name: ", certificate.name,
+                                  "\n    account: ", certificate.account.empty() ? "NAME" : certificate.account,
+                                  "\n    domains: [", absl::StrJoin(certificate.domains, ", ", AppendQuoted),
+                                  "]\n    key_type: ", certificate.key_type, "\n");
+  if (certificate.reuse_key) absl::StrAppend(&text, "    reuse_key: true\n");
+  if (certificate.challenge.empty()) {
+    absl::StrAppend(&text, "    # It was done by ",
+                    certificate.authenticator.empty() ? "hand" : certificate.authenticator,
+                    ": write a hook that does the same, or choose another solver.\n",
+                    "    challenge: {type: dns-01, solver: exec, exec: {command: [/etc/certcast/dns-hook]}}\n");
+  } else {
+    absl::StrAppend(&text, "    challenge: ", certificate.challenge, "\n");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ConfigFor(const Adoption& adoption) {
+  std::string text;
+  if (!adoption.accounts.empty()) absl::StrAppend(&text, "accounts:\n");
+  for (const AdoptedAccount& account : adoption.accounts) absl::StrAppend(&text, ShowAccount(account));
+  if (!adoption.certificates.empty()) absl::StrAppend(&text, "certificates:\n");
+  for (const AdoptedCertificate& certificate : adoption.certificates) {
+    absl::StrAppend(&text, ShowCertificate(certificate));
+  }
+  return text;
+}
+
+}  // namespace certcast::controller
