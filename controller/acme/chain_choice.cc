@@ -123,6 +123,10 @@ class ChainSearch {
 
 }  // namespace
 
+absl::StatusOr<std::vector<Certificate>> FetchChain(const ChainRequest& request, const std::vector<Certificate>& had) {
+  return ChainSearch(request, had).Run();
+}
+
 std::vector<Certificate> RootsWith(const std::string& sha256, const std::string& file) {
   std::vector<Certificate> found;
   const absl::StatusOr<std::string> pem = ReadWholeFile(FileSystem::Real(), file, kMaxRootFile);

@@ -10,6 +10,8 @@
 #include "common/clock/clock.h"
 #include "common/process/process.h"
 #include "common/x509/certificate.h"
+#include "controller/acme/account.h"
+#include "controller/acme/acme_client.h"
 #include "controller/acme/curl_http_client.h"
 #include "controller/acme/issuer.h"
 #include "controller/acme/ldns_dns_client.h"
@@ -129,6 +131,55 @@ TEST_F(IssueTest, ASecondIssueReusesTheAccountWithAnyKeyType) {
   }
   EXPECT_EQ((*AccountRecords(store_).Get(account_key))->account_url(), account_url);
   EXPECT_EQ((*GenerationRecords(store_).Wanted("wildcard"))->generation(), 3);
+}
+
+TEST_F(IssueTest, AChainIsChosenByItsRootOrItsIssuer) {
+  const auto pebble = Start({.alternate_roots = 2});
+  ASSERT_NE(pebble, nullptr);
+  Use(*pebble);
+  const std::string own = *pebble->IssuingRoot(0);
+  const std::string other = *pebble->IssuingRoot(2);
+  certificate_.ca_file = WriteFile("roots.pem", own + other, 0644);
+  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  const Certificate wanted = ParseChainPem(other)->front();
+  certificate_.chain.root_sha256 = wanted.sha256();
+  const auto by_root = Issue();
+  ASSERT_THAT(by_root, IsOk()) << pebble->Log();
+  const std::string issuer = ParseChainPem(by_root->fullchain_pem())->back().issuer_name();
+  EXPECT_EQ(issuer, wanted.subject_name());
+  certificate_.chain = {.issuer = issuer};
+  const auto by_issuer = Issue();
+  ASSERT_THAT(by_issuer, IsOk()) << pebble->Log();
+  EXPECT_EQ(ParseChainPem(by_issuer->fullchain_pem())->back().sha256(),
+            ParseChainPem(by_root->fullchain_pem())->back().sha256());
+}
+
+TEST_F(IssueTest, SlowValidationIsWaitedFor) {
+  const auto pebble = Start({.slow_validation = true});
+  ASSERT_NE(pebble, nullptr);
+  Use(*pebble);
+  EXPECT_THAT(Issue(), IsOk()) << pebble->Log();
+}
+
+TEST_F(IssueTest, AnAccountsKeyIsRolledItsContactChangedAndItIsDeactivated) {
+  const auto pebble = Start({});
+  ASSERT_NE(pebble, nullptr);
+  Use(*pebble);
+  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = Clock::Real()};
+  AcmeClient client(*http_, Clock::Real(), {.directory_url = account_.directory, .ca_file = account_.ca_file});
+  auto opened = AcmeAccount::FindOrCreate(client, account_, keep);
+  ASSERT_THAT(opened, IsOk());
+  const std::string url = opened->signer().account_url;
+  ASSERT_THAT(opened->RollKey(client, keep), IsOk()) << pebble->Log();
+  account_.contact = {"mailto:other@example.com"};
+  EXPECT_TRUE(*opened->UpdateContact(client, account_, keep)) << pebble->Log();
+  ASSERT_THAT(Issue(), IsOk()) << "with the new key: " << pebble->Log();
+  ASSERT_THAT(opened->Deactivate(client, keep), IsOk());
+  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("was deactivated on")));
+  ASSERT_THAT(AcmeAccount::CreateAnew(client, account_, keep), IsOk());
+  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  EXPECT_NE((*AccountRecords(store_).Get(AcmeAccount::KeyOf(account_)))->account_url(), url);
 }
 
 TEST_F(IssueTest, HalfOfTheNoncesAreBad) {
