@@ -117,6 +117,7 @@ absl::StatusOr<v1::Report> GrpcLink::Call(const v1::Command& command, absl::Dura
         return StatusOf(report->refusal().failure());
       case v1::Report::kInstallResult:
       case v1::Report::kInventory:
+      case v1::Report::kHttpChallengeResult:
         return report;
       default:
         return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " sent a report that this controller does not know"));

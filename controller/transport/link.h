@@ -19,9 +19,9 @@ class Link {
 
   virtual ~Link() = default;
 
-  // Sends the command and waits for its final report: InstallResult or Inventory. A Refusal comes back as an error with
-  // its reason. Other errors mean that it is not known what the node did: TIMED_OUT, LINK_LOST, PROTOCOL. Not retried
-  // here; the same command (same id) may be sent again.
+  // Sends the command and waits for its final report: InstallResult, Inventory or HttpChallengeResult. A Refusal comes
+  // back as an error with its reason. Other errors mean that it is not known what the node did: TIMED_OUT, LINK_LOST,
+  // PROTOCOL. Not retried here; the same command (same id) may be sent again.
   virtual absl::StatusOr<v1::Report> Call(const v1::Command& command, absl::Duration timeout,
                                           const OnProgress& on_progress) = 0;
 

@@ -34,7 +34,8 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
     std::cout << "nothing to recover" << std::endl;
     return absl::OkStatus();
   }
-  OnDemandEngine engine(std::move(source), RealEnvironment());
+  HttpChallenges challenges(FileSystem::Real(), Clock::Real());
+  OnDemandEngine engine(std::move(source), RealEnvironment(&challenges));
   const absl::StatusOr<std::string> recovered = engine.Recover();
   if (ReasonOf(recovered.status()) == Reason::BUSY) {
     return WithHint(recovered.status(),

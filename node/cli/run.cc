@@ -51,9 +51,9 @@ absl::Status CheckCanServe(const Setup& setup) {
 // goes, then the engine gives its lock back.
 class Agent {
  public:
-  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Setup& setup) {
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(const Setup& setup, HttpChallenges& challenges) {
     std::unique_ptr<Agent> agent(new Agent);
-    ASSIGN_OR_RETURN(agent->engine_, Engine::Start(setup.MakeEngineConfig(), RealEnvironment()));
+    ASSIGN_OR_RETURN(agent->engine_, Engine::Start(setup.MakeEngineConfig(), RealEnvironment(&challenges)));
     // Whatever else is wrong: what a crash left half-done is put right first.
     if (const std::string recovered = agent->engine_->Recovered(); !recovered.empty()) Log(recovered);
     RETURN_IF_ERROR(CheckCanServe(setup));
@@ -116,14 +116,16 @@ int Run(const std::string& config_path) {
   // What served until the SIGHUP.
   std::optional<Setup> before;
 
+  // What is shown to a CA is so through a reload.
+  HttpChallenges challenges(FileSystem::Real(), Clock::Real());
   int signal = SIGHUP;
   while (signal == SIGHUP) {
-    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(setup);
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Start(setup, challenges);
     if (!agent.ok() && before.has_value()) {
       // Only trying shows it: an address that can't be listened on, a state that can't be read.
       ReportError(Annotate(agent.status(), "going on as before"));
       setup = *std::exchange(before, std::nullopt);
-      agent = Agent::Start(setup);
+      agent = Agent::Start(setup, challenges);
     }
     before.reset();
     if (!agent.ok()) return ReportError(agent.status());

@@ -24,6 +24,7 @@ EngineConfig Setup::MakeEngineConfig() const {
   engine.services = config.services;
   engine.allow_names = config.allow_names;
   engine.keep = config.keep;
+  engine.http_challenge = config.http_challenge;
   engine.version = kVersion;
   if (identity.has_value()) {
     engine.fleet = EngineConfig::Fleet{identity->file.fleet_id, identity->file.manifest_key};
@@ -42,12 +43,13 @@ absl::StatusOr<Setup> ReadSetup(const std::string& config_path) {
   return setup;
 }
 
-EngineEnvironment RealEnvironment() {
+EngineEnvironment RealEnvironment(HttpChallenges* challenges) {
   EngineEnvironment environment;
   environment.files = &FileSystem::Real();
   environment.processes = &ProcessRunner::Real();
   environment.prober = &Prober::Real();
   environment.clock = &Clock::Real();
+  environment.http_challenges = challenges;
   return environment;
 }
 

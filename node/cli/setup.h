@@ -37,8 +37,9 @@ struct Setup {
 // Reads both; only a wrong configuration is an error.
 absl::StatusOr<Setup> ReadSetup(const std::string& config_path);
 
-// The machine's own files, processes, sockets and clock.
-EngineEnvironment RealEnvironment();
+// The machine's own files, processes, sockets and clock. `challenges` outlives who gets it; without, commands about
+// HTTP challenges are refused.
+EngineEnvironment RealEnvironment(HttpChallenges* challenges = nullptr);
 
 // Prints `certcast-node: ...`, a failing command's stderr and the hint to standard error; returns the exit code for it.
 int ReportError(const absl::Status& status);

@@ -80,7 +80,8 @@ int Stdio(const std::string& config_path) {
   Begin();
   absl::StatusOr<Setup> setup = ReadSetup(config_path);
   if (!setup.ok()) return ReportError(setup.status());
-  OnDemandEngine engine(MakeEngineSource(setup->MakeEngineConfig()), RealEnvironment());
+  HttpChallenges challenges(FileSystem::Real(), Clock::Real());
+  OnDemandEngine engine(MakeEngineSource(setup->MakeEngineConfig()), RealEnvironment(&challenges));
   // Without one the engine refuses installs, and says so; one that is there and can't be used is for an operator to
   // see, once what a crash left is put right.
   if (!setup->identity_status.ok() && ReasonOf(setup->identity_status) != Reason::NOT_ENROLLED) {
@@ -96,7 +97,8 @@ int Stdio(const std::string& config_path) {
 
 int HostedStdio() {
   Begin();
-  HostedEngine engine(RealEnvironment());
+  HttpChallenges challenges(FileSystem::Real(), Clock::Real());
+  HostedEngine engine(RealEnvironment(&challenges));
   v1::Hello hello;
   hello.set_version(kVersion);
   hello.set_machine(Machine());

@@ -1,11 +1,11 @@
 #include "node/config/config.h"
 
 #include "absl/strings/ascii.h"
+#include "common/listen/listen_address.h"
 #include "common/service/read.h"
 #include "common/yaml/document.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/value.h"
-#include "node/config/listen_address.h"
 
 namespace certcast::node {
 namespace {
@@ -20,7 +20,7 @@ std::string ReadListen(const yaml::Value& value) {
 
 void ReadInto(const yaml::Value& root, Config& config) {
   const yaml::Map map = root.ReadMap("a map with name, state, allow_names and services",
-                                     {"name", "state", "listen", "allow_names", "keep", "services"});
+                                     {"name", "state", "listen", "allow_names", "keep", "services", "http_challenge"});
   config.name = map.Require("name").Name();
   config.state = map.Require("state").Path();
   config.listen = ReadListen(map.Find("listen"));
@@ -28,6 +28,7 @@ void ReadInto(const yaml::Value& root, Config& config) {
       map.Require("allow_names", R"(the names that this node accepts certificates for: ["*.example.com"])");
   config.allow_names = ReadAllowedNames(allowed);
   config.keep = map.Find("keep").Integer(1, kMaxKeep, config.keep);
+  config.http_challenge = ReadHttpChallengePlace(map.Find("http_challenge"));
   config.services = ReadServices(map.Require("services"), config.state);
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/http_challenge/place.h"
 #include "common/service/service.h"
 
 namespace certcast::node {
@@ -20,6 +21,7 @@ struct Config {
   std::string listen;
   std::vector<std::string> allow_names;
   int keep = 2;
+  HttpChallengePlace http_challenge;
   std::vector<Service> services;
 };
 

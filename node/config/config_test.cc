@@ -63,6 +63,15 @@ TEST(ParseConfig, FillsInDefaults) {
   EXPECT_EQ(config->keep, 2);
 }
 
+TEST(ParseConfig, ReadsWhereHttpChallengesGo) {
+  std::string text = kGood;
+  EXPECT_TRUE(ParseConfig(text, "n.yaml")->http_challenge.empty());
+  EXPECT_EQ(ParseConfig(text + "http_challenge: {webroot: www}\n", "/etc/certcast/n.yaml")->http_challenge.ToString(),
+            "webroot /etc/certcast/www");
+  EXPECT_EQ(ParseConfig(text + "http_challenge: {listen: \"[::]:80\"}\n", "n.yaml")->http_challenge.ToString(),
+            "listen [::]:80");
+}
+
 TEST(ParseConfig, OneStarAllowsEveryName) {
   std::string text = kGood;
   text.replace(text.find("[\"*.example.com\", example.com]"), 30, "[\"*\", A.Example.com]");
@@ -126,16 +135,21 @@ n.yaml:1:1: missing key "services")"},
                 R"(n.yaml:3:7: at keep: found "two", expected a whole number from 1 to 100)"},
         Mistake{
             "DialHome", "listen: 0.0.0.0:7444", "controller: {address: \"cc.example:7443\"}",
-            R"(n.yaml:3:1: unknown key "controller"; known here: name, state, listen, allow_names, keep, services)"},
+            R"(n.yaml:3:1: unknown key "controller"; known here: name, state, listen, allow_names, keep, services, http_challenge)"},
+        Mistake{"ChallengesNowhere", "listen: 0.0.0.0:7444", "http_challenge: {}",
+                "n.yaml:3:17: at http_challenge: found none of webroot, listen, expected exactly one"},
+        Mistake{"ChallengesTwice", "listen: 0.0.0.0:7444",
+                "http_challenge: {webroot: /var/www, listen: \"0.0.0.0:80\"}",
+                "n.yaml:3:17: at http_challenge: found several of webroot, listen, expected exactly one"},
         Mistake{
-            "HttpChallenge", "listen: 0.0.0.0:7444", "http_challenge: {webroot: /var/www}",
-            R"(n.yaml:3:1: unknown key "http_challenge"; known here: name, state, listen, allow_names, keep, services)"},
+            "ChallengesOnAName", "listen: 0.0.0.0:7444", "http_challenge: {listen: \"web-01:80\"}",
+            R"(n.yaml:3:26: at http_challenge.listen: "web-01:80" is not an address to listen on: its host is not an IP address; 0.0.0.0:7444 listens on every IPv4 address of the machine, [::]:7444 on IPv6 as well)"},
         Mistake{
             "FileInState", "/etc/nginx/tls/", "/var/lib/certcast-node/",
             R"(n.yaml:8:20: at services[0].files[0].path: found "/var/lib/certcast-node/fullchain.pem", expected a path outside of the node's state /var/lib/certcast-node)"},
         Mistake{
             "TheControllersConfig", "listen: 0.0.0.0:7444", "master_key: {file: x}",
-            R"(n.yaml:3:1: unknown key "master_key"; known here: name, state, listen, allow_names, keep, services)"}),
+            R"(n.yaml:3:1: unknown key "master_key"; known here: name, state, listen, allow_names, keep, services, http_challenge)"}),
     [](const testing::TestParamInfo<Mistake>& info) { return info.param.name; });
 
 TEST(ReadConfig, AMissingFileIsAnInputErrorWithAHint) {

@@ -18,6 +18,7 @@
 #include "node/engine/commit.h"
 #include "node/engine/context.h"
 #include "node/engine/elapsed.h"
+#include "node/engine/http_challenge.h"
 #include "node/engine/install.h"
 #include "node/engine/inventory.h"
 #include "node/engine/probe.h"
@@ -160,9 +161,12 @@ absl::Status RealEngine::Begin() {
   if (const auto& fleet = context_.config.fleet; fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
     RETURN_IF_ERROR(context_.state->Update([&](NodeState& state) { EnterFleet(state, fleet->id); }));
   }
-  for (const std::string& line : PutBackWhatIsGone(context_)) {
-    absl::StrAppend(&recovered_, recovered_.empty() ? "" : "; ", line);
+  std::vector<std::string> lines = PutBackWhatIsGone(context_);
+  if (HttpChallenges* const challenges = context_.environment.http_challenges; challenges != nullptr) {
+    const absl::Status taken_up = challenges->TakeUp(context_.layout.state());
+    if (!taken_up.ok()) lines.push_back(absl::StrCat("HTTP challenges of before: ", taken_up.message()));
   }
+  for (const std::string& line : lines) absl::StrAppend(&recovered_, recovered_.empty() ? "" : "; ", line);
   NoteDeadline();
   return absl::OkStatus();
 }
@@ -189,6 +193,13 @@ v1::Report RealEngine::Handle(const v1::Command& command, const OnProgress& on_p
            LookOnce(context_, ExpectedNow(context_, command.probe().certificate()), kLongestLook, kLongestLook)) {
         *report.mutable_inventory()->add_probes() = std::move(seen);
       }
+      return report;
+    case v1::Command::kPutHttpChallenge:
+    case v1::Command::kRemoveHttpChallenge:
+      if (const absl::Status changed = ChangeHttpChallenge(context_, command); !changed.ok()) {
+        return Refuse(command, changed);
+      }
+      report.mutable_http_challenge_result()->set_http_challenge(context_.config.http_challenge.ToString());
       return report;
     case v1::Command::kInstall:
     case v1::Command::kConfirm:
@@ -239,12 +250,7 @@ v1::Report RealEngine::CarryOut(const v1::Command& command, const OnProgress& on
 
 absl::Status RealEngine::CheckEpoch(const v1::Command& command) {
   const uint64_t highest = context_.state->Get().highest_epoch();
-  if (command.epoch() < highest) {
-    return Fail(Reason::STALE_EPOCH,
-                absl::StrCat("the command is of epoch ", command.epoch(), "; a controller of epoch ", highest,
-                             " has taken over since"),
-                "does a second controller run on a copy of the state?");
-  }
+  if (command.epoch() < highest) return StaleEpoch(command.epoch(), highest);
   if (command.epoch() == highest) return absl::OkStatus();
   return context_.state->Update([&](NodeState& state) { state.set_highest_epoch(command.epoch()); });
 }
@@ -264,11 +270,7 @@ absl::Status RealEngine::Settle() {
 }
 
 v1::Report RealEngine::HandleInstall(const v1::Command& command, const OnProgress& on_progress) {
-  if (!context_.config.fleet.has_value()) {
-    return Refuse(command,
-                  Fail(Reason::NOT_ENROLLED, absl::StrCat("node ", context_.config.node, " belongs to no fleet yet"),
-                       "certcast-node csr, then certcast nodes sign, then certcast-node accept"));
-  }
+  if (!context_.config.fleet.has_value()) return Refuse(command, NotEnrolled(context_.config.node));
   const Journal journal = context_.journal->Get();
   if (journal.step() == Journal::AWAITING_CONFIRM) {
     const std::optional<v1::InstallResult> waiting = context_.state->Result(journal.command_id());

@@ -11,6 +11,7 @@
 #include "certcast/v1/link.pb.h"
 #include "common/clock/clock.h"
 #include "common/file/file_system.h"
+#include "common/http_challenge/place.h"
 #include "common/manifest/manifest.h"
 #include "common/probe/probe.h"
 #include "common/process/process.h"
@@ -18,6 +19,7 @@
 #include "node/engine/local_socket.h"
 #include "node/engine/lock.h"
 #include "node/engine/signaller.h"
+#include "node/http_challenge/http_challenges.h"
 
 namespace certcast::node {
 
@@ -35,6 +37,8 @@ struct EngineConfig {
     ManifestKey key;
   };
   std::optional<Fleet> fleet;
+  // Where it shows what ACME CAs look for; empty: nowhere.
+  HttpChallengePlace http_challenge;
   std::string version;
   // All of this came with the commands, since the node has no configuration of its own.
   bool hosted = false;
@@ -52,6 +56,8 @@ struct EngineEnvironment {
   StateLocker* locker = &StateLocker::Real();
   Signaller* signaller = &Signaller::Real();
   LocalSocket* sockets = &LocalSocket::Real();
+  // Outlives engines, since challenges outlive the commands that put them there. Null: commands about them are refused.
+  HttpChallenges* http_challenges = nullptr;
 };
 
 // Told at the start of each step. Called by the thread that handles the command; must not call Handle with a command

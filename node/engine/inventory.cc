@@ -156,6 +156,7 @@ v1::Inventory TakeInventory(const EngineContext& engine) {
   }
   for (const std::string& name : certificates) *inventory.add_certificates() = DescribeCertificate(engine, name);
   for (const std::string& name : engine.config.allow_names) inventory.add_allow_names(name);
+  inventory.set_http_challenge(engine.config.http_challenge.ToString());
   const auto state = engine.files().OpenDirectory(engine.layout.state());
   if (state.ok()) inventory.set_free_bytes((*state)->FreeBytes().value_or(0));
   if (engine.config.identity_not_after.has_value()) {

@@ -76,6 +76,18 @@ NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view n
   return certificate;
 }
 
+absl::Status NotEnrolled(absl::string_view node) {
+  return Fail(Reason::NOT_ENROLLED, absl::StrCat("node ", node, " belongs to no fleet yet"),
+              "certcast-node csr, then certcast nodes sign, then certcast-node accept");
+}
+
+absl::Status StaleEpoch(uint64_t epoch, uint64_t highest) {
+  return Fail(
+      Reason::STALE_EPOCH,
+      absl::StrCat("the command is of epoch ", epoch, "; a controller of epoch ", highest, " has taken over since"),
+      "does a second controller run on a copy of the state?");
+}
+
 void EnterFleet(NodeState& state, absl::string_view fleet_id) {
   const bool changes = !state.fleet_id().empty() && state.fleet_id() != fleet_id;
   state.set_fleet_id(std::string(fleet_id));

@@ -50,6 +50,10 @@ NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view n
 // they are, so services go on with them. A state that names no fleet yet is taken to be this one's. No install is under
 // way.
 void EnterFleet(NodeState& state, absl::string_view fleet_id);
+// What a command of an epoch that is over is refused with.
+absl::Status StaleEpoch(uint64_t epoch, uint64_t highest);
+// What a node that belongs to no fleet refuses with.
+absl::Status NotEnrolled(absl::string_view node);
 // For `change`: remembers how a command ended, in place of what was remembered for it before. An empty id: does
 // nothing.
 void RememberResult(NodeState& state, absl::string_view command_id, const v1::InstallResult& result);

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "common/listen/listening_socket.h"
 #include "common/status/status.h"
 
 namespace certcast::node {
@@ -36,26 +37,6 @@ constexpr absl::Duration kLookAtLinks = kKeepaliveTime;
 constexpr int kRecordHeader = 5;
 constexpr int kMaxRecord = 16384;
 constexpr uint8_t kHandshakeRecord = 22;
-
-// What bind(2) takes; the host is digits.
-socklen_t ToSocketAddress(const HostPort& address, sockaddr_storage& storage) {
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
-  if (inet_pton(AF_INET, address.host.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(address.port);
-    return sizeof(*v4);
-  }
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
-  v6->sin6_family = AF_INET6;
-  v6->sin6_port = htons(address.port);
-  inet_pton(AF_INET6, address.host.c_str(), &v6->sin6_addr);
-  return sizeof(*v6);
-}
-
-uint16_t PortOf(const sockaddr_storage& storage) {
-  return ntohs(storage.ss_family == AF_INET ? reinterpret_cast<const sockaddr_in&>(storage).sin_port
-                                            : reinterpret_cast<const sockaddr_in6&>(storage).sin6_port);
-}
 
 std::string Text(int family, const void* address) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -125,29 +106,13 @@ bool HasSpoken(int fd) {
   return false;
 }
 
-absl::Status CannotListen(const HostPort& address, int error) {
-  return Fail(Reason::NO_ROUTE, absl::StrCat("can't listen on ", address.ToString(), ": ", strerror(error)),
-              error == EADDRINUSE      ? "is another certcast-node running? `ss -ltnp` shows who has the port"
-              : error == EADDRNOTAVAIL ? "no interface of this machine has that address"
-              : error == EAFNOSUPPORT  ? "this machine has no IPv6: 0.0.0.0 listens on every IPv4 address"
-                                       : "");
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Gate>> Gate::Listen(const HostPort& address, absl::Duration patience) {
-  sockaddr_storage storage{};
-  const socklen_t size = ToSocketAddress(address, storage);
-  Descriptor fd(socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return CannotListen(address, errno);
-  SetOption(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-  // Connections inherit it.
-  SetOption(fd.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer);
-  if (storage.ss_family == AF_INET6) SetOption(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
+  ASSIGN_OR_RETURN(Descriptor fd, ListenOn(address, {.backlog = kBacklog, .receive_buffer = kReceiveBuffer}));
   Descriptor wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   Descriptor events(epoll_create1(EPOLL_CLOEXEC));
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 || listen(fd.get(), kBacklog) != 0 ||
-      !Watch(events, wake.get(), EPOLLIN) || !Watch(events, fd.get(), EPOLLIN | EPOLLET)) {
+  if (!Watch(events, wake.get(), EPOLLIN) || !Watch(events, fd.get(), EPOLLIN | EPOLLET)) {
     return CannotListen(address, errno);
   }
   return std::unique_ptr<Gate>(new Gate(std::move(fd), std::move(wake), std::move(events), patience));
@@ -158,10 +123,7 @@ Gate::~Gate() {
 }
 
 uint16_t Gate::port() const {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&storage), &size);
-  return PortOf(storage);
+  return LocalPortOf(listener_.get());
 }
 
 void Gate::Open(OnConnection on_connection) {

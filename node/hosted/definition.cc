@@ -11,7 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/http_challenge/place.h"
 #include "common/identity/names.h"
+#include "common/listen/listen_address.h"
 #include "common/manifest/manifest.h"
 #include "common/service/read.h"
 #include "common/status/status.h"
@@ -30,6 +32,8 @@ constexpr size_t kMaxFleetId = 64;
 constexpr size_t kMaxKey = 4096;
 constexpr int kMaxNames = 1000;
 constexpr int kMaxKeep = 100;
+constexpr absl::string_view kCleanPath =
+    "an absolute path of printable characters, without `.`, `..` and a slash at its end";
 
 absl::Status Malformed(absl::string_view what) {
   return Fail(Reason::MALFORMED, absl::StrCat("the node's definition: ", what),
@@ -41,7 +45,7 @@ bool IsPrintable(absl::string_view text) {
 }
 
 // Absolute, in the one way to write it, and not the root itself.
-bool IsStatePath(absl::string_view path) {
+bool IsCleanPath(absl::string_view path) {
   if (!absl::StartsWith(path, "/") || path.size() > kMaxPath || !IsPrintable(path)) return false;
   const std::vector<absl::string_view> parts = absl::StrSplit(path.substr(1), '/');
   return std::none_of(parts.begin(), parts.end(),
@@ -58,6 +62,24 @@ absl::Status CheckAllowedNames(const v1::NodeDefinition& definition) {
     if (!good.ok()) return Malformed(absl::StrCat("allow_names: ", good.message()));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<HttpChallengePlace> ReadDefinedPlace(const v1::NodeDefinition& definition) {
+  HttpChallengePlace place;
+  switch (definition.http_challenge().place_case()) {
+    case v1::HttpChallengePlace::kWebroot:
+      place.webroot = definition.http_challenge().webroot();
+      if (!IsCleanPath(place.webroot)) return Malformed(absl::StrCat("http_challenge: webroot is not ", kCleanPath));
+      break;
+    case v1::HttpChallengePlace::kListen:
+      place.listen = definition.http_challenge().listen();
+      if (!ParseListenAddress(place.listen).ok())
+        return Malformed("http_challenge: listen is not an IP address and port");
+      break;
+    case v1::HttpChallengePlace::PLACE_NOT_SET:
+      break;
+  }
+  return place;
 }
 
 absl::StatusOr<std::vector<Service>> ReadDefinedServices(const v1::NodeDefinition& definition) {
@@ -80,9 +102,7 @@ absl::StatusOr<EngineConfig> ReadDefinition(const v1::NodeDefinition& definition
   if (const absl::Status name = CheckNodeName(definition.node()); !name.ok()) {
     return Malformed(absl::StrCat("node: ", name.message()));
   }
-  if (!IsStatePath(definition.state())) {
-    return Malformed("state is not an absolute path of printable characters, without `.`, `..` and a slash at its end");
-  }
+  if (!IsCleanPath(definition.state())) return Malformed(absl::StrCat("state is not ", kCleanPath));
   if (definition.fleet_id().empty() || definition.fleet_id().size() > kMaxFleetId ||
       !IsPrintable(definition.fleet_id())) {
     return Malformed(absl::StrCat("fleet_id is not 1 to ", kMaxFleetId, " printable characters"));
@@ -95,6 +115,7 @@ absl::StatusOr<EngineConfig> ReadDefinition(const v1::NodeDefinition& definition
     return Malformed(absl::StrCat("keep is ", definition.keep(), ", not 1 to ", kMaxKeep));
   }
   ASSIGN_OR_RETURN(config.services, ReadDefinedServices(definition));
+  ASSIGN_OR_RETURN(config.http_challenge, ReadDefinedPlace(definition));
   config.node = definition.node();
   config.state = definition.state();
   config.allow_names.assign(definition.allow_names().begin(), definition.allow_names().end());

@@ -38,6 +38,15 @@ TEST(ReadDefinition, IsWhatANodeYamlSays) {
   EXPECT_EQ(config->services[1].files[1].path, "/etc/haproxy/privkey.pem");
 }
 
+TEST(ReadDefinition, SaysWhereHttpChallengesGo) {
+  v1::NodeDefinition definition = Good();
+  EXPECT_TRUE(ReadDefinition(definition)->http_challenge.empty());
+  definition.mutable_http_challenge()->set_webroot("/var/www");
+  EXPECT_EQ(ReadDefinition(definition)->http_challenge.ToString(), "webroot /var/www");
+  definition.mutable_http_challenge()->set_listen("0.0.0.0:80");
+  EXPECT_EQ(ReadDefinition(definition)->http_challenge.ToString(), "listen 0.0.0.0:80");
+}
+
 struct Mistake {
   const char* name;
   std::function<void(v1::NodeDefinition&)> make;
@@ -67,6 +76,9 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"RelativeState", [](auto& d) { d.set_state("srv/x"); }, "state is not an absolute path"},
         Mistake{"StateClimbs", [](auto& d) { d.set_state("/srv/../etc"); }, "state is not an absolute path"},
         Mistake{"StateEndsInASlash", [](auto& d) { d.set_state("/srv/x/"); }, "state is not an absolute path"},
+        Mistake{"WebrootIsRelative", [](auto& d) { d.mutable_http_challenge()->set_webroot("www"); }, "webroot is not an absolute path"},
+        Mistake{"WebrootClimbs", [](auto& d) { d.mutable_http_challenge()->set_webroot("/srv/../etc"); }, "webroot is not an absolute path"},
+        Mistake{"ListensOnAName", [](auto& d) { d.mutable_http_challenge()->set_listen("www:80"); }, "listen is not an IP address"},
         Mistake{"StateIsTheRoot", [](auto& d) { d.set_state("/"); }, "state is not an absolute path"},
         Mistake{"StateHasALineEnd", [](auto& d) { d.set_state("/srv/x\ny"); }, "state is not an absolute path"},
         Mistake{"StateIsLong", [](auto& d) { d.set_state("/" + std::string(2000, 'x')); }, "state is not"},

@@ -50,8 +50,10 @@ void Tell(const OnProgress& on_progress, absl::string_view step, absl::string_vi
   on_progress(progress);
 }
 
-bool OnlyLooks(const v1::Command& command) {
-  return command.has_describe() || command.has_probe();
+// HTTP challenges are no part of an install, and guard themselves.
+bool NeedsNoLock(const v1::Command& command) {
+  return command.has_describe() || command.has_probe() || command.has_put_http_challenge() ||
+         command.has_remove_http_challenge();
 }
 
 }  // namespace
@@ -72,7 +74,7 @@ OnDemandEngine::OnDemandEngine(std::unique_ptr<EngineSource> source, EngineEnvir
 }
 
 v1::Report OnDemandEngine::Handle(const v1::Command& command, const OnProgress& on_progress) {
-  return OnlyLooks(command) ? Look(command, on_progress) : Change(command, on_progress);
+  return NeedsNoLock(command) ? Look(command, on_progress) : Change(command, on_progress);
 }
 
 v1::Report OnDemandEngine::Look(const v1::Command& command, const OnProgress& on_progress) {

@@ -74,6 +74,10 @@ CommandKind KindOf(const v1::Command& command) {
       return CommandKind::kRevert;
     case v1::Command::kProbe:
       return CommandKind::kProbe;
+    case v1::Command::kPutHttpChallenge:
+      return CommandKind::kPutHttpChallenge;
+    case v1::Command::kRemoveHttpChallenge:
+      return CommandKind::kRemoveHttpChallenge;
     default:
       return CommandKind::kDescribe;
   }
@@ -183,6 +187,11 @@ std::string FakeNode::served_to_controller_sha256(absl::string_view certificate)
   return other.empty() ? Served(certificate) : other;
 }
 
+std::map<std::string, std::string> FakeNode::http_challenges() const {
+  absl::MutexLock lock(&mutex_);
+  return http_challenges_;
+}
+
 int FakeNode::reloads() const {
   absl::MutexLock lock(&mutex_);
   GoBackWhereOverdue();
@@ -260,6 +269,14 @@ v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault
       break;
     case v1::Command::kProbe:
       *report.mutable_inventory() = Describe(true, command.probe().certificate());
+      break;
+    case v1::Command::kPutHttpChallenge:
+      http_challenges_[command.put_http_challenge().token()] = command.put_http_challenge().key_authorization();
+      report.mutable_http_challenge_result()->set_http_challenge("webroot /var/www");
+      break;
+    case v1::Command::kRemoveHttpChallenge:
+      http_challenges_.erase(command.remove_http_challenge().token());
+      report.mutable_http_challenge_result()->set_http_challenge("webroot /var/www");
       break;
     default:
       *report.mutable_inventory() = Describe(false, "");

@@ -27,7 +27,7 @@
 
 namespace certcast::testing {
 
-enum class CommandKind { kDescribe, kInstall, kConfirm, kRevert, kProbe };
+enum class CommandKind { kDescribe, kInstall, kConfirm, kRevert, kProbe, kPutHttpChallenge, kRemoveHttpChallenge };
 CommandKind KindOf(const v1::Command& command);
 
 // What happens to one command in place of its normal course.
@@ -122,6 +122,8 @@ class FakeNode {
   std::string served_to_controller_sha256(absl::string_view certificate) const;
   // How often services were reloaded, and how many commands of that kind the node saw (a repeated id counts too).
   int reloads() const;
+  // What it shows to CAs: key authorizations by their tokens.
+  std::map<std::string, std::string> http_challenges() const;
   int seen(CommandKind kind) const;
 
  private:
@@ -168,6 +170,7 @@ class FakeNode {
   std::optional<v1::Failure> clock_failure_ ABSL_GUARDED_BY(mutex_);
   std::string obstacle_ ABSL_GUARDED_BY(mutex_);
   bool is_one_service_ ABSL_GUARDED_BY(mutex_) = false;
+  std::map<std::string, std::string> http_challenges_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, std::deque<PendingFault>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, absl::Duration> delays_ ABSL_GUARDED_BY(mutex_);
   std::map<CommandKind, int> seen_ ABSL_GUARDED_BY(mutex_);

@@ -95,6 +95,7 @@ absl::StatusOr<v1::Report> SshLink::CheckAnswer(v1::Report report) const {
       return StatusOf(report.refusal().failure());
     case v1::Report::kInstallResult:
     case v1::Report::kInventory:
+    case v1::Report::kHttpChallengeResult:
       return report;
     default:
       return Fail(Reason::PROTOCOL, absl::StrCat(peer_, " sent a report that this controller does not know"));

@@ -185,6 +185,11 @@ absl::StatusOr<SshTarget> MakeSshTarget(const NodeConfig& node, const SshTranspo
   for (const std::string& name : ssh.allow_names) definition.add_allow_names(name);
   definition.set_keep(kKeep);
   if (ssh.services_yaml != nullptr) definition.set_services_yaml(*ssh.services_yaml);
+  if (!ssh.http_challenge.webroot.empty()) {
+    definition.mutable_http_challenge()->set_webroot(ssh.http_challenge.webroot);
+  } else if (!ssh.http_challenge.listen.empty()) {
+    definition.mutable_http_challenge()->set_listen(ssh.http_challenge.listen);
+  }
   return target;
 }
 

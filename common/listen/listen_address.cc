@@ -1,10 +1,10 @@
-#include "node/config/listen_address.h"
+#include "common/listen/listen_address.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/status/status.h"
 
-namespace certcast::node {
+namespace certcast {
 
 absl::StatusOr<HostPort> ParseListenAddress(absl::string_view text) {
   absl::string_view host = text;
@@ -18,4 +18,4 @@ absl::StatusOr<HostPort> ParseListenAddress(absl::string_view text) {
   return address;
 }
 
-}  // namespace certcast::node
+}  // namespace certcast
