@@ -16,14 +16,6 @@ namespace {
 
 using state::v1::PresentedChallenge;
 
-bool Same(const PresentedChallenge& a, const PresentedChallenge& b) {
-  return a.fqdn() == b.fqdn() && a.value() == b.value();
-}
-
-bool Contains(const std::vector<PresentedChallenge>& list, const PresentedChallenge& challenge) {
-  return std::any_of(list.begin(), list.end(), [&](const auto& other) { return Same(other, challenge); });
-}
-
 bool IsPending(const AcmeAuthorization& authorization) {
   return authorization.pending();
 }
@@ -43,9 +35,7 @@ absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
   ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
   std::vector<PresentedChallenge> records;
   for (const Task& task : tasks) records.push_back(task.record);
-  context_.solver.Announce(records);
-  RETURN_IF_ERROR(Present(tasks));
-  RETURN_IF_ERROR(context_.solver.AwaitVisible(records, context_.on_progress));
+  RETURN_IF_ERROR(presentation_.Present(records));
   RETURN_IF_ERROR(Tell(tasks));
   if (std::any_of(authorizations.begin(), authorizations.end(), IsPending)) {
     awaiting_verdict_ = true;
@@ -83,8 +73,11 @@ absl::StatusOr<std::vector<Authorizations::Task>> Authorizations::Tasks(
     if (!authorization.pending() || authorization.challenges.empty()) continue;
     const AcmeChallenge* challenge = authorization.Find(context_.solver.type());
     if (challenge == nullptr) return NotOffered(authorization, context_.solver.type());
-    if (challenge->status != "pending") continue;
+    const bool told = challenge->status != "pending";
+    if (told && context_.solver.outlives_process()) continue;
     ASSIGN_OR_RETURN(Task task, TaskFor(authorization, *challenge));
+    task.told = told;
+    RETURN_IF_ERROR(context_.solver.Prepare(task.record));
     tasks.push_back(std::move(task));
   }
   return tasks;
@@ -92,15 +85,21 @@ absl::StatusOr<std::vector<Authorizations::Task>> Authorizations::Tasks(
 
 absl::StatusOr<Authorizations::Task> Authorizations::TaskFor(const AcmeAuthorization& authorization,
                                                              const AcmeChallenge& challenge) {
-  if (challenge.url.empty() || challenge.token.empty()) {
+  // What stands needs no token.
+  const bool has_token = !challenge.token.empty() || challenge.type == "dns-persist-01";
+  if (challenge.url.empty() || !has_token) {
     return Fail(Reason::PROTOCOL, absl::StrCat(authorization.Name(), ": the CA's challenge has no url or no token"));
   }
-  Task task{.authorization_url = authorization.url, .challenge_url = challenge.url};
+  Task task;
+  task.authorization_url = authorization.url;
+  task.challenge_url = challenge.url;
   task.record.set_domain(authorization.domain);
-  task.record.set_fqdn(absl::StrCat("_acme-challenge.", authorization.domain, "."));
   task.record.set_token(challenge.token);
   ASSIGN_OR_RETURN(*task.record.mutable_key_authorization(), KeyAuthorization(challenge.token, context_.account.key()));
-  task.record.set_value(Dns01Value(task.record.key_authorization()));
+  task.record.set_type(RecordedType(context_.solver));
+  for (const std::string& name : challenge.issuer_domain_names) task.record.add_issuer_domain_names(name);
+  task.record.set_account_url(context_.account.signer().account_url);
+  task.record.set_wildcard(authorization.wildcard);
   return task;
 }
 
@@ -114,59 +113,15 @@ absl::Status Authorizations::RemoveStale(const std::vector<AcmeAuthorization>& a
     ASSIGN_OR_RETURN(const Task task, TaskFor(authorization, *challenge));
     keep.push_back(task.record);
   }
-  absl::Status removed = Remove(keep);
+  absl::Status removed = presentation_.Remove(keep);
   if (ReasonOf(removed) != Reason::CHALLENGE_FAILED) return removed;
   context_.on_progress(removed.message());
   return absl::OkStatus();
 }
 
-absl::Status Authorizations::CleanUp() {
-  return Remove({});
-}
-
-absl::Status Authorizations::Remove(const std::vector<PresentedChallenge>& keep) {
-  const auto& presented = context_.journal.record().presented();
-  std::vector<PresentedChallenge> left;
-  absl::Status first;
-  for (const PresentedChallenge& challenge : presented) {
-    if (Contains(keep, challenge)) {
-      left.push_back(challenge);
-      continue;
-    }
-    absl::Status removed = context_.solver.CleanUp(challenge);
-    if (removed.ok()) continue;
-    // A crash may have come before it was written or after it was removed, and hooks may complain about that.
-    const bool again = Contains(presented_now_, challenge);
-    if (again) left.push_back(challenge);
-    const std::string what = absl::StrCat("a ", context_.solver.noun());
-    removed =
-        Annotate(removed, absl::StrCat(what, again ? " could not be removed, which the next order tries again"
-                                                   : " of an earlier run may still be there and is not tried again"));
-    if (first.ok()) first = removed;
-  }
-  if (static_cast<int>(left.size()) == presented.size()) return first;
-  return KeepFirst(first, context_.journal.KeepPresented(left));
-}
-
-absl::Status Authorizations::Present(const std::vector<Task>& tasks) {
-  if (tasks.empty()) return absl::OkStatus();
-  std::vector<PresentedChallenge> records;
-  const auto& presented = context_.journal.record().presented();
-  const std::vector<PresentedChallenge> known(presented.begin(), presented.end());
-  for (const Task& task : tasks) {
-    if (!Contains(known, task.record)) records.push_back(task.record);
-  }
-  RETURN_IF_ERROR(context_.journal.AddPresented(records));
-  for (const Task& task : tasks) {
-    presented_now_.push_back(task.record);
-    context_.on_progress(absl::StrCat("writing the ", context_.solver.noun(), " ", context_.solver.Place(task.record)));
-    RETURN_IF_ERROR(context_.solver.Present(task.record));
-  }
-  return absl::OkStatus();
-}
-
 absl::Status Authorizations::Tell(const std::vector<Task>& tasks) {
   for (const Task& task : tasks) {
+    if (task.told) continue;
     awaiting_verdict_ = true;
     RETURN_IF_ERROR(TellOne(task));
   }

@@ -13,6 +13,7 @@
 #include "controller/acme/challenge_solver.h"
 #include "controller/acme/issue_options.h"
 #include "controller/acme/order_journal.h"
+#include "controller/acme/presentation.h"
 #include "controller/acme/resources.h"
 
 namespace certcast::controller {
@@ -29,7 +30,8 @@ class Authorizations {
     const OnIssueProgress& on_progress;
   };
   // All that it refers to must outlive this.
-  explicit Authorizations(const Context& context) : context_(context) {}
+  explicit Authorizations(const Context& context)
+      : context_(context), presentation_(context.journal, context.solver, context.on_progress) {}
 
   Authorizations(const Authorizations&) = delete;
   Authorizations& operator=(const Authorizations&) = delete;
@@ -40,9 +42,8 @@ class Authorizations {
   absl::Status Complete(const std::vector<std::string>& urls);
   // The CA was told to look and has not said what it saw: without the records the order would fail.
   bool awaiting_verdict() const { return awaiting_verdict_; }
-  // Takes away everything that was presented. What this run could not remove stays in the journal for the next one;
-  // what an earlier run could not remove is not tried a third time. The first error is returned.
-  absl::Status CleanUp();
+  // Takes away everything that was presented: see Presentation::Remove.
+  absl::Status CleanUp() { return presentation_.Remove({}); }
   // What the CA holds against the names, one entry a name.
   absl::StatusOr<std::vector<std::string>> Complaints(const std::vector<std::string>& urls);
 
@@ -50,6 +51,8 @@ class Authorizations {
   struct Task {
     std::string authorization_url;
     std::string challenge_url;
+    // The CA is looking at it already: an earlier run told it.
+    bool told = false;
     state::v1::PresentedChallenge record;
   };
 
@@ -57,15 +60,12 @@ class Authorizations {
   absl::StatusOr<std::vector<Task>> Tasks(const std::vector<AcmeAuthorization>& authorizations);
   absl::StatusOr<Task> TaskFor(const AcmeAuthorization& authorization, const AcmeChallenge& challenge);
   absl::Status RemoveStale(const std::vector<AcmeAuthorization>& authorizations);
-  absl::Status Remove(const std::vector<state::v1::PresentedChallenge>& keep);
-  absl::Status Present(const std::vector<Task>& tasks);
   absl::Status Tell(const std::vector<Task>& tasks);
   absl::Status TellOne(const Task& task);
   absl::Status WaitForVerdict(const std::vector<std::string>& urls);
 
   const Context context_;
-  // By this run.
-  std::vector<state::v1::PresentedChallenge> presented_now_;
+  Presentation presentation_;
   bool awaiting_verdict_ = false;
 };
 

@@ -26,8 +26,14 @@ class ChallengeSolver {
   virtual absl::string_view type() const = 0;
   // What is made for a challenge, without an article: "TXT record".
   virtual absl::string_view noun() const = 0;
-  // Where: "_acme-challenge.example.com.".
+  // Where: "_acme-challenge.example.com.". Of a prepared challenge.
   virtual std::string Place(const Challenge& challenge) const = 0;
+  // What was presented stays when this process ends. Otherwise the next one presents it again while the CA looks.
+  virtual bool outlives_process() const { return true; }
+
+  // Completes the record of a challenge, of which domain, token, key authorization and type are set, with all that
+  // Present and CleanUp need. Nothing is made yet. Errors are CHALLENGE_FAILED.
+  virtual absl::Status Prepare(Challenge& challenge) = 0;
 
   // All that is about to be presented, before the first of them.
   virtual void Announce(const std::vector<Challenge>& challenges) { (void)challenges; }

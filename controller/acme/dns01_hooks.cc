@@ -1,7 +1,6 @@
 #include "controller/acme/dns01_hooks.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -21,43 +20,51 @@ std::string Shown(absl::string_view hook, const std::vector<std::string>& words,
 }  // namespace
 
 void CertbotHookWriter::Announce(const std::vector<PresentedChallenge>& challenges) {
-  std::set<std::string> domains;
-  for (const PresentedChallenge& challenge : challenges) domains.insert(challenge.domain());
+  std::vector<std::string> domains;
+  domains.reserve(challenges.size());
+  for (const PresentedChallenge& challenge : challenges) domains.push_back(challenge.domain());
   all_domains_ = absl::StrJoin(domains, ",");
   remaining_ = static_cast<int>(challenges.size());
 }
 
 absl::Status CertbotHookWriter::Present(const PresentedChallenge& challenge) {
   remaining_ = std::max(0, remaining_ - 1);
+  Call& call = calls_[KeyOf(challenge)];
+  call = {.remaining = remaining_, .all_domains = all_domains_, .output = ""};
   HookCommand hook;
-  hook.request = RequestFor(config_.auth, challenge);
+  hook.request = RequestFor(config_.auth, challenge, call);
   hook.step = "present";
   hook.what = Shown("certbot hook", config_.auth, challenge);
   hook.timeout_key = "challenge.certbot-hook.timeout";
   ASSIGN_OR_RETURN(const std::string output, RunHook(processes_, hook));
-  outputs_[challenge.value()] = std::string(absl::StripTrailingAsciiWhitespace(output));
+  call.output = std::string(absl::StripTrailingAsciiWhitespace(output));
   return absl::OkStatus();
 }
 
 absl::Status CertbotHookWriter::CleanUp(const PresentedChallenge& challenge) {
   if (config_.cleanup.empty()) return absl::OkStatus();
+  const auto known = calls_.find(KeyOf(challenge));
+  const Call call = known != calls_.end() ? known->second : Call{.all_domains = challenge.domain(), .output = ""};
   HookCommand hook;
-  hook.request = RequestFor(config_.cleanup, challenge);
-  hook.request.environment.emplace_back("CERTBOT_AUTH_OUTPUT", outputs_[challenge.value()]);
+  hook.request = RequestFor(config_.cleanup, challenge, call);
+  hook.request.environment.emplace_back("CERTBOT_AUTH_OUTPUT", call.output);
   hook.step = "cleanup";
   hook.what = Shown("certbot hook", config_.cleanup, challenge);
   hook.timeout_key = "challenge.certbot-hook.timeout";
   return RunHook(processes_, hook).status();
 }
 
+std::string CertbotHookWriter::KeyOf(const PresentedChallenge& challenge) {
+  return absl::StrCat(challenge.domain(), " ", challenge.value());
+}
+
 ProcessRequest CertbotHookWriter::RequestFor(const std::vector<std::string>& command,
-                                             const PresentedChallenge& challenge) const {
+                                             const PresentedChallenge& challenge, const Call& call) const {
   return {.argv = command,
           .environment = {{"CERTBOT_DOMAIN", challenge.domain()},
                           {"CERTBOT_VALIDATION", challenge.value()},
-                          {"CERTBOT_TOKEN", challenge.token()},
-                          {"CERTBOT_REMAINING_CHALLENGES", absl::StrCat(remaining_)},
-                          {"CERTBOT_ALL_DOMAINS", all_domains_.empty() ? challenge.domain() : all_domains_}},
+                          {"CERTBOT_REMAINING_CHALLENGES", absl::StrCat(call.remaining)},
+                          {"CERTBOT_ALL_DOMAINS", call.all_domains}},
           .timeout = config_.timeout};
 }
 

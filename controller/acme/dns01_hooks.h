@@ -17,9 +17,9 @@
 namespace certcast::controller {
 
 // certbot's manual plugin (https://eff-certbot.readthedocs.io, "Pre and Post Validation Hooks"): CERTBOT_DOMAIN,
-// CERTBOT_VALIDATION, CERTBOT_TOKEN, CERTBOT_REMAINING_CHALLENGES and CERTBOT_ALL_DOMAINS are set; for the clean-up
-// also CERTBOT_AUTH_OUTPUT, which is empty when another run of certcast presented. Commands are words here, not shell
-// lines.
+// CERTBOT_VALIDATION, CERTBOT_REMAINING_CHALLENGES and CERTBOT_ALL_DOMAINS (a domain is there as often as it has
+// challenges) are set, for the clean-up as they were, and CERTBOT_AUTH_OUTPUT with them, which is empty when another
+// run of certcast presented. CERTBOT_TOKEN is of http-01 alone. Commands are words here, not shell lines.
 class CertbotHookWriter final : public TxtWriter {
  public:
   // `processes` must outlive this.
@@ -30,15 +30,21 @@ class CertbotHookWriter final : public TxtWriter {
   absl::Status CleanUp(const state::v1::PresentedChallenge& challenge) override;
 
  private:
-  ProcessRequest RequestFor(const std::vector<std::string>& command,
-                            const state::v1::PresentedChallenge& challenge) const;
+  // What the first hook was told, and what it printed.
+  struct Call {
+    int remaining = 0;
+    std::string all_domains;
+    std::string output;
+  };
+  static std::string KeyOf(const state::v1::PresentedChallenge& challenge);
+  ProcessRequest RequestFor(const std::vector<std::string>& command, const state::v1::PresentedChallenge& challenge,
+                            const Call& call) const;
 
   ProcessRunner& processes_;
   const CertbotHook config_;
   std::string all_domains_;
   int remaining_ = 0;
-  // What the first hook printed, by the record's value.
-  std::map<std::string, std::string> outputs_;
+  std::map<std::string, Call> calls_;
 };
 
 // dehydrated's hook (docs/examples/hook.sh there): `deploy_challenge DOMAIN TOKEN_FILENAME TOKEN_VALUE` and

@@ -20,14 +20,23 @@ namespace certcast::controller {
 
 class Dns01Solver final : public ChallengeSolver {
  public:
+  struct Options {
+    ChallengeConfig::Propagation propagation;
+    // Records go where _acme-challenge leads by CNAMEs.
+    bool follow_cname = false;
+    // host:port of the server that is written to, where it is known: it is asked for CNAMEs first.
+    std::string server;
+  };
   // `dns` and `clock` must outlive this.
-  Dns01Solver(std::unique_ptr<TxtWriter> writer, ChallengeConfig::Propagation propagation, DnsClient& dns, Clock& clock)
-      : writer_(std::move(writer)), propagation_(std::move(propagation)), dns_(dns), clock_(clock) {}
+  Dns01Solver(std::unique_ptr<TxtWriter> writer, Options options, DnsClient& dns, Clock& clock)
+      : writer_(std::move(writer)), options_(std::move(options)), dns_(dns), clock_(clock) {}
 
   absl::string_view type() const override { return "dns-01"; }
   absl::string_view noun() const override { return "TXT record"; }
   std::string Place(const Challenge& challenge) const override { return challenge.fqdn(); }
   void Announce(const std::vector<Challenge>& challenges) override { writer_->Announce(challenges); }
+  // The record's name and value.
+  absl::Status Prepare(Challenge& challenge) override;
   absl::Status Present(const Challenge& challenge) override { return writer_->Present(challenge); }
   // See propagation.h.
   absl::Status AwaitVisible(const std::vector<Challenge>& challenges,
@@ -36,7 +45,7 @@ class Dns01Solver final : public ChallengeSolver {
 
  private:
   const std::unique_ptr<TxtWriter> writer_;
-  const ChallengeConfig::Propagation propagation_;
+  const Options options_;
   DnsClient& dns_;
   Clock& clock_;
 };

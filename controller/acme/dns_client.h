@@ -2,12 +2,15 @@
 #ifndef CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
 #define CERTCAST_CONTROLLER_ACME_DNS_CLIENT_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/secret/secret.h"
 
 namespace certcast::controller {
 
@@ -44,6 +47,29 @@ struct DnsQuestion {
   bool recursion = true;
 };
 
+// Who signs an update (RFC 8945).
+struct TsigKey {
+  // With the final dot.
+  std::string name;
+  // `hmac-sha256` or `hmac-sha512`.
+  std::string algorithm;
+  // Base64.
+  Secret secret;
+};
+
+// One TXT record, by its value (RFC 2136): others at the same name stay.
+struct TxtUpdate {
+  // With the final dot, both.
+  std::string zone;
+  std::string name;
+  // At most 255 bytes.
+  std::string value;
+  // Else it is removed.
+  bool add = true;
+  // Seconds.
+  uint32_t ttl = 60;
+};
+
 // Thread-safe.
 class DnsClient {
  public:
@@ -52,6 +78,11 @@ class DnsClient {
   // a success. Errors: TIMED_OUT, NO_ROUTE, PROTOCOL.
   virtual absl::StatusOr<DnsReply> Ask(const std::string& server, const DnsQuestion& question,
                                        absl::Duration timeout) = 0;
+  // Sends the update to `server` once; NOERROR also where nothing had to be changed. `key`: signs it, and the answer
+  // must be signed with it too; nullptr: unsigned. Idempotent. Any other rcode is an error, PROTOCOL; an answer that is
+  // not signed as it should be is AUTH_FAILED; and as above. Nothing of the key is in an error.
+  virtual absl::Status Update(const std::string& server, const TxtUpdate& update, const TsigKey* key,
+                              absl::Duration timeout) = 0;
   // Of /etc/resolv.conf, as host:port.
   virtual absl::StatusOr<std::vector<std::string>> SystemResolvers() = 0;
 };

@@ -18,6 +18,7 @@
 #include "controller/acme/chain_choice.h"
 #include "controller/acme/order.h"
 #include "controller/acme/order_journal.h"
+#include "controller/acme/presentation.h"
 #include "controller/acme/solver.h"
 #include "controller/keyring/purposes.h"
 #include "controller/store/records.h"
@@ -179,14 +180,47 @@ absl::StatusOr<std::optional<state::v1::Generation>> Issuer::RenewChain(const Ce
   return None(std::move(next));
 }
 
+std::unique_ptr<ChallengeSolver> Issuer::SolverOf(const CertificateConfig& certificate) {
+  SolverEnvironment environment;
+  environment.processes = &processes_;
+  environment.http = &http_;
+  environment.dns = &dns_;
+  environment.clock = &clock_;
+  environment.files = files_;
+  environment.fleet = fleet_;
+  return MakeSolver(*certificate.challenge, environment);
+}
+
+absl::Status Issuer::RemoveLeftovers(const CertificateConfig& certificate, uint64_t epoch,
+                                     const OnIssueProgress& on_progress) {
+  if (!certificate.challenge) return absl::OkStatus();
+  ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
+  // The run that goes on with an order sees to it.
+  if (journal.has_order() || journal.record().presented().empty()) return absl::OkStatus();
+  const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
+  on_progress(absl::StrCat("removing what an earlier run left: ", journal.record().presented_size(), " ",
+                           solver->noun(), journal.record().presented_size() == 1 ? "" : "s"));
+  return Presentation(journal, *solver, on_progress).Remove({});
+}
+
+absl::StatusOr<Rehearsal> Issuer::Rehearse(const CertificateConfig& certificate, uint64_t epoch,
+                                           const OnIssueProgress& on_progress) {
+  if (!certificate.challenge) {
+    return FailInput(absl::StrCat("the certificate `", certificate.name, "` has no challenge to rehearse"),
+                     "it is imported: no CA looks for anything");
+  }
+  ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
+  const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
+  return controller::Rehearse(certificate, *solver, journal, on_progress);
+}
+
 absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& certificate, const AccountConfig& account,
                                                      uint64_t epoch, const OnIssueProgress& on_progress) {
   AcmeClient client(http_, clock_, {.directory_url = account.directory, .ca_file = account.ca_file});
   const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = clock_, .epoch = epoch};
   ASSIGN_OR_RETURN(AcmeAccount opened, AcmeAccount::FindOrCreate(client, account, keep));
   ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
-  const std::unique_ptr<ChallengeSolver> solver =
-      MakeSolver(*certificate.challenge, {.processes = &processes_, .http = &http_, .dns = &dns_, .clock = &clock_});
+  const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
   OrderRun run({.client = client,
                 .account = opened,
                 .keep = keep,

@@ -3,16 +3,22 @@
 #define CERTCAST_CONTROLLER_ACME_ISSUER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "certcast/state/v1/store.pb.h"
 #include "common/clock/clock.h"
+#include "common/file/file_system.h"
 #include "common/process/process.h"
+#include "controller/acme/challenge_solver.h"
 #include "controller/acme/dns_client.h"
+#include "controller/acme/http01_fleet.h"
 #include "controller/acme/http_client.h"
 #include "controller/acme/issue_options.h"
+#include "controller/acme/rehearsal.h"
 #include "controller/config/config.h"
 #include "controller/keyring/sealer.h"
 #include "controller/schedule/retry.h"
@@ -28,6 +34,21 @@ class Issuer {
   Issuer(HttpClient& http, DnsClient& dns, ProcessRunner& processes, Clock& clock, Store& store, Sealer& sealer,
          const IssueLimits& limits = IssueLimits())
       : http_(http), dns_(dns), processes_(processes), clock_(clock), store_(store), sealer_(sealer), limits_(limits) {}
+
+  // Where http-01 shows what the CA looks for; before the first order. Without, nothing can be shown on a fleet.
+  void ShowHttpChallengesOn(FileSystem& files, ChallengeFleet fleet) {
+    files_ = &files;
+    fleet_ = std::move(fleet);
+  }
+
+  // Takes away what earlier runs presented and could not remove, where no order of the certificate is under way. The
+  // first error; what failed is not tried again.
+  absl::Status RemoveLeftovers(const CertificateConfig& certificate, uint64_t epoch,
+                               const OnIssueProgress& on_progress);
+
+  // See rehearsal.h. kInvalidArgument for a certificate that has no challenge.
+  absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, uint64_t epoch,
+                                     const OnIssueProgress& on_progress);
 
   // Obtains the certificate and saves it as the next generation, which is returned. Whether it is due is the caller's
   // question. Goes on with an order that an earlier run left, whatever it was stopped by: at most one order is
@@ -58,6 +79,7 @@ class Issuer {
                                                                   const OnIssueProgress& on_progress);
 
  private:
+  std::unique_ptr<ChallengeSolver> SolverOf(const CertificateConfig& certificate);
   absl::StatusOr<state::v1::Generation> Obtain(const CertificateConfig& certificate, const AccountConfig& account,
                                                uint64_t epoch, const OnIssueProgress& on_progress);
 
@@ -68,6 +90,8 @@ class Issuer {
   Store& store_;
   Sealer& sealer_;
   const IssueLimits limits_;
+  FileSystem* files_ = &FileSystem::Real();
+  ChallengeFleet fleet_;
 };
 
 }  // namespace certcast::controller

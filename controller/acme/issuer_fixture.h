@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "controller/acme/issuer.h"
+#include "controller/acme/jose.h"
 #include "controller/store/records.h"
 #include "tests/testing/fake_acme_server.h"
 #include "tests/testing/fake_clock.h"
@@ -18,6 +19,8 @@
 #include "tests/testing/fake_process_runner.h"
 #include "tests/testing/fake_sealer.h"
 #include "tests/testing/fake_txt_hook.h"
+#include "tests/testing/fault_file_system.h"
+#include "tests/testing/memory_file_system.h"
 #include "tests/testing/memory_store.h"
 
 namespace certcast::controller {
@@ -55,9 +58,26 @@ class IssuerFixture {
   }
 
   absl::StatusOr<state::v1::Generation> Issue(Trigger trigger = Trigger::kByHand) {
-    Issuer issuer(http, dns, processes, clock, store, sealer, limits);
+    Issuer issuer = MakeIssuer();
     return issuer.Issue(
         certificate, account, /*epoch=*/0, [this](absl::string_view line) { progress.emplace_back(line); }, trigger);
+  }
+
+  Issuer MakeIssuer() {
+    Issuer issuer(http, dns, processes, clock, store, sealer, limits);
+    issuer.ShowHttpChallengesOn(files, fleet);
+    return issuer;
+  }
+
+  // What the CA finds for a name: TXT records, and what the key authorizations that are shown to it would be as such.
+  std::vector<std::string> Txt(const std::string& fqdn) const {
+    std::vector<std::string> values;
+    if (key_authorizations) {
+      for (const std::string& shown : key_authorizations()) values.push_back(Dns01Value(shown));
+    }
+    const std::vector<std::string> written = hook.Txt(fqdn);
+    values.insert(values.end(), written.begin(), written.end());
+    return values;
   }
 
   std::vector<state::v1::Generation> Generations() { return *GenerationRecords(store).List(certificate.name); }
@@ -71,11 +91,17 @@ class IssuerFixture {
   }
 
   testing::FakeClock clock;
+  testing::MemoryFileSystem disk;
+  // What may go wrong with it.
+  testing::FaultFileSystem files{disk};
+  ChallengeFleet fleet;
+  // Shown by http-01 now.
+  std::function<std::vector<std::string>()> key_authorizations;
   testing::FakeDnsClient dns;
   testing::FakeTxtHook hook{dns, kDnsServer};
   // What the hook wrote.
   const std::vector<DnsRecord>& zone = hook.zone;
-  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
+  testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return Txt(fqdn); }};
   testing::FakeHttpClient http{[this](const HttpRequest& request) { return ca.Handle(request); }};
   testing::FakeProcessRunner processes;
   MortalStore store;

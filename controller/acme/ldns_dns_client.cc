@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/secret/secret.h"
 #include "common/status/status.h"
 
 namespace certcast::controller {
@@ -26,7 +27,13 @@ constexpr size_t kMaxRecords = 256;
 struct LdnsDeleter {
   void operator()(ldns_pkt* p) const { ldns_pkt_free(p); }
   void operator()(ldns_rdf* p) const { ldns_rdf_deep_free(p); }
-  void operator()(ldns_resolver* p) const { ldns_resolver_deep_free(p); }
+  void operator()(ldns_rr* p) const { ldns_rr_free(p); }
+  void operator()(ldns_rr_list* p) const { ldns_rr_list_deep_free(p); }
+  void operator()(ldns_resolver* p) const {
+    // A TSIG key, copied into it.
+    if (const char* key = ldns_resolver_tsig_keydata(p); key != nullptr) Wipe(const_cast<char*>(key), strlen(key));
+    ldns_resolver_deep_free(p);
+  }
 };
 template <typename T>
 using LdnsPtr = std::unique_ptr<T, LdnsDeleter>;
@@ -140,6 +147,70 @@ absl::Status SendError(ldns_status error, const std::string& server) {
   return Fail(Reason::PROTOCOL, absl::StrCat("the DNS server ", server, ": ", ldns_get_errorstr_by_id(error)));
 }
 
+absl::StatusOr<LdnsPtr<ldns_rdf>> DomainName(const std::string& name) {
+  ldns_rdf* rdf = nullptr;
+  if (ldns_str2rdf_dname(&rdf, name.c_str()) == LDNS_STATUS_OK) return LdnsPtr<ldns_rdf>(rdf);
+  return FailInput(absl::StrCat("`", name, "` is no domain name"));
+}
+
+std::string RcodeName(int rcode) {
+  return DnsReply{.rcode = rcode, .authoritative = false, .answers = {}, .authority = {}}.RcodeName();
+}
+
+// What an update has in its update section (RFC 2136 section 2.5).
+absl::StatusOr<LdnsPtr<ldns_rr>> RecordOf(const TxtUpdate& update) {
+  ASSIGN_OR_RETURN(LdnsPtr<ldns_rdf> owner, DomainName(update.name));
+  LdnsPtr<ldns_rdf> value(ldns_rdf_new_frm_str(LDNS_RDF_TYPE_STR, update.value.c_str()));
+  LdnsPtr<ldns_rr> rr(ldns_rr_new());
+  if (value == nullptr || rr == nullptr)
+    return FailInput(absl::StrCat("`", update.value, "` is no text of a TXT record"));
+  ldns_rr_set_owner(rr.get(), owner.release());
+  ldns_rr_set_type(rr.get(), LDNS_RR_TYPE_TXT);
+  ldns_rr_set_class(rr.get(), update.add ? LDNS_RR_CLASS_IN : LDNS_RR_CLASS_NONE);
+  ldns_rr_set_ttl(rr.get(), update.add ? update.ttl : 0);
+  ldns_rr_push_rdf(rr.get(), value.release());
+  return rr;
+}
+
+absl::StatusOr<LdnsPtr<ldns_pkt>> UpdatePacket(const TxtUpdate& update) {
+  ASSIGN_OR_RETURN(LdnsPtr<ldns_rdf> zone, DomainName(update.zone));
+  ASSIGN_OR_RETURN(LdnsPtr<ldns_rr> record, RecordOf(update));
+  const LdnsPtr<ldns_rr_list> records(ldns_rr_list_new());
+  ldns_rr_list_push_rr(records.get(), record.release());
+  // The packet owns the zone's name, and copies of the records.
+  LdnsPtr<ldns_pkt> packet(ldns_update_pkt_new(zone.release(), LDNS_RR_CLASS_IN, nullptr, records.get(), nullptr));
+  if (packet == nullptr) return absl::ResourceExhaustedError("no memory for a DNS update");
+  ldns_pkt_set_random_id(packet.get());
+  return packet;
+}
+
+// Also sees to it that the answer is verified.
+absl::Status Sign(ldns_pkt& packet, ldns_resolver& resolver, const TsigKey& key) {
+  ldns_resolver_set_tsig_keyname(&resolver, key.name.c_str());
+  ldns_resolver_set_tsig_algorithm(&resolver, absl::StrCat(key.algorithm, ".").c_str());
+  std::string secret(key.secret.ExposeSecret());
+  ldns_resolver_set_tsig_keydata(&resolver, secret.c_str());
+  Wipe(secret.data(), secret.size());
+  const ldns_status signed_ = ldns_update_pkt_tsig_add(&packet, &resolver);
+  if (signed_ == LDNS_STATUS_OK && ldns_pkt_tsig(&packet) != nullptr) return absl::OkStatus();
+  return FailInput(
+      absl::StrCat("the update can't be signed with the key ", key.name, ": ", ldns_get_errorstr_by_id(signed_)),
+      "its secret is base64, as `tsig-keygen` writes it");
+}
+
+// Of a server that said no.
+absl::Status UpdateRefused(const std::string& server, const TxtUpdate& update, int rcode) {
+  const char* hint = "";
+  if (rcode == LDNS_RCODE_REFUSED) hint = "does its update policy allow TXT records at this name, with this key?";
+  if (rcode == LDNS_RCODE_NOTAUTH) hint = "does it have the key under this name, and is it the zone's primary server?";
+  if (rcode == LDNS_RCODE_NOTZONE) hint = "the name is not in challenge.rfc2136.zone";
+  if (rcode == LDNS_RCODE_SERVFAIL) hint = "its log says why; may it write its journal?";
+  return Fail(Reason::PROTOCOL,
+              absl::StrCat("the DNS server ", server, " answered ", RcodeName(rcode), " to an update of the zone ",
+                           update.zone),
+              hint);
+}
+
 class LdnsClient final : public DnsClient {
  public:
   absl::StatusOr<DnsReply> Ask(const std::string& server, const DnsQuestion& question,
@@ -164,6 +235,29 @@ class LdnsClient final : public DnsClient {
                     .authoritative = ldns_pkt_aa(answer.get()) != 0,
                     .answers = Records(ldns_pkt_answer(answer.get())),
                     .authority = Records(ldns_pkt_authority(answer.get()))};
+  }
+
+  absl::Status Update(const std::string& server, const TxtUpdate& update, const TsigKey* key,
+                      absl::Duration timeout) override {
+    ASSIGN_OR_RETURN(const LdnsPtr<ldns_resolver> resolver, ResolverFor(server, timeout));
+    ASSIGN_OR_RETURN(const LdnsPtr<ldns_pkt> packet, UpdatePacket(update));
+    if (key != nullptr) RETURN_IF_ERROR(Sign(*packet, *resolver, *key));
+    ldns_pkt* raw_answer = nullptr;
+    const ldns_status sent = ldns_resolver_send_pkt(&raw_answer, resolver.get(), packet.get());
+    const LdnsPtr<ldns_pkt> answer(raw_answer);
+    const int rcode = answer == nullptr ? 0 : ldns_pkt_get_rcode(answer.get());
+    // One that does not know the key can't sign its answer either.
+    if (rcode != LDNS_RCODE_NOERROR) return UpdateRefused(server, update, rcode);
+    if (sent == LDNS_STATUS_CRYPTO_TSIG_BOGUS || sent == LDNS_STATUS_CRYPTO_TSIG_ERR) {
+      return Fail(Reason::AUTH_FAILED,
+                  absl::StrCat("the answer of the DNS server ", server, " is not signed with the key ", key->name),
+                  "does it have this key under this name, with the same secret and algorithm?");
+    }
+    if (sent != LDNS_STATUS_OK) return SendError(sent, server);
+    if (answer == nullptr || ldns_pkt_id(answer.get()) != ldns_pkt_id(packet.get()) || !ldns_pkt_qr(answer.get())) {
+      return Fail(Reason::PROTOCOL, absl::StrCat("the DNS server ", server, " sent something else than an answer"));
+    }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<std::vector<std::string>> SystemResolvers() override {

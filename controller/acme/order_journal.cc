@@ -37,12 +37,6 @@ absl::Status OrderJournal::BeginFinalize(const state::v1::Sealed& private_key, K
   return Save(std::move(record));
 }
 
-absl::Status OrderJournal::AddPresented(const std::vector<state::v1::PresentedChallenge>& challenges) {
-  state::v1::Order record = record_;
-  for (const auto& challenge : challenges) *record.add_presented() = challenge;
-  return Save(std::move(record));
-}
-
 absl::Status OrderJournal::KeepPresented(const std::vector<state::v1::PresentedChallenge>& challenges) {
   state::v1::Order record = record_;
   record.mutable_presented()->Assign(challenges.begin(), challenges.end());

@@ -29,9 +29,7 @@ class OrderJournal {
   absl::Status Begin(const state::v1::Order& order);
   // Key and CSR are set: finalize may be sent.
   absl::Status BeginFinalize(const state::v1::Sealed& private_key, KeyType key_type, const std::string& csr);
-  // Before a hook writes them.
-  absl::Status AddPresented(const std::vector<state::v1::PresentedChallenge>& challenges);
-  // These alone are still there.
+  // These alone are there, or about to be.
   absl::Status KeepPresented(const std::vector<state::v1::PresentedChallenge>& challenges);
   // Forgets the order, with its key. What was presented stays.
   absl::Status Drop();

@@ -12,6 +12,8 @@
 namespace certcast::controller {
 namespace {
 
+constexpr size_t kMaxIssuers = 10;
+
 constexpr size_t kMaxAuthorizations = 100;
 constexpr size_t kMaxChallenges = 32;
 
@@ -50,6 +52,13 @@ absl::StatusOr<AcmeChallenge> ParseChallenge(const nlohmann::json& body) {
   // The token goes to a hook as an argument; RFC 8555 section 8.3 wants base64url of 128 bits or more.
   if (!challenge.token.empty() && (!IsBase64Url(challenge.token) || challenge.token.size() > 1024)) {
     return Broken("a challenge", "token");
+  }
+  const auto issuers = body.find("issuer-domain-names");
+  if (issuers != body.end() && issuers->is_array()) {
+    for (const nlohmann::json& issuer : *issuers) {
+      if (!issuer.is_string() || challenge.issuer_domain_names.size() == kMaxIssuers) break;
+      challenge.issuer_domain_names.push_back(issuer.get<std::string>());
+    }
   }
   return challenge;
 }

@@ -29,6 +29,8 @@ struct AcmeChallenge {
   std::string status;
   std::string token;
   std::optional<Problem> error;
+  // Of dns-persist-01: what the CA calls itself in the record, at most 10.
+  std::vector<std::string> issuer_domain_names = {};
 };
 
 struct AcmeAuthorization {

@@ -5,9 +5,11 @@
 #include <memory>
 
 #include "common/clock/clock.h"
+#include "common/file/file_system.h"
 #include "common/process/process.h"
 #include "controller/acme/challenge_solver.h"
 #include "controller/acme/dns_client.h"
+#include "controller/acme/http01_fleet.h"
 #include "controller/acme/http_client.h"
 #include "controller/config/config.h"
 
@@ -19,6 +21,8 @@ struct SolverEnvironment {
   HttpClient* http = nullptr;
   DnsClient* dns = nullptr;
   Clock* clock = nullptr;
+  FileSystem* files = &FileSystem::Real();
+  ChallengeFleet fleet;
 };
 
 std::unique_ptr<ChallengeSolver> MakeSolver(const ChallengeConfig& config, const SolverEnvironment& environment);

@@ -47,7 +47,7 @@ class Controller {
   // `stop`: as for Apply.
   absl::StatusOr<v1::ReplaceResponse> Replace(const v1::ReplaceRequest& request, const OnProgress& on_progress,
                                               const std::atomic<bool>& stop);
-  absl::StatusOr<v1::DoctorResponse> Doctor();
+  absl::StatusOr<v1::DoctorResponse> Doctor(const v1::DoctorRequest& request = v1::DoctorRequest());
   absl::StatusOr<v1::ListRolloutsResponse> ListRollouts(const v1::ListRolloutsRequest& request);
   absl::StatusOr<v1::GetRolloutResponse> GetRollout(const v1::GetRolloutRequest& request);
   // `stop` as in Apply.

@@ -49,6 +49,9 @@ class DeadNetwork : public HttpClient, public DnsClient {
   absl::StatusOr<DnsReply> Ask(const std::string& server, const DnsQuestion&, absl::Duration) override {
     return Fail(Reason::NO_ROUTE, absl::StrCat(server, ": connection refused"));
   }
+  absl::Status Update(const std::string& server, const TxtUpdate&, const TsigKey*, absl::Duration) override {
+    return Fail(Reason::NO_ROUTE, absl::StrCat(server, ": connection refused"));
+  }
   absl::StatusOr<std::vector<std::string>> SystemResolvers() override { return std::vector<std::string>(); }
 
   int requests = 0;

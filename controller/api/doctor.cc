@@ -4,7 +4,6 @@
 #include <set>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -18,15 +17,15 @@
 #include "common/secret/reference.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
+#include "controller/api/check_challenge.h"
 #include "controller/api/controller.h"
+#include "controller/api/findings.h"
 #include "controller/api/session.h"
 #include "controller/rollout/fleet_status.h"
 #include "controller/schedule/contract.h"
 
 namespace certcast::controller {
 namespace {
-
-using Check = v1::DoctorResponse::Check;
 
 // Beyond it dates in certificates and manifests are misjudged.
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
@@ -35,34 +34,6 @@ constexpr uint64_t kFreeBytes = uint64_t{16} * 1024 * 1024;
 // An identity lives 30 days.
 constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
 constexpr uint16_t kSshPort = 22;
-
-class Findings {
- public:
-  void Ok(const std::string& name, const std::string& detail) { Add(Check::OK, name, detail, ""); }
-  void Warning(const std::string& name, const std::string& detail, const std::string& hint) {
-    Add(Check::WARNING, name, detail, hint);
-  }
-  void Problem(const std::string& name, const std::string& detail, const std::string& hint) {
-    Add(Check::PROBLEM, name, detail, hint);
-  }
-  void Problem(const std::string& name, const absl::Status& status) {
-    const v1::Failure failure = FailureOf(status);
-    const std::string reason =
-        failure.reason() == Reason::REASON_UNSPECIFIED ? "" : absl::StrCat(ReasonName(failure.reason()), ": ");
-    Problem(name, absl::StrCat(reason, failure.detail()), failure.hint());
-  }
-  v1::DoctorResponse Take() { return std::move(response_); }
-
- private:
-  void Add(Check::Result result, const std::string& name, const std::string& detail, const std::string& hint) {
-    Check& check = *response_.add_checks();
-    check.set_name(name);
-    check.set_result(result);
-    check.set_detail(detail);
-    check.set_hint(hint);
-  }
-  v1::DoctorResponse response_;
-};
 
 // Asks the ACME server for its directory, and takes its Date as a second opinion on the time.
 void CheckDirectory(const AccountConfig& account, const Machine& machine, Findings& findings) {
@@ -111,58 +82,6 @@ void CheckContracts(const Config& config, const Machine& machine, Findings& find
   }
 }
 
-// The program that writes the certificate's records; empty: there is none to be run.
-std::string ProgramOf(const ChallengeConfig& challenge) {
-  if (const auto* exec = std::get_if<ExecHook>(&challenge.writer)) return exec->command.front();
-  if (const auto* certbot = std::get_if<CertbotHook>(&challenge.writer)) return certbot->auth.front();
-  const auto* dehydrated = std::get_if<DehydratedHook>(&challenge.writer);
-  return dehydrated != nullptr ? dehydrated->command.front() : "";
-}
-
-void CheckHook(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
-  if (!certificate.challenge.has_value()) return;
-  const std::string name = absl::StrCat("challenge of ", certificate.name);
-  if (const auto* sh = std::get_if<AcmeShApi>(&certificate.challenge->writer)) {
-    for (const std::string& file : {sh->script, absl::StrCat(sh->apis, "/", sh->api, ".sh")}) {
-      ProcessRequest request;
-      request.argv = {"test", "-r", file};
-      absl::StatusOr<ProcessResult> result = machine.processes->Run(request);
-      if (result.ok() && result->ok()) continue;
-      return findings.Problem(name, absl::StrCat(file, " can't be read"), "install acme.sh with its folder dnsapi");
-    }
-    return findings.Ok(name, absl::StrCat(sh->api, " of ", sh->script, " is there"));
-  }
-  const std::string program = ProgramOf(*certificate.challenge);
-  if (program.empty()) return;
-  // A path must be executable here; a plain name is looked up in PATH, as the hook will be.
-  ProcessRequest request;
-  request.argv = {"test", "-x", program};
-  if (program.find('/') == std::string::npos) request.argv = {"which", program};
-  absl::StatusOr<ProcessResult> result = machine.processes->Run(request);
-  if (result.ok() && result->ok()) return findings.Ok(name, absl::StrCat(program, " can be run"));
-  findings.Problem(name, absl::StrCat(program, " can't be run"), "is it there and executable (chmod +x)?");
-}
-
-void CheckResolvers(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
-  if (!certificate.challenge.has_value() || certificate.challenge->propagation.skip) return;
-  const std::string name = absl::StrCat("resolvers of ", certificate.name);
-  std::vector<std::string> servers = certificate.challenge->propagation.resolvers;
-  if (servers.empty()) {
-    absl::StatusOr<std::vector<std::string>> system = machine.dns->SystemResolvers();
-    if (!system.ok()) return findings.Problem(name, system.status());
-    servers = *std::move(system);
-  }
-  const std::string domain = certificate.domains.front().substr(certificate.domains.front().find("*.") == 0 ? 2 : 0);
-  for (const std::string& server : servers) {
-    absl::StatusOr<DnsReply> reply = machine.dns->Ask(server, {domain, DnsType::kSoa}, absl::Seconds(5));
-    if (!reply.ok()) {
-      findings.Problem(name, Annotate(reply.status(), server));
-    } else {
-      findings.Ok(name, absl::StrCat(server, " answers (", reply->RcodeName(), " for ", domain, ")"));
-    }
-  }
-}
-
 std::string Megabytes(uint64_t bytes) {
   return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6);
 }
@@ -200,6 +119,12 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
     if (!declared) {
       findings.Problem(name, absl::StrCat("no service in its node.yaml uses certificate ", certificate.name),
                        "declare one there, or take the node out of the certificate's `nodes`");
+    }
+    if (IsShownOnNodes(certificate) && inventory.http_challenge().empty()) {
+      findings.Problem(
+          name, absl::StrCat("it shows no HTTP challenges, as ", certificate.name, " needs"),
+          "add http_challenge: {webroot: DIRECTORY} to its node.yaml, or to the node in certcast.yaml where "
+          "that says what runs there");
     }
     for (const std::string& domain : certificate.domains) {
       if (NameAllowed(allowed, domain)) continue;
@@ -329,15 +254,19 @@ void CheckNodes(const Config& config, const Machine& machine, Session& session, 
 
 }  // namespace
 
-absl::StatusOr<v1::DoctorResponse> Controller::Doctor() {
+absl::StatusOr<v1::DoctorResponse> Controller::Doctor(const v1::DoctorRequest& request) {
   Findings findings;
+  if (!request.rehearse().empty()) {
+    ASSIGN_OR_RETURN(const auto selected, SelectCertificates(config_, {request.rehearse()}));
+    RETURN_IF_ERROR(RehearseChallenge(config_, machine_, *selected.front(), findings));
+    return findings.Take();
+  }
   findings.Ok("configuration", absl::StrCat(config_.path, ": ", config_.certificates.size(), " certificates, ",
                                             config_.nodes.size(), " nodes"));
   for (const AccountConfig& account : config_.accounts) CheckDirectory(account, machine_, findings);
   CheckContracts(config_, machine_, findings);
   for (const CertificateConfig& certificate : config_.certificates) {
-    CheckHook(certificate, machine_, findings);
-    CheckResolvers(certificate, machine_, findings);
+    CheckChallenge(certificate, machine_, findings);
   }
   absl::StatusOr<Session> session = OpenToRead(config_, machine_);
   if (!session.ok()) {

@@ -225,8 +225,8 @@ class ControllerService : public Service {
                             v1::AdoptAccountResponse* response) override {
     return Answer(controller_.AdoptAccount(*request), response);
   }
-  grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest*, v1::DoctorResponse* response) override {
-    return Answer(controller_.Doctor(), response);
+  grpc::Status Doctor(grpc::ServerContext*, const v1::DoctorRequest* request, v1::DoctorResponse* response) override {
+    return Answer(controller_.Doctor(*request), response);
   }
   grpc::ServerWriteReactor<v1::UpgradeNodesEvent>* UpgradeNodes(grpc::CallbackServerContext* context,
                                                                 const v1::UpgradeNodesRequest* request) override {

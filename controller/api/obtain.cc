@@ -9,6 +9,7 @@
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
 #include "controller/api/ca_news.h"
+#include "controller/api/check_challenge.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -44,6 +45,20 @@ absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, co
   return obtained;
 }
 
+namespace {
+
+// What an order presented and could not take away, where there is no order that would see to it.
+absl::Status RemoveLeftovers(const Config& config, const Machine& machine, Session& session,
+                             const CertificateConfig& certificate, const OnIssueProgress& say) {
+  const absl::Status removed =
+      MakeIssuer(config, machine, session, certificate).RemoveLeftovers(certificate, session.epoch(), say);
+  if (removed.ok() || ReasonOf(removed) == Reason::STALE_EPOCH) return removed;
+  say(removed.message());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machine, Session& session,
                                      const CertificateConfig& certificate, bool force, const OnProgress& on_progress) {
   v1::ApplyEvent::Progress progress;
@@ -57,6 +72,7 @@ absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machin
   ASSIGN_OR_RETURN(Obtained obtained, DecideOnly(machine, session, certificate, force));
   const std::string reason = obtained.shown.renew_reason();
   if (!obtained.shown.issued()) {
+    RETURN_IF_ERROR(RemoveLeftovers(config, machine, session, certificate, say));
     if (!obtained.generation.has_value()) return obtained;
     ASSIGN_OR_RETURN(auto renewed, RenewChainIfDue(config, machine, session, certificate, *obtained.generation, say));
     if (!renewed.has_value()) return obtained;
@@ -69,7 +85,7 @@ absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machin
   }
 
   say(absl::StrCat("obtaining it from ", absl::StrJoin(certificate.Accounts(), ", else "), ": ", reason));
-  Issuer issuer(*machine.http, *machine.dns, *machine.processes, *machine.clock, *session.store, *session.keyring);
+  Issuer issuer = MakeIssuer(config, machine, session, certificate);
   absl::StatusOr<state::v1::Generation> issued =
       issuer.IssueFromAny(certificate, AccountsOf(config, certificate), session.epoch(), say);
   if (!issued.ok()) {

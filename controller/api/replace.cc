@@ -11,6 +11,7 @@
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
 #include "controller/acme/revocation_reason.h"
+#include "controller/api/check_challenge.h"
 #include "controller/api/obtain.h"
 #include "controller/api/revoke_generation.h"
 #include "controller/api/roll_out.h"
@@ -120,9 +121,7 @@ absl::Status Replacement::Issue() {
     v1::ApplyEvent::Progress progress;
     progress.set_phase(v1::ApplyEvent::Progress::ISSUING);
     progress.set_certificate(context_.certificate.name);
-    const Machine& machine = context_.machine;
-    Issuer issuer(*machine.http, *machine.dns, *machine.processes, *machine.clock, *context_.session.store,
-                  *context_.session.keyring);
+    Issuer issuer = MakeIssuer(context_.config, context_.machine, context_.session, context_.certificate);
     absl::StatusOr<Generation> issued =
         issuer.IssueFromAny(context_.certificate, AccountsOf(context_.config, context_.certificate),
                             context_.session.epoch(), [&](absl::string_view text) {

@@ -2,6 +2,7 @@
 #ifndef CERTCAST_CONTROLLER_CONFIG_CHALLENGE_H_
 #define CERTCAST_CONTROLLER_CONFIG_CHALLENGE_H_
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -75,8 +76,60 @@ struct AcmeDnsService {
   absl::Duration timeout = absl::Seconds(30);
 };
 
+// `rfc2136`: dynamic updates, signed with TSIG (RFC 8945).
+struct Rfc2136Server {
+  // host:port.
+  std::string server;
+  // With the final dot; empty: the server is asked for the lowest zone that the record is in.
+  std::string zone;
+  struct Tsig {
+    // As the server knows it.
+    std::string name;
+    // `hmac-sha256` or `hmac-sha512`.
+    std::string algorithm = "hmac-sha256";
+    // Base64, as in named.conf and knot.conf.
+    SecretReference secret;
+  };
+  // Unset: updates are not signed, and the server trusts addresses.
+  std::optional<Tsig> tsig;
+  int ttl = 60;
+  absl::Duration timeout = absl::Seconds(10);
+};
+
+// --- Who shows the key authorizations of http-01.
+
+// `webroot`: files below the document root of this machine's web server.
+struct HttpWebroot {
+  // Absolute.
+  std::string path;
+};
+
+// `listen`: certcast itself, as long as the CA looks.
+struct HttpListener {
+  // host:port; the host is digits.
+  std::string address;
+};
+
+// `fleet`: every node of the certificate.
+struct HttpFleet {
+  // Each node is looked at before the CA is asked.
+  bool check = true;
+  absl::Duration timeout = absl::Seconds(30);
+  // So many nodes may be out of reach; the CA will not be sent to them either.
+  int max_unreachable = 0;
+};
+
+using HttpSolver = std::variant<HttpWebroot, HttpListener, HttpFleet>;
+
 struct ChallengeConfig {
-  std::variant<ExecHook, CertbotHook, DehydratedHook, AcmeShApi, HttpReqService, AcmeDnsService> writer;
+  // Set: the type is http-01, and nothing below is used.
+  std::optional<HttpSolver> http01;
+  // The type is dns-persist-01, and only `propagation` is used.
+  bool dns_persist01 = false;
+
+  std::variant<ExecHook, CertbotHook, DehydratedHook, AcmeShApi, HttpReqService, AcmeDnsService, Rfc2136Server> writer;
+  // `_acme-challenge` may be a CNAME (RFC 8555 section 8.4 has the CA follow it): records go where it leads.
+  bool follow_cname = false;
 
   struct Propagation {
     // host:port; empty: the zone's own authoritative servers.

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "common/yaml/first_seen.h"
@@ -48,6 +49,7 @@ class ReferenceCheck {
     for (const yaml::Value& item : map.Find("accounts").Children()) {
       if (item.is_text() && CheckName(item.Text()).ok()) CheckAccount(item.Text(), item);
     }
+    CheckChallengeNodes(certificate, map.Find("challenge"));
     const yaml::Value nodes = map.Find("nodes");
     if (!nodes || !CheckSelector(certificate, nodes)) return;
     if (const yaml::Value rollout = map.Find("rollout"); rollout.is_map()) {
@@ -61,6 +63,26 @@ class ReferenceCheck {
     // One without a good name, which has its own error, may be the one that is meant.
     if (config_.FindAccount("") != nullptr) return;
     place.FailExpected("the name of an account under `accounts`", Meant(name, NamesOf(config_.accounts)));
+  }
+
+  // A challenge that is shown on the certificate's nodes needs some, and each that certcast.yaml defines says where.
+  void CheckChallengeNodes(const CertificateConfig& certificate, const yaml::Value& challenge) const {
+    if (!certificate.challenge.has_value() || !certificate.challenge->http01.has_value() ||
+        !std::holds_alternative<HttpFleet>(*certificate.challenge->http01)) {
+      return;
+    }
+    const std::vector<const NodeConfig*> nodes = config_.NodesOf(certificate);
+    if (nodes.empty()) {
+      challenge.Fail("found a challenge that is shown on the certificate's nodes, but it has none",
+                     "choose some by `nodes`, or another solver");
+    }
+    for (const NodeConfig* node : nodes) {
+      if (!node->ssh.has_value() || !node->ssh->hosted() || !node->ssh->http_challenge.empty()) continue;
+      challenge.Fail(absl::StrCat("found a challenge that is shown on the certificate's nodes, but ", node->name,
+                                  " has no http_challenge"),
+                     "add http_challenge: {webroot: DIRECTORY} to that node");
+      return;
+    }
   }
 
   // Whether at least one node is chosen, and all that are named exist.

@@ -152,6 +152,8 @@ struct NodeConfig {
   std::optional<SshNode> ssh;
   std::map<std::string, std::string> labels;
   std::vector<VerifyEndpoint> verify;
+  // host:port where it answers HTTP for the certificate's names; empty: port 80 of the host in `address`.
+  std::string http_address;
 };
 
 struct MasterKeyConfig {

@@ -36,7 +36,7 @@ Address ReadAddress(const yaml::Value& value) {
 
 // What runs on a host that has an agent is decided by its own node.yaml.
 void RefuseForAgents(const yaml::Map& map) {
-  for (const absl::string_view key : {"services", "allow_names", "state", "ssh"}) {
+  for (const absl::string_view key : {"services", "allow_names", "state", "ssh", "http_challenge"}) {
     if (const yaml::Value value = map.Find(key)) {
       value.Fail(absl::StrCat("found ", key, " of a node that is not reached over ssh, expected none"),
                  "an agent has it in its own node.yaml; or is the address to be ssh://user@host?");
@@ -74,8 +74,8 @@ void ReadVerify(const yaml::Value& value, NodeConfig& node) {
 }  // namespace
 
 NodeConfig ReadNode(const yaml::Value& value, const SshOptions& ssh) {
-  const yaml::Map map =
-      value.ReadMap("a node", {"name", "address", "labels", "verify", "services", "allow_names", "state", "ssh"});
+  const yaml::Map map = value.ReadMap("a node", {"name", "address", "http_address", "labels", "verify", "services",
+                                                 "allow_names", "state", "ssh", "http_challenge"});
   NodeConfig node;
   node.name = map.Require("name").Name();
   const Address address = ReadAddress(map.Require("address"));
@@ -86,6 +86,7 @@ NodeConfig ReadNode(const yaml::Value& value, const SshOptions& ssh) {
   } else if (!address.grpc.empty()) {
     RefuseForAgents(map);
   }
+  if (const yaml::Value http = map.Find("http_address")) node.http_address = http.HostPort();
   node.labels = ReadLabels(map.Find("labels"));
   for (const yaml::Value& item : map.Find("verify").Items("a list of host:port", 1, kMaxEndpoints)) {
     ReadVerify(item, node);

@@ -190,6 +190,13 @@ SshNode ReadSshNode(const yaml::Map& map, SshServer server, const SshOptions& de
                    "the host's own node.yaml says what it takes; or are its services missing here?");
     }
   }
+  if (const yaml::Value place = map.Find("http_challenge")) {
+    node.http_challenge = ReadHttpChallengePlace(place.WithAbsolutePaths());
+    if (!map.Find("services")) {
+      place.Fail("found http_challenge of a node without services, expected none",
+                 "a host with a node.yaml of its own has it there");
+    }
+  }
   return node;
 }
 

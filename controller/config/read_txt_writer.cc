@@ -20,6 +20,8 @@ constexpr absl::Duration kLeastTimeout = absl::Seconds(1);
 constexpr absl::Duration kMostTimeout = absl::Hours(1);
 constexpr size_t kMaxVariables = 32;
 constexpr size_t kMaxVariableName = 64;
+constexpr size_t kMaxDomain = 253;
+constexpr int kMaxTtl = 86400;
 
 absl::Duration ReadTimeout(const yaml::Map& map, absl::Duration otherwise) {
   return map.Find("timeout").Duration(kLeastTimeout, kMostTimeout, otherwise);
@@ -50,6 +52,10 @@ DehydratedHook ReadDehydratedHook(const yaml::Value& value) {
   hook.command = ReadArgv(map.Require("command", "write what HOOK is: command: [/etc/dehydrated/hook.sh]"));
   hook.timeout = ReadTimeout(map, hook.timeout);
   return hook;
+}
+
+bool IsDomainCharacter(char c) {
+  return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
 }
 
 bool IsVariable(absl::string_view name) {
@@ -138,11 +144,44 @@ AcmeDnsService ReadAcmeDns(const yaml::Value& value) {
   return dns;
 }
 
+std::string ReadDomain(const yaml::Value& value, absl::string_view expected) {
+  std::string name = absl::AsciiStrToLower(value.Text(expected));
+  if (name.empty()) return name;
+  absl::string_view plain = name;
+  absl::ConsumeSuffix(&plain, ".");
+  if (plain.empty() || plain.size() > kMaxDomain || !std::all_of(plain.begin(), plain.end(), IsDomainCharacter)) {
+    value.FailExpected(expected);
+  }
+  return absl::StrCat(plain, ".");
+}
+
+Rfc2136Server::Tsig ReadTsig(const yaml::Value& value) {
+  const yaml::Map map = value.ReadMap("a map with name and secret", {"name", "algorithm", "secret"});
+  Rfc2136Server::Tsig tsig;
+  tsig.name = ReadDomain(map.Require("name", "write the key's name, as the server has it"), "the name of a TSIG key");
+  if (const yaml::Value algorithm = map.Find("algorithm"))
+    tsig.algorithm = algorithm.Word({"hmac-sha256", "hmac-sha512"});
+  tsig.secret = yaml::ReadSecretReference(
+      map.Require("secret", "write where the key is kept, in base64: secret: {file: tsig.key}"));
+  return tsig;
+}
+
+Rfc2136Server ReadRfc2136(const yaml::Value& value) {
+  const yaml::Map map = value.ReadMap("a map with server and tsig", {"server", "zone", "tsig", "ttl", "timeout"});
+  Rfc2136Server update;
+  update.server = map.Require("server", "write the primary server of the zone: server: 10.0.0.53:53").HostPort();
+  if (const yaml::Value zone = map.Find("zone")) update.zone = ReadDomain(zone, "the name of a zone");
+  if (const yaml::Value tsig = map.Find("tsig")) update.tsig = ReadTsig(tsig);
+  update.ttl = map.Find("ttl").Integer(1, kMaxTtl, update.ttl);
+  update.timeout = ReadTimeout(map, update.timeout);
+  return update;
+}
+
 }  // namespace
 
 const std::vector<absl::string_view>& TxtWriterNames() {
-  static const auto* const names =
-      new std::vector<absl::string_view>{"exec", "acme-sh", "httpreq", "certbot-hook", "dehydrated-hook", "acme-dns"};
+  static const auto* const names = new std::vector<absl::string_view>{
+      "exec", "acme-sh", "httpreq", "certbot-hook", "dehydrated-hook", "rfc2136", "acme-dns"};
   return *names;
 }
 
@@ -153,6 +192,10 @@ void ReadTxtWriter(const std::string& solver, const yaml::Value& value, Challeng
   if (solver == "certbot-hook") challenge.writer = ReadCertbotHook(value);
   if (solver == "dehydrated-hook") challenge.writer = ReadDehydratedHook(value);
   if (solver == "acme-dns") challenge.writer = ReadAcmeDns(value);
+  if (solver != "rfc2136") return;
+  challenge.writer = ReadRfc2136(value);
+  // The server that is written to says so, at no risk that a resolver remembers that there was nothing.
+  challenge.follow_cname = true;
 }
 
 }  // namespace certcast::controller

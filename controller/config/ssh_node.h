@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "common/http_challenge/place.h"
 #include "common/secret/reference.h"
 
 namespace certcast::controller {
@@ -72,6 +73,8 @@ struct SshNode {
   // The services as text, a YAML list of one line each; read back, it is what certcast.yaml says. At most 256 KiB.
   // Nodes with the same services share it.
   std::shared_ptr<const std::string> services_yaml;
+  // Where fleet http-01 tokens go; empty: nowhere.
+  HttpChallengePlace http_challenge;
 };
 
 }  // namespace certcast::controller

@@ -25,6 +25,9 @@ class NodeSession {
   // transport has to bring there first (the agent, over SSH) is bounded by that.
   NodeSession(const NodeConfig& node, Transport& transport, Clock& clock, absl::Duration time_allowed);
 
+  // From now on all calls together may take that long again. A link that is open stays so.
+  void Renew(absl::Duration time_allowed) { deadline_ = clock_.Monotonic() + time_allowed; }
+
   // Opens a link, unless one is open. Tries twice where that may help. Nothing was said to the node yet.
   absl::Status Connect();
 

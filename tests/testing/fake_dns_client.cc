@@ -67,6 +67,34 @@ absl::StatusOr<DnsReply> FakeDnsClient::Ask(const std::string& server, const Dns
   return reply;
 }
 
+absl::Status FakeDnsClient::Update(const std::string& server, const controller::TxtUpdate& update,
+                                   const controller::TsigKey* key, absl::Duration) {
+  const absl::MutexLock lock(&mutex_);
+  update_keys_.push_back(
+      key == nullptr ? "" : absl::StrCat(key->name, " ", key->algorithm, " ", key->secret.ExposeSecret()));
+  if (!update_errors_.empty()) {
+    const absl::Status error = update_errors_.front();
+    update_errors_.erase(update_errors_.begin());
+    return error;
+  }
+  const DnsRecord record{.owner = update.name, .type = DnsType::kTxt, .data = update.value};
+  auto& records = servers_[server].records;
+  const auto found = std::find(records.begin(), records.end(), record);
+  if (found == records.end() && update.add) records.push_back(record);
+  if (found != records.end() && !update.add) records.erase(found);
+  return absl::OkStatus();
+}
+
+void FakeDnsClient::FailUpdates(std::vector<absl::Status> errors) {
+  const absl::MutexLock lock(&mutex_);
+  update_errors_ = std::move(errors);
+}
+
+std::vector<std::string> FakeDnsClient::update_keys() const {
+  const absl::MutexLock lock(&mutex_);
+  return update_keys_;
+}
+
 absl::StatusOr<std::vector<std::string>> FakeDnsClient::SystemResolvers() {
   const absl::MutexLock lock(&mutex_);
   return resolvers_;

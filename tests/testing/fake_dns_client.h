@@ -32,7 +32,14 @@ class FakeDnsClient final : public controller::DnsClient {
 
   absl::StatusOr<controller::DnsReply> Ask(const std::string& server, const controller::DnsQuestion& question,
                                            absl::Duration timeout) override;
+  // Adds and removes records of that server.
+  absl::Status Update(const std::string& server, const controller::TxtUpdate& update, const controller::TsigKey* key,
+                      absl::Duration timeout) override;
   absl::StatusOr<std::vector<std::string>> SystemResolvers() override;
+  // What Update says next, in this order; then it works again.
+  void FailUpdates(std::vector<absl::Status> errors);
+  // The key and its secret, of every update: "KEY hmac-sha256 SECRET", or "".
+  std::vector<std::string> update_keys() const;
 
   std::vector<Asked> asked() const;
 
@@ -53,6 +60,8 @@ class FakeDnsClient final : public controller::DnsClient {
   std::vector<std::string> resolvers_ ABSL_GUARDED_BY(mutex_) = {"192.0.2.1:53"};
   std::map<std::string, Server> servers_ ABSL_GUARDED_BY(mutex_);
   std::vector<Asked> asked_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::Status> update_errors_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> update_keys_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace certcast::testing

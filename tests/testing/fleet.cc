@@ -51,10 +51,10 @@ constexpr absl::string_view kAccount = R"(accounts:
     terms_of_service_agreed: true
 $2)";
 
-// $0 challenge and account, $1 rollout.
+// $0 challenge and account, $1 rollout, $2 names.
 constexpr absl::string_view kCertificate = R"(certificates:
   - name: wildcard
-    domains: ["*.demo.test", "demo.test"]
+    domains: [$2]
 $0    nodes: {role: web}
     rollout: $1
 )";
@@ -63,6 +63,10 @@ $0    nodes: {role: web}
 constexpr absl::string_view kChallenge = R"(    account: pebble
     challenge: {type: dns-01, solver: exec, exec: {command: [$0], timeout: $2},
                 propagation: {resolvers: ["$1"], timeout: 20s}}
+)";
+
+constexpr absl::string_view kHttpChallenge = R"(    account: pebble
+    challenge: {type: http-01, solver: fleet, fleet: {timeout: 10s}}
 )";
 
 absl::Status MakeDirectory(const std::string& path) {
@@ -100,6 +104,19 @@ absl::Status FleetNode::Prepare(const std::string& host, absl::string_view old_c
       absl::Substitute(kNodeYaml, name_, home_, agent_address_, verify_address, absl::FormatDuration(probe_timeout))));
   ASSIGN_OR_RETURN(nginx_, Nginx::Start(home_, verify_address));
   return absl::OkStatus();
+}
+
+absl::Status FleetNode::PrepareHttp(const std::string& address, bool by_web_server) {
+  http_address = address;
+  std::string place = absl::StrCat("listen: \"", address, "\"");
+  if (by_web_server) {
+    webroot = home_ + "/www";
+    RETURN_IF_ERROR(MakeDirectory(webroot));
+    ASSIGN_OR_RETURN(web_server_, Program::Start({.argv = {"busybox", "httpd", "-f", "-p", address, "-h", webroot}}));
+    place = absl::StrCat("webroot: ", webroot);
+  }
+  const std::string config = home_ + "/node.yaml";
+  return WriteFile(config, absl::StrCat(ReadFile(config), "http_challenge: {", place, "}\n"));
 }
 
 absl::Status FleetNode::StartAgent() {
@@ -149,6 +166,9 @@ absl::Status Fleet::Start() {
     FleetNode& node = nodes_.emplace_back(absl::StrCat("web-", i), absl::StrCat(home(), "/web-", i));
     RETURN_IF_ERROR(node.Prepare(absl::StrCat("127.0.20.", i), old.certificate.ToPem(), old.key_pem.ExposeSecret(),
                                  options_.probe_timeout));
+    if (options_.http01) {
+      RETURN_IF_ERROR(node.PrepareHttp(absl::StrCat("127.0.20.", i, ":", pebble_->http_port()), i % 2 == 0));
+    }
   }
   RETURN_IF_ERROR(WriteConfig());
   RETURN_IF_ERROR(Expect(controller_.Run({"init"}), "certcast init"));
@@ -164,13 +184,20 @@ absl::Status Fleet::WriteConfig() const {
                                      ? ""
                                      : absl::StrCat("    external_account: ", options_.external_account, "\n");
     absl::StrAppend(&text, absl::Substitute(kAccount, pebble_->directory_url(), pebble_->ca_file(), external));
-    challenge = absl::Substitute(kChallenge, options_.hook, pebble_->dns_address(), options_.hook_timeout);
+    challenge = options_.http01
+                    ? std::string(kHttpChallenge)
+                    : absl::Substitute(kChallenge, options_.hook, pebble_->dns_address(), options_.hook_timeout);
   }
-  absl::StrAppend(&text, absl::Substitute(kCertificate, challenge, options_.rollout), "nodes:\n");
+  absl::StrAppend(&text,
+                  absl::Substitute(kCertificate, challenge, options_.rollout,
+                                   options_.http01 ? "demo.test, www.demo.test" : R"("*.demo.test", "demo.test")"),
+                  "nodes:\n");
   for (const FleetNode& node : nodes_) {
     if (!node.configured) continue;
     absl::StrAppend(&text, "  - {name: ", node.name(), ", address: \"grpc://", node.agent_address(),
-                    "\", labels: {role: web}, verify: [\"", node.verify_address, "\"]}\n");
+                    "\", labels: {role: web}, verify: [\"", node.verify_address, "\"]",
+                    node.http_address.empty() ? "" : absl::StrCat(", http_address: \"", node.http_address, "\""),
+                    "}\n");
   }
   return WriteFile(controller_.config_path(), text);
 }

@@ -36,6 +36,9 @@ struct FleetOptions {
   // `wildcard` is imported by hand: no account, no challenge.
   bool imported = false;
   PebbleOptions pebble;
+  // http-01 on the nodes instead, for demo.test and www.demo.test: the first, third... by their agents, the others by a
+  // web server that is there.
+  bool http01 = false;
 };
 
 // A machine with a web server that still has a certificate from the days of scp, and an agent. Its certificate is for
@@ -51,6 +54,11 @@ class FleetNode {
   const std::string& agent_address() const { return agent_address_; }
   // What certcast.yaml gives the controller to look at; nginx's at first.
   std::string verify_address;
+  // Where it answers HTTP. With http01.
+  std::string http_address;
+  // Of its web server on that port; empty: the agent listens there.
+  std::string webroot;
+
   // Whether certcast.yaml has it at all.
   bool configured = true;
 
@@ -73,6 +81,7 @@ class FleetNode {
   friend class Fleet;
   absl::Status Prepare(const std::string& host, absl::string_view old_chain, absl::string_view old_key,
                        absl::Duration probe_timeout);
+  absl::Status PrepareHttp(const std::string& address, bool by_web_server);
   std::string agent_log() const { return home_ + "/agent.log"; }
 
   const std::string name_;
@@ -80,6 +89,7 @@ class FleetNode {
   std::string agent_address_;
   std::unique_ptr<Nginx> nginx_;
   std::unique_ptr<Program> agent_;
+  std::unique_ptr<Program> web_server_;
 };
 
 // Of SetReload: $0 is the script, which lies in the node's home.

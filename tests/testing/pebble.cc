@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "common/process/process.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "common/x509/ssl_ptr.h"
@@ -54,6 +55,7 @@ absl::Status Pebble::TryStart(const PebbleOptions& options) {
   ASSIGN_OR_RETURN(const int admin_port, FreePort("127.0.0.1"));
   ASSIGN_OR_RETURN(const int dns_port, FreePort("127.0.0.1"));
   ASSIGN_OR_RETURN(const int management_port, FreePort("127.0.0.1"));
+  ASSIGN_OR_RETURN(http_port_, FreePort("127.0.0.1"));
   directory_url_ = absl::StrCat("https://", Local(port), "/dir");
   admin_url_ = absl::StrCat("https://", Local(admin_port));
   dns_address_ = Local(dns_port);
@@ -81,7 +83,7 @@ absl::Status Pebble::WriteConfig(const PebbleOptions& options, int port, int adm
                              {"managementListenAddress", Local(admin_port)},
                              {"certificate", folder_ + "/pebble-https.pem"},
                              {"privateKey", folder_ + "/pebble-https.key"},
-                             {"httpPort", 5002},
+                             {"httpPort", http_port_},
                              {"tlsPort", 5001},
                              {"ocspResponderURL", ""},
                              {"externalAccountBindingRequired", options.external_account_required},
@@ -107,15 +109,16 @@ absl::Status Pebble::WriteHook() const {
 
 absl::Status Pebble::StartPrograms(const PebbleOptions& options, int management_port) {
   const std::string dns_log = folder_ + "/challtestsrv.log";
-  ASSIGN_OR_RETURN(challtestsrv_,
-                   Program::Start({.argv = {"pebble-challtestsrv", "-dns01", dns_address_, "-management",
-                                            Local(management_port), "-http01", "", "-https01", "", "-tlsalpn01", ""},
-                                   .output = dns_log,
-                                   .error = dns_log}));
+  ASSIGN_OR_RETURN(challtestsrv_, Program::Start({.argv = {"pebble-challtestsrv", "-dns01", dns_address_, "-management",
+                                                           Local(management_port), "-http01", "", "-https01", "",
+                                                           "-tlsalpn01", "", "-defaultIPv6", ""},
+                                                  .output = dns_log,
+                                                  .error = dns_log}));
   const std::string log = folder_ + "/pebble.log";
   ASSIGN_OR_RETURN(
       pebble_,
-      Program::Start({.argv = {"pebble", "-strict", "-config", folder_ + "/pebble.json", "-dnsserver", dns_address_},
+      Program::Start({.argv = {"pebble", "-strict", "-config", folder_ + "/pebble.json", "-dnsserver",
+                               options.dns_server.empty() ? dns_address_ : options.dns_server},
                       .environment = {{options.slow_validation ? "PEBBLE_VA_SLEEPTIME" : "PEBBLE_VA_NOSLEEP",
                                        options.slow_validation ? "4" : "1"},
                                       {"PEBBLE_ALTERNATE_ROOTS", std::to_string(options.alternate_roots)},
@@ -130,6 +133,18 @@ bool Pebble::Answers(int management_port) const {
   const auto answer = controller::MakeCurlHttpClient("certcast-tests")
                           ->Perform({.url = directory_url_, .timeout = absl::Seconds(5), .ca_file = ca_file()});
   return answer.ok() && answer->status == 200 && Accepts(management_port);
+}
+
+absl::Status Pebble::SetAddresses(const std::string& host, const std::vector<std::string>& addresses) const {
+  const nlohmann::json old = {{"host", host + "."}};
+  const nlohmann::json body = {{"host", host + "."}, {"addresses", addresses}};
+  for (const auto& [path, text] : {std::pair{"/clear-a", old.dump()}, std::pair{"/add-a", body.dump()}}) {
+    ProcessRequest request;
+    request.argv = {"curl", "-sSf", "-d", text, management_url_ + path};
+    ASSIGN_OR_RETURN(const ProcessResult result, ProcessRunner::Real().Run(request));
+    if (!result.ok()) return absl::InternalError(result.error);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> Pebble::IssuingRoot(int number) const {

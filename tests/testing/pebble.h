@@ -35,6 +35,8 @@ struct PebbleOptions {
   bool slow_validation = false;
   // Names that it refuses (rejectedIdentifier).
   std::vector<std::string> blocked_domains;
+  // host:port of the DNS server that it asks; empty: challtestsrv.
+  std::string dns_server = {};
 };
 
 // Both programs run on free ports of 127.0.0.1 until this is destroyed.
@@ -49,6 +51,10 @@ class Pebble {
   std::string ca_file() const { return folder_ + "/pebble-https-root.pem"; }
   // challtestsrv's DNS, as host:port.
   const std::string& dns_address() const { return dns_address_; }
+  // Where it looks by http-01, instead of port 80.
+  int http_port() const { return http_port_; }
+  // What challtestsrv answers for the addresses of `host` from now on; 127.0.0.1 for every other one.
+  absl::Status SetAddresses(const std::string& host, const std::vector<std::string>& addresses) const;
   // challtestsrv's management interface: http://host:port.
   const std::string& management_url() const { return management_url_; }
   // A shell script with lego's exec contract that writes to that DNS with curl.
@@ -77,6 +83,7 @@ class Pebble {
   std::string admin_url_;
   std::string dns_address_;
   std::string management_url_;
+  int http_port_ = 0;
   std::unique_ptr<Program> challtestsrv_;
   std::unique_ptr<Program> pebble_;
 };

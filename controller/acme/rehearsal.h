@@ -1,0 +1,34 @@
+// Does it work, before a CA looks? What a challenge needs is made, seen and taken away again, without any order.
+#ifndef CERTCAST_CONTROLLER_ACME_REHEARSAL_H_
+#define CERTCAST_CONTROLLER_ACME_REHEARSAL_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "controller/acme/challenge_solver.h"
+#include "controller/acme/issue_options.h"
+#include "controller/acme/order_journal.h"
+#include "controller/config/config.h"
+
+namespace certcast::controller {
+
+// What became of it; steps that were not reached are OK.
+struct Rehearsal {
+  // Of each name, what was made and where: "TXT record _acme-challenge.example.com.".
+  std::vector<std::string> places;
+  // Whether it could be made, and was seen by everyone who was asked; and whether it could be taken away.
+  absl::Status presented;
+  absl::Status removed;
+};
+
+// For every name of the certificate one challenge with a random token: an apex and its wildcard have two values at one
+// name, as in an order. All is in `journal` as an order's is, so that the next order or rehearsal removes what a crash
+// leaves; what an order has presented already stays. An error: the store's.
+absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, ChallengeSolver& solver, OrderJournal& journal,
+                                   const OnIssueProgress& on_progress);
+
+}  // namespace certcast::controller
+
+#endif  // CERTCAST_CONTROLLER_ACME_REHEARSAL_H_
