@@ -140,7 +140,8 @@ void NodeMachine::WatchForConfirm(const AgentPtr& agent) {
     return by.has_value() ? *by - clock_.Now() : absl::InfiniteDuration();
   };
   absl::Duration pause = left();
-  while (agent->process->is_alive()) {
+  // It may hang up while it is at work here.
+  while (agent->process->is_alive() && !agent->is_hung_up) {
     scheduler_.Wait(agent.get(), pause);
     if (!agent->process->is_alive() || agent->is_hung_up) return;
     pause = left();
