@@ -37,6 +37,19 @@ class InterruptedTest : public ::testing::Test {
     return node.ResultOf(command);
   }
 
+  // Switched, checked next, and then the machine starts anew with what is on the disk.
+  v1::Command LosePowerBeforeTheReload() {
+    HaveGenerationOne(node);
+    const v1::Command command = node.InstallCommand(2);
+    node.processes.On({"nginx", "-t"}, [this](const ProcessRequest&) -> absl::StatusOr<ProcessResult> {
+      node.files.CrashAt(node.files.count() + 1);
+      return absl::AbortedError("killed");
+    });
+    node.Handle(command);
+    node.LosePower(0);
+    return command;
+  }
+
   SimulatedNode node;
   int reloads = 0;
 };
@@ -53,14 +66,7 @@ TEST_F(InterruptedTest, WhileStagingNothingWasSwitched) {
 
 // Between the switch and the first reload the machine, or whoever reloads services, is faster than the agent.
 TEST_F(InterruptedTest, AfterTheFlipServicesThatStartedMeanwhileAreReloadedAndProbed) {
-  HaveGenerationOne(node);
-  const v1::Command command = node.InstallCommand(2);
-  node.processes.On({"nginx", "-t"}, [&](const ProcessRequest&) -> absl::StatusOr<ProcessResult> {
-    node.files.CrashAt(node.files.count() + 1);
-    return absl::AbortedError("killed");
-  });
-  node.Handle(command);
-  node.LosePower(0);
+  const v1::Command command = LosePowerBeforeTheReload();
   EXPECT_EQ(node.running["nginx"].served, LeafOf(2));
   ASSERT_THAT(node.Start(), IsOk());
   const v1::InstallResult result = node.ResultOf(command);
@@ -74,14 +80,7 @@ TEST_F(InterruptedTest, AfterTheFlipServicesThatStartedMeanwhileAreReloadedAndPr
 
 // Recovery at boot may come before the services do.
 TEST_F(InterruptedTest, AServiceThatStartsByItselfNeedsNoReload) {
-  HaveGenerationOne(node);
-  const v1::Command command = node.InstallCommand(2);
-  node.processes.On({"nginx", "-t"}, [&](const ProcessRequest&) -> absl::StatusOr<ProcessResult> {
-    node.files.CrashAt(node.files.count() + 1);
-    return absl::AbortedError("killed");
-  });
-  node.Handle(command);
-  node.LosePower(0);
+  const v1::Command command = LosePowerBeforeTheReload();
   node.running["nginx"].on_reload = [&] { node.running["nginx"].served = node.FilesOf("nginx"); };
   node.running["nginx"].reload_exit_code = 1;
   ASSERT_THAT(node.Start(), IsOk());
