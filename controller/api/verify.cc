@@ -1,6 +1,7 @@
 // What is served, seen from here: no agent is asked, no lease is taken, no key is opened.
 #include "controller/rollout/verify.h"
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -63,11 +64,10 @@ absl::StatusOr<v1::VerifyResponse> Controller::Verify(const v1::VerifyRequest& r
       shown.set_leaf_sha256(generation->leaf_sha256());
     }
     for (const NodeConfig* node : config_.NodesOf(*certificate)) {
-      if (node->verify.empty()) without.insert(node->name);
-      for (ExpectedEndpoint& endpoint :
-           EndpointsOf(*node, certificate->name, certificate->DefaultServerName(), shown.leaf_sha256())) {
-        endpoints.push_back(std::move(endpoint));
-      }
+      std::vector<ExpectedEndpoint> of_node =
+          EndpointsOf(*node, certificate->name, certificate->DefaultServerName(), shown.leaf_sha256());
+      if (of_node.empty()) without.insert(node->name);
+      std::move(of_node.begin(), of_node.end(), std::back_inserter(endpoints));
     }
   }
 

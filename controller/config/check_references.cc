@@ -57,7 +57,26 @@ class ReferenceCheck {
     }
   }
 
+  void Check(const NodeConfig& node, const yaml::Map& map) {
+    for (const yaml::Value& endpoint : map.Find("verify").Children()) {
+      if (!endpoint.is_map()) continue;
+      const yaml::Value place = yaml::Map(endpoint).Find("certificate");
+      if (place && CheckName(place.Text()).ok()) CheckServed(node, place);
+    }
+  }
+
  private:
+  // That the node is given the certificate.
+  void CheckServed(const NodeConfig& node, const yaml::Value& place) {
+    std::vector<absl::string_view> given;
+    for (const CertificateConfig& certificate : config_.certificates) {
+      const std::vector<const NodeConfig*> nodes = config_.NodesOf(certificate);
+      if (std::find(nodes.begin(), nodes.end(), &node) != nodes.end()) given.push_back(certificate.name);
+    }
+    if (std::find(given.begin(), given.end(), place.Text()) != given.end()) return;
+    place.FailExpected("the name of a certificate that goes to this node", Meant(place.Text(), given));
+  }
+
   void CheckAccount(const std::string& name, const yaml::Value& place) const {
     if (name.empty() || config_.FindAccount(name) != nullptr) return;
     // One without a good name, which has its own error, may be the one that is meant.
@@ -195,6 +214,7 @@ void CheckReferences(const Config& config, const Places& places) {
   for (size_t i = 0; i < config.certificates.size(); ++i) {
     check.Check(config.certificates[i], yaml::Map(places.certificates[i]));
   }
+  for (size_t i = 0; i < config.nodes.size(); ++i) check.Check(config.nodes[i], yaml::Map(places.nodes[i]));
 }
 
 }  // namespace certcast::controller

@@ -142,6 +142,8 @@ struct VerifyEndpoint {
   // Empty: the certificate's DefaultServerName().
   std::string server_name = {};
   StartTlsProtocol starttls = StartTlsProtocol::kNone;
+  // Which of the node's certificates is served there; empty: each of them, to who asks for its own server name.
+  std::string certificate = {};
 };
 
 struct NodeConfig {

@@ -523,7 +523,7 @@ c.yaml:23:12: at nodes[1].name: found the node name "web-01" a second time; the 
                 R"(c.yaml:22:102: at nodes[0].verify: found "10.0.0.1:443", expected a list of host:port)"},
         Mistake{
             "VerifyHasUnknownKey", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", sni: a.example.com}",
-            R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, addresses, server_name, server_names, starttls)"},
+            R"(c.yaml:22:129: at nodes[0].verify[0]: unknown key "sni"; known here: address, addresses, server_name, server_names, starttls, certificate)"},
         Mistake{
             "VerifyWithUnknownStartTls", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", starttls: https}",
             R"(c.yaml:22:139: at nodes[0].verify[0].starttls: found "https", expected one of smtp, lmtp, imap, pop3, ftp, ldap, mysql, postgres, xmpp)"},
@@ -533,6 +533,9 @@ c.yaml:23:12: at nodes[1].name: found the node name "web-01" a second time; the 
         Mistake{
             "VerifyOfAnAddress", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", server_name: 10.0.0.1}",
             R"(c.yaml:22:142: at nodes[0].verify[0].server_name: found "10.0.0.1", expected a host name; an address can't be asked for by name (RFC 6066 section 3))"},
+        Mistake{
+            "VerifyOfAnUnknownCertificate", "\"10.0.0.1:443\"", "{address: \"10.0.0.1:443\", certificate: wildcart}",
+            R"(c.yaml:22:142: at nodes[0].verify[0].certificate: found "wildcart", expected the name of a certificate that goes to this node; did you mean wildcard?)"},
         Mistake{
             "SelectedNodeIsUnknown", "[web-02]", "[web-2]",
             R"(c.yaml:20:13: at certificates[1].nodes[0]: found "web-2", expected the name of a node under `nodes`; did you mean web-02?)"},

@@ -98,8 +98,9 @@ TEST(ParseConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
   std::ifstream file("docs/examples/certcast.yaml");
   std::string text((std::istreambuf_iterator<char>(file)), {});
   ASSERT_NE(text.find(plain), std::string::npos);
-  text.replace(text.find(plain), plain.size(),
-               R"([{addresses: ["10.0.0.1:25", "[::1]:25"], server_names: [a.test, b.test], starttls: smtp}])");
+  text.replace(
+      text.find(plain), plain.size(),
+      R"([{addresses: ["10.0.0.1:25", "[::1]:25"], server_names: [a.test, b.test], starttls: smtp, certificate: wildcard}])");
   const auto config = ParseConfig(text, "/etc/certcast/c.yaml");
   ASSERT_TRUE(config.ok()) << config.status();
   const std::vector<VerifyEndpoint>& verify = config->nodes[0].verify;
@@ -108,6 +109,7 @@ TEST(ParseConfig, OneVerifyEntryMayHaveSeveralAddressesAndNames) {
   EXPECT_EQ(verify[1].server_name, "b.test");
   EXPECT_EQ(verify[2].address, "[::1]:25");
   EXPECT_EQ(verify[2].starttls, StartTlsProtocol::kSmtp);
+  for (const VerifyEndpoint& endpoint : verify) EXPECT_EQ(endpoint.certificate, "wildcard");
 }
 
 TEST(ParseConfig, ReadsTheExamplesCertificates) {

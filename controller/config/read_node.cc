@@ -61,12 +61,18 @@ void ReadVerify(const yaml::Value& value, NodeConfig& node) {
     node.verify.push_back({.address = value.HostPort()});
     return;
   }
-  const yaml::Map map = value.ReadMap("host:port, or a map with address and server_name", EndpointKeys());
+  const yaml::Map map =
+      value.ReadMap("host:port, or a map with address and server_name", EndpointKeys({"certificate"}));
   Endpoints endpoints = ReadEndpoints(map, /*requires_name=*/false);
   if (endpoints.server_names.empty()) endpoints.server_names.emplace_back();
+  const yaml::Value certificate = map.Find("certificate");
+  const std::string certificate_name = certificate ? certificate.Name() : "";
   for (const std::string& address : endpoints.addresses) {
     for (const std::string& server_name : endpoints.server_names) {
-      node.verify.push_back({.address = address, .server_name = server_name, .starttls = endpoints.starttls});
+      node.verify.push_back({.address = address,
+                             .server_name = server_name,
+                             .starttls = endpoints.starttls,
+                             .certificate = certificate_name});
     }
   }
 }

@@ -138,6 +138,7 @@ std::vector<ExpectedEndpoint> EndpointsOf(const NodeConfig& node, absl::string_v
                                           absl::string_view default_server_name, absl::string_view leaf_sha256) {
   std::vector<ExpectedEndpoint> endpoints;
   for (const VerifyEndpoint& endpoint : node.verify) {
+    if (!endpoint.certificate.empty() && endpoint.certificate != certificate) continue;
     endpoints.push_back(
         {.node = node.name,
          .certificate = std::string(certificate),

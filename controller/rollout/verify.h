@@ -29,7 +29,8 @@ struct ExpectedEndpoint {
   std::string ip_address = {};
 };
 
-// The node's `verify` endpoints for one certificate; plain addresses are asked for `default_server_name`.
+// The node's `verify` endpoints for one certificate, without those that are another's; plain addresses are asked for
+// `default_server_name`.
 std::vector<ExpectedEndpoint> EndpointsOf(const NodeConfig& node, absl::string_view certificate,
                                           absl::string_view default_server_name, absl::string_view leaf_sha256);
 

@@ -53,6 +53,19 @@ TEST(EndpointsOf, AsksPlainAddressesForTheCertificatesOwnName) {
   EXPECT_EQ(endpoints[1].leaf_sha256, kNew);
 }
 
+TEST(EndpointsOf, LeavesOutWhatIsAnotherCertificates) {
+  NodeConfig node;
+  node.verify = {{.address = "10.0.0.1:443"},
+                 {.address = "10.0.0.1:443", .server_name = "shop.example.org", .certificate = "shop"},
+                 {.address = "10.0.0.1:993", .certificate = "wildcard"}};
+  const std::vector<ExpectedEndpoint> endpoints = EndpointsOf(node, "wildcard", "www.example.com", kNew);
+  ASSERT_THAT(endpoints, SizeIs(2));
+  EXPECT_EQ(endpoints[0].address, "10.0.0.1:443");
+  EXPECT_EQ(endpoints[0].server_name, "www.example.com");
+  EXPECT_EQ(endpoints[1].address, "10.0.0.1:993");
+  EXPECT_THAT(EndpointsOf(node, "shop", "www.example.org", kNew), SizeIs(2));
+}
+
 TEST(VerifyEndpoints, TellsRightFromWrongFromSilent) {
   FakeClock clock;
   FakeProber prober;

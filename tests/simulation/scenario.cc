@@ -88,8 +88,6 @@ void AddCertificate(Dice dice, Scenario& scenario) {
   scenario.certificates = 2;
   for (Scenario::Node& node : scenario.nodes) node.has_mail = !dice.OneIn(3);
   scenario.nodes[0].has_mail = true;
-  // A verify endpoint is every certificate's.
-  for (Scenario::Node& node : scenario.nodes) node.is_verified = node.is_verified && !node.has_mail;
   absl::Duration at = dice.Between(absl::ZeroDuration(), absl::Seconds(3));
   for (int i = dice.Between(1, 2); i > 0; --i) {
     scenario.generations.push_back({at, 1});

@@ -55,8 +55,10 @@ Config MakeConfig(const Scenario& scenario) {
     node.labels["rack"] = absl::StrCat("rack-", scenario.nodes[i].rack);
     for (int of = 0; of < scenario.certificates; ++of) {
       if (of > 0 && scenario.Has(i, of)) config.certificates[static_cast<size_t>(of)].nodes.names.push_back(node.name);
+      if (!scenario.nodes[i].is_verified || !scenario.Has(i, of)) continue;
+      node.verify.push_back(
+          {.address = absl::StrCat(node.name, of == 0 ? ":443" : ":993"), .certificate = NameOfCertificate(of)});
     }
-    if (scenario.nodes[i].is_verified) node.verify = {{.address = absl::StrCat(node.name, ":443")}};
     config.nodes.push_back(std::move(node));
   }
   return config;
