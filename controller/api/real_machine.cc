@@ -28,16 +28,18 @@ RealMachine::RealMachine()
   machine_.clock = &Clock::Real();
   machine_.http = http_.get();
   machine_.dns = dns_.get();
-  machine_.open_store = [](const std::string& state, bool make) -> absl::StatusOr<std::unique_ptr<Store>> {
+  machine_.open_store = [this](const std::string& state, bool make) -> absl::StatusOr<std::unique_ptr<Store>> {
+    agent_digests_ = absl::StrCat(state, "/agent_digests");
     SqliteStoreOptions options;
     options.make = make;
     return SqliteStore::Open(state, options);
   };
-  machine_.make_transport = [](const std::string& fleet_id,
-                               ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
+  machine_.make_transport = [this](const std::string& fleet_id,
+                                   ControllerIdentity identity) -> absl::StatusOr<std::unique_ptr<Transport>> {
     SshTransportOptions ssh;
     ssh.fleet_id = fleet_id;
     ssh.manifest_key_pem = std::move(identity.manifest_key_pem);
+    ssh.digests_file = agent_digests_;
     return std::make_unique<TransportByAddress>(
         std::make_unique<GrpcTransport>(LinkIdentity{.fleet_id = fleet_id,
                                                      .chain_pem = std::move(identity.chain_pem),
@@ -45,9 +47,10 @@ RealMachine::RealMachine()
                                                      .fleet_ca_pem = std::move(identity.fleet_ca_pem)}),
         std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real()));
   };
-  machine_.make_agent_installer = [](const std::string& fleet_id) {
+  machine_.make_agent_installer = [this](const std::string& fleet_id) {
     SshTransportOptions ssh;
     ssh.fleet_id = fleet_id;
+    ssh.digests_file = agent_digests_;
     return std::make_unique<SshTransport>(std::move(ssh), SystemResolver(), ProcessRunner::Real());
   };
 }

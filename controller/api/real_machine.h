@@ -14,6 +14,8 @@ namespace certcast::controller {
 class RealMachine {
  public:
   RealMachine();
+  RealMachine(const RealMachine&) = delete;
+  RealMachine& operator=(const RealMachine&) = delete;
   const Machine& get() const { return machine_; }
   // From now on what is said to CAs is added to this file: see controller/acme/trace.h.
   absl::Status TraceTo(const std::string& path);
@@ -22,6 +24,8 @@ class RealMachine {
   std::unique_ptr<HttpClient> http_;
   std::unique_ptr<DnsClient> dns_;
   std::unique_ptr<Prober> prober_;
+  // In the directory of the store that was opened last; empty before.
+  std::string agent_digests_;
   Machine machine_;
 };
 

@@ -3,16 +3,19 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/file/descriptor.h"
 #include "common/status/status.h"
 #include "common/x509/digest.h"
@@ -71,45 +74,77 @@ class Digest {
   const SslPtr<EVP_MD_CTX> context_ = SslPtr<EVP_MD_CTX>(EVP_MD_CTX_new());
 };
 
-// Its pieces to `take`, one by one; how many bytes they were.
-absl::StatusOr<size_t> ReadPieces(const std::string& path, const std::function<void(absl::string_view)>& take) {
-  const std::string doing = absl::StrCat("reading ", path);
-  const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!file.valid()) return Unusable(FailureOf(FailErrno(errno, doing)).detail());
+absl::Status FailedToRead(const std::string& path) {
+  return Unusable(FailureOf(FailErrno(errno, absl::StrCat("reading ", path))).detail());
+}
+
+absl::StatusOr<Descriptor> OpenBinary(const std::string& path) {
+  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!file.valid()) return FailedToRead(path);
+  return file;
+}
+
+absl::StatusOr<struct stat> InfoOf(const Descriptor& file, const std::string& path) {
+  struct stat info;
+  if (fstat(file.get(), &info) != 0) return FailedToRead(path);
+  return info;
+}
+
+// Its pieces to `take`, one by one, until that says that it has enough; how many bytes they were.
+absl::StatusOr<size_t> ReadPieces(const Descriptor& file, const std::string& path,
+                                  const std::function<bool(absl::string_view)>& take) {
   std::vector<char> piece(kPiece);
   size_t size = 0;
   while (true) {
     const ssize_t count = read(file.get(), piece.data(), piece.size());
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return Unusable(FailureOf(FailErrno(errno, doing)).detail());
+    if (count < 0) return FailedToRead(path);
     if (count == 0) return size;
     size += static_cast<size_t>(count);
     if (size > kMaxBinary) return Unusable(absl::StrCat(path, " is larger than ", kMaxBinary, " bytes"));
-    take(absl::string_view(piece.data(), static_cast<size_t>(count)));
+    if (!take(absl::string_view(piece.data(), static_cast<size_t>(count)))) return size;
   }
 }
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const AgentBinary>> AgentBinary::Look(const std::string& path) {
+absl::StatusOr<std::shared_ptr<const AgentBinary>> AgentBinary::Look(const std::string& path,
+                                                                     const AgentDigests& digests) {
   auto binary = std::make_shared<AgentBinary>();
   binary->path = path;
+  ASSIGN_OR_RETURN(const Descriptor file, OpenBinary(path));
+  ASSIGN_OR_RETURN(const struct stat before, InfoOf(file, path));
+  binary->sha256 = digests.Find(before);
+  const bool is_known = !binary->sha256.empty();
   Digest digest;
   std::string start;
-  ASSIGN_OR_RETURN(binary->size, ReadPieces(path, [&](absl::string_view piece) {
+  ASSIGN_OR_RETURN(const size_t count, ReadPieces(file, path, [&](absl::string_view piece) {
                      if (start.size() < sizeof(Elf64_Ehdr)) absl::StrAppend(&start, piece);
+                     if (is_known) return start.size() < sizeof(Elf64_Ehdr);
                      digest.Add(piece);
+                     return true;
                    }));
   binary->machine = MachineOf(start);
   if (binary->machine.empty()) return Unusable(absl::StrCat(path, " is not a program for a machine that is known"));
+  binary->size = is_known ? static_cast<size_t>(before.st_size) : count;
+  if (is_known) return std::shared_ptr<const AgentBinary>(std::move(binary));
   binary->sha256 = digest.Hex();
+  // Not of what was being written while it was read.
+  ASSIGN_OR_RETURN(const struct stat after, InfoOf(file, path));
+  if (absl::TimeFromTimespec(after.st_ctim) == absl::TimeFromTimespec(before.st_ctim)) {
+    digests.Keep(after, binary->sha256);
+  }
   return std::shared_ptr<const AgentBinary>(std::move(binary));
 }
 
 absl::StatusOr<std::shared_ptr<const std::string>> AgentBinary::Read() const {
   auto contents = std::make_shared<std::string>();
   contents->reserve(size);
-  RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) { absl::StrAppend(contents.get(), piece); }).status());
+  ASSIGN_OR_RETURN(const Descriptor file, OpenBinary(path));
+  RETURN_IF_ERROR(ReadPieces(file, path, [&](absl::string_view piece) {
+                    absl::StrAppend(contents.get(), piece);
+                    return true;
+                  }).status());
   if (Sha256Hex(*contents) != sha256) {
     return Fail(Reason::NO_AGENT_BINARY, absl::StrCat(path, " has become another while it was in use"), "try again");
   }

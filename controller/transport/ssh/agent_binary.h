@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "controller/transport/ssh/agent_digests.h"
 
 namespace certcast::controller {
 
@@ -18,9 +19,9 @@ struct AgentBinary {
   // As `uname -m` says on a machine that runs it: "x86_64".
   std::string machine;
 
-  // What lies there, without keeping it: most hosts have it. NO_AGENT_BINARY when it can't be read, or is not an ELF
-  // program for Linux of a machine that is known here.
-  static absl::StatusOr<std::shared_ptr<const AgentBinary>> Look(const std::string& path);
+  // What lies there, without keeping it: most hosts have it. Read whole only where `digests` does not know it.
+  // NO_AGENT_BINARY when it can't be read, or is not an ELF program for Linux of a machine that is known here.
+  static absl::StatusOr<std::shared_ptr<const AgentBinary>> Look(const std::string& path, const AgentDigests& digests);
 
   // For hosts that have it not. NO_AGENT_BINARY also when it is not what it was when it was looked at.
   absl::StatusOr<std::shared_ptr<const std::string>> Read() const;

@@ -15,7 +15,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/link.pb.h"
+#include "common/file/file_system.h"
 #include "common/x509/digest.h"
+#include "controller/transport/ssh/agent_digests.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/program.h"
@@ -47,7 +49,8 @@ class BootstrapTest : public ::testing::Test {
  protected:
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
-    absl::StatusOr<std::shared_ptr<const AgentBinary>> binary = AgentBinary::Look("tests/testing/stdio_stand_in");
+    absl::StatusOr<std::shared_ptr<const AgentBinary>> binary =
+        AgentBinary::Look("tests/testing/stdio_stand_in", AgentDigests(FileSystem::Real(), ""));
     ASSERT_THAT(binary, IsOk());
     binary_ = *std::move(binary);
     const auto contents = binary_->Read();

@@ -57,7 +57,7 @@ absl::StatusOr<std::shared_ptr<const AgentBinary>> SshDialer::BinaryAt(const std
   absl::MutexLock lock(&mutex_);
   std::shared_ptr<const AgentBinary>& binary = binaries_[path];
   if (binary == nullptr) {
-    ASSIGN_OR_RETURN(binary, AgentBinary::Look(path));
+    ASSIGN_OR_RETURN(binary, AgentBinary::Look(path, digests_));
   }
   return binary;
 }
@@ -67,7 +67,12 @@ absl::StatusOr<std::shared_ptr<const std::string>> SshDialer::ContentsOf(const A
   std::weak_ptr<const std::string>& kept = contents_[binary.path];
   std::shared_ptr<const std::string> contents = kept.lock();
   if (contents == nullptr) {
-    ASSIGN_OR_RETURN(contents, binary.Read());
+    absl::StatusOr<std::shared_ptr<const std::string>> read = binary.Read();
+    if (!read.ok()) {
+      digests_.Forget();
+      return read.status();
+    }
+    contents = *std::move(read);
     kept = contents;
   }
   return contents;

@@ -6,16 +6,19 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/file/file_system.h"
 #include "common/probe/resolver.h"
 #include "controller/transport/agent_on_host.h"
 #include "controller/transport/link.h"
 #include "controller/transport/ssh/agent_binary.h"
+#include "controller/transport/ssh/agent_digests.h"
 #include "controller/transport/ssh/hop.h"
 #include "controller/transport/ssh/route.h"
 
@@ -38,7 +41,8 @@ struct SshTarget {
 class SshDialer {
  public:
   // `resolver` outlives it.
-  explicit SshDialer(Resolver& resolver) : routes_(std::make_shared<SshRoutes>(resolver)) {}
+  explicit SshDialer(Resolver& resolver, AgentDigests digests = AgentDigests(FileSystem::Real(), ""))
+      : routes_(std::make_shared<SshRoutes>(resolver)), digests_(std::move(digests)) {}
 
   // As Transport::Open, with the errors of SshRoutes and Bootstrap as well. `timeout` is for all but the upload of a
   // missing agent, which may go on as long as it gets on.
@@ -59,6 +63,7 @@ class SshDialer {
   absl::StatusOr<std::shared_ptr<const std::string>> ContentsOf(const AgentBinary& binary);
 
   const std::shared_ptr<SshRoutes> routes_;
+  const AgentDigests digests_;
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<const AgentBinary>> binaries_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::weak_ptr<const std::string>> contents_ ABSL_GUARDED_BY(mutex_);

@@ -8,10 +8,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/file/file_system.h"
 #include "common/probe/resolver.h"
 #include "common/process/process.h"
 #include "controller/transport/agent_installer.h"
 #include "controller/transport/link.h"
+#include "controller/transport/ssh/agent_digests.h"
 #include "controller/transport/ssh/ssh_dialer.h"
 
 namespace certcast::controller {
@@ -20,6 +22,8 @@ struct SshTransportOptions {
   // What a host pins at first contact.
   std::string fleet_id;
   std::string manifest_key_pem;
+  // Where digests of agents are kept from one run to the next, as AgentDigests has it.
+  std::string digests_file;
   // For use_ssh_config, instead of the user's and the system's; empty: those.
   std::string ssh_config_file;
 };
@@ -34,7 +38,9 @@ class SshTransport final : public Transport, public AgentInstaller {
  public:
   // `resolver` and `processes` outlive it and its links.
   SshTransport(SshTransportOptions options, Resolver& resolver, ProcessRunner& processes)
-      : options_(std::move(options)), processes_(processes), dialer_(resolver) {}
+      : options_(std::move(options)),
+        processes_(processes),
+        dialer_(resolver, AgentDigests(FileSystem::Real(), options_.digests_file)) {}
 
   // As in link.h. May take longer than `timeout`: by what connect_timeout was raised to, and for the upload of an agent
   // that the host has not, as long as it gets on.
