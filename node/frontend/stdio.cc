@@ -24,6 +24,11 @@ namespace {
 constexpr int kMaxLengthBytes = 4;
 constexpr absl::Duration kLookAgain = absl::Seconds(1);
 constexpr absl::Duration kAtLeast = absl::Milliseconds(200);
+// Between two tries of a way back that fails: twice as long each time, up to the second.
+constexpr absl::Duration kFirstRetry = absl::Seconds(1);
+constexpr absl::Duration kLastRetry = absl::Minutes(1);
+// No more of them so long after the first; the next contact goes on with it.
+constexpr absl::Duration kGivenUpAfter = absl::Minutes(15);
 
 // Exactly `size` bytes, or fewer at the end of the input.
 absl::StatusOr<size_t> ReadFully(int fd, char* bytes, size_t size) {
@@ -130,10 +135,20 @@ absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1:
 }
 
 absl::Status AwaitNothingToConfirm(Engine& engine, Clock& clock) {
+  absl::Duration retry = kFirstRetry;
+  std::optional<absl::Duration> failing_since;
   while (const std::optional<absl::Time> confirm_by = engine.ConfirmBy()) {
     const absl::Duration left = *confirm_by - clock.Now();
-    if (left <= absl::ZeroDuration()) RETURN_IF_ERROR(engine.RevertIfOverdue());
-    if (engine.ConfirmBy().has_value()) clock.Sleep(std::clamp(left, kAtLeast, kLookAgain));
+    const absl::Status reverted = left > absl::ZeroDuration() ? absl::OkStatus() : engine.RevertIfOverdue();
+    if (reverted.ok()) {
+      if (engine.ConfirmBy().has_value()) clock.Sleep(std::clamp(left, kAtLeast, kLookAgain));
+      continue;
+    }
+    // A disk may be full, or descriptors be short, for a while.
+    if (!failing_since.has_value()) failing_since = clock.Monotonic();
+    if (clock.Monotonic() - *failing_since >= kGivenUpAfter) return reverted;
+    clock.Sleep(retry);
+    retry = std::min(retry * 2, kLastRetry);
   }
   return absl::OkStatus();
 }

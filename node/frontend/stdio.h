@@ -16,8 +16,8 @@ namespace certcast::node {
 // nothing holds up no command for longer than WriteBounds says, once. Ignore SIGPIPE before calling.
 absl::Status ServeStdio(int in, int out, Engine& engine, Clock& clock, const v1::Hello& hello);
 
-// Returns when nothing waits for Confirm any more: whoever could send one over this link is gone. What kept it from
-// going back, when it could not.
+// Returns when nothing waits for Confirm any more: whoever could send one over this link is gone. A way back that fails
+// is tried again, less and less often, for a quarter of an hour; then what kept it from going back is returned.
 absl::Status AwaitNothingToConfirm(Engine& engine, Clock& clock);
 
 }  // namespace certcast::node

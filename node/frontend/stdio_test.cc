@@ -195,10 +195,44 @@ TEST(Stdio, WaitsForTheDeadlineAtTheEndAndGoesBack) {
 TEST(Stdio, SaysThatItCouldNotGoBack) {
   FakeClock clock;
   FakeEngine engine;
-  engine.SetConfirmBy(clock.Now() + absl::Minutes(1));
+  const absl::Time confirm_by = clock.Now() + absl::Minutes(1);
+  engine.SetConfirmBy(confirm_by);
   engine.SetRevertResult(Fail(Reason::REVERT_FAILED, "disk is gone"));
-  Session session(engine, clock);
-  EXPECT_THAT(session.End(), HasReason(Reason::REVERT_FAILED, HasSubstr("disk is gone")));
+  EXPECT_THAT(AwaitNothingToConfirm(engine, clock), HasReason(Reason::REVERT_FAILED, HasSubstr("disk is gone")));
+  // For a quarter of an hour, at last once a minute.
+  EXPECT_GE(clock.Now(), confirm_by + absl::Minutes(15));
+  EXPECT_GT(engine.reverts(), 15);
+  EXPECT_LT(engine.reverts(), 30);
+}
+
+// Its disk is full for a while.
+class MendedLater final : public Clock {
+ public:
+  MendedLater(FakeClock& clock, FakeEngine& engine, absl::Time at) : clock_(clock), engine_(engine), at_(at) {}
+  absl::Time Now() const override { return clock_.Now(); }
+  absl::Duration Monotonic() const override { return clock_.Monotonic(); }
+  absl::Duration SinceBoot() const override { return clock_.SinceBoot(); }
+  std::string BootId() const override { return clock_.BootId(); }
+  void Sleep(absl::Duration duration) override {
+    clock_.Sleep(duration);
+    if (Now() >= at_) engine_.SetRevertResult(absl::OkStatus());
+  }
+
+ private:
+  FakeClock& clock_;
+  FakeEngine& engine_;
+  const absl::Time at_;
+};
+
+TEST(Stdio, TriesAgainWhenTheWayBackFails) {
+  FakeClock clock;
+  FakeEngine engine;
+  engine.SetConfirmBy(clock.Now());
+  engine.SetRevertResult(Fail(Reason::NO_SPACE, "disk full"));
+  MendedLater mended(clock, engine, clock.Now() + absl::Minutes(10));
+  EXPECT_THAT(AwaitNothingToConfirm(engine, mended), IsOk());
+  EXPECT_GT(engine.reverts(), 2);
+  EXPECT_EQ(engine.ConfirmBy(), std::nullopt);
 }
 
 TEST(Stdio, AReaderThatIsGoneEndsItAsTheEndOfTheInputDoes) {
