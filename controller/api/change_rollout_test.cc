@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/api/controller_fixture.h"
 #include "controller/rollout/life_cycle.h"
+#include "controller/store/records.h"
 #include "controller/store/rollout_records.h"
 #include "controller/store/rollout_requests.h"
 #include "gmock/gmock.h"
@@ -217,6 +219,23 @@ TEST_F(ChangeRolloutTest, AnUndoneGenerationStaysWantedAndIsRolledOutByTheNextAp
   const auto applied = Apply();
   ASSERT_THAT(applied, IsOk());
   EXPECT_EQ(Status().converged(), 3);
+}
+
+// Who asks whether nodes may go back, or who has what is to be revoked, begins with what is known of them.
+TEST_F(ChangeRolloutTest, WhatWentBackIsKnownOfANodeThatWasNotAskedSince) {
+  Configure(2);
+  RollOut();
+  RollOut();
+  clock_.Advance(absl::Hours(1));
+  ASSERT_THAT(Change(Action::UNDO), IsOk());
+  for (const char* name : {"web-1", "web-2"}) {
+    const auto node = NodeRecords(store_).Get(name);
+    ASSERT_THAT(node, IsOk());
+    ASSERT_EQ((*node)->inventory().certificates_size(), 1) << name;
+    EXPECT_EQ((*node)->inventory().certificates(0).generation(), 1u) << name;
+    EXPECT_EQ((*node)->inventory().certificates(0).previous_generation(), 0u) << name;
+    EXPECT_EQ(FromTimestamp((*node)->last_seen()), clock_.Now()) << name;
+  }
 }
 
 TEST_F(ChangeRolloutTest, TheLaterRolloutIsUndoneFirst) {

@@ -62,6 +62,23 @@ void NoteInForce(const state::v1::Rollout& rollout, v1::Inventory& inventory) {
   noted.set_previous_generation(previous);
 }
 
+// Until the node is asked again: it went back from the rollout's generation.
+void NoteBack(const state::v1::Rollout& rollout, v1::Inventory& inventory) {
+  for (v1::Inventory::Certificate& noted : *inventory.mutable_certificates()) {
+    if (noted.name() != rollout.certificate() || noted.generation() != rollout.generation()) continue;
+    const uint64_t previous = noted.previous_generation();
+    noted.Clear();
+    noted.set_name(rollout.certificate());
+    noted.set_generation(previous);
+  }
+}
+
+// Whether the node had its turn, forwards or back, since the rollout was as `before`.
+bool HadItsTurn(const state::v1::Rollout::Node& before, const state::v1::Rollout::Node& ended) {
+  return before.step() != state::v1::Rollout::Node::DONE || before.attempt() != ended.attempt() ||
+         before.result().outcome() != ended.result().outcome();
+}
+
 }  // namespace
 
 std::vector<FleetMember> MembersOf(const Config& config, const CertificateConfig& certificate, const FleetView& view) {
@@ -221,15 +238,18 @@ absl::StatusOr<v1::Rollout> RolloutRunner::Run(const CertificateConfig& certific
 void RolloutRunner::SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended) {
   std::set<std::string> answered;
   std::set<std::string> may_have_it;
+  std::set<std::string> back;
   std::vector<std::string> names;
   for (int i = 0; i < ended.nodes_size(); ++i) {
-    if (before.nodes(i).step() == state::v1::Rollout::Node::DONE) continue;
+    if (!HadItsTurn(before.nodes(i), ended.nodes(i))) continue;
     const v1::Rollout::Node& result = ended.nodes(i).result();
     const bool stays = result.outcome() == v1::Outcome::INSTALLED || result.outcome() == v1::Outcome::UNCHANGED;
     // One that could not be told to go back has failed too, and may be silent.
     const bool refused = result.outcome() == v1::Outcome::FAILED && result.reason() != Reason::REVERT_FAILED;
-    if (stays || refused || result.outcome() == v1::Outcome::REVERTED) answered.insert(result.name());
+    const bool went_back = result.outcome() == v1::Outcome::REVERTED;
+    if (stays || refused || went_back) answered.insert(result.name());
     if (stays || ended.nodes(i).changed()) may_have_it.insert(result.name());
+    if (went_back && !ended.nodes(i).changed()) back.insert(result.name());
     if (answered.count(result.name()) + may_have_it.count(result.name()) > 0) names.push_back(result.name());
   }
   if (names.empty()) return;
@@ -238,6 +258,7 @@ void RolloutRunner::SaveSeen(const state::v1::Rollout& before, const state::v1::
       NodeRecords(*session_->store).Update(names, session_->epoch(), [&](state::v1::Node& record) {
         if (answered.count(record.name()) > 0) *record.mutable_last_seen() = ToTimestamp(now);
         if (may_have_it.count(record.name()) > 0) NoteInForce(ended, *record.mutable_inventory());
+        if (back.count(record.name()) > 0) NoteBack(ended, *record.mutable_inventory());
       });
   // The rollout has ended as it has all the same.
   if (!saved.ok()) Note(ended, absl::StrCat("when nodes were seen could not be saved: ", saved.message()));

@@ -71,8 +71,8 @@ class RolloutRunner {
   absl::Status End(const state::v1::Rollout& rollout, const std::string& because);
   absl::StatusOr<bool> EndIfPointless(const state::v1::Rollout& rollout);
   absl::StatusOr<state::v1::Rollout> KeepFromRevoked(state::v1::Rollout rollout);
-  // Of nodes that were still to be asked in `before`: notes when they answered, and that they have, or may have, the
-  // generation.
+  // Of nodes that had their turn since `before`: notes when they answered, and that they have, or may have, the
+  // generation, or went back from it.
   void SaveSeen(const state::v1::Rollout& before, const state::v1::Rollout& ended);
 
   const Config* config_;
