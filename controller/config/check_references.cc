@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <map>
 #include <set>
+#include <string>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/yaml/first_seen.h"
 #include "common/yaml/grammar.h"
 #include "controller/config/sections.h"
@@ -33,6 +36,13 @@ template <typename Entry>
 void CheckNames(const std::vector<Entry>& entries, const std::vector<yaml::Value>& places, absl::string_view what) {
   yaml::FirstSeen seen(what);
   for (size_t i = 0; i < entries.size(); ++i) seen.Add(entries[i].name, yaml::Map(places[i]).Find("name"));
+}
+
+// The jump hosts before it; empty where it is reached directly.
+std::string WayTo(const NodeConfig& node) {
+  if (!node.ssh.has_value()) return "";
+  return absl::StrJoin(node.ssh->options.jump, ",",
+                       [](std::string* out, const SshServer& jump) { absl::StrAppend(out, jump.ToString()); });
 }
 
 class ReferenceCheck {
@@ -179,9 +189,11 @@ void CheckDistinct(const Config& config, const Places& places) {
   CheckNames(config.accounts, places.accounts, "the account name");
   CheckNames(config.certificates, places.certificates, "the certificate name");
   CheckNames(config.nodes, places.nodes, "the node name");
-  yaml::FirstSeen addresses("the address");
+  // Two sites may have the same private network, each behind a jump host of its own.
+  std::map<std::string, yaml::FirstSeen> addresses;
   for (size_t i = 0; i < config.nodes.size(); ++i) {
-    addresses.Add(config.nodes[i].address, yaml::Map(places.nodes[i]).Find("address"));
+    auto& behind = addresses.emplace(WayTo(config.nodes[i]), "the address").first->second;
+    behind.Add(config.nodes[i].address, yaml::Map(places.nodes[i]).Find("address"));
   }
 }
 

@@ -33,7 +33,7 @@ struct Places {
   yaml::Value services;
 };
 
-// No name of an account, certificate or node, and no node's address, is there twice.
+// No name of an account, certificate or node is there twice, and no node's address behind the same jump hosts.
 void CheckDistinct(const Config& config, const Places& places);
 
 // Fills in the services of ssh nodes that have some here. Their certificates exist, and each certificate that goes to

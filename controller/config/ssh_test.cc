@@ -93,6 +93,16 @@ TEST(SshNodes, TheirOwnOptionsOverrideTheFilesKeyByKey) {
   EXPECT_EQ(node.state, "/srv/certcast");
 }
 
+// Two sites with the same private network.
+TEST(SshNodes, MayShareAnAddressBehindDifferentJumpHosts) {
+  const std::string text = absl::StrReplaceAll(
+      kGood, {{"ssh://deploy@old-02.example.com", "ssh://deploy@10.0.0.9:2022"}, {"jump: []", "jump: [ops@other]"}});
+  const auto config = ParseConfig(text, "c.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(NodeOf(*config, "old-01").server.ToString(), NodeOf(*config, "old-02").server.ToString());
+  EXPECT_EQ(NodeOf(*config, "old-02").options.jump[0].ToString(), "ops@other:22");
+}
+
 TEST(SshNodes, LeaveToSshConfigWhatItMaySay) {
   const SshNode node = NodeOf(Good(), "old-03");
   EXPECT_EQ(node.server.user, "");
@@ -259,8 +269,9 @@ INSTANTIATE_TEST_SUITE_P(
             "V6WithoutBrackets", "ssh://deploy@10.0.0.9:2022", "ssh://deploy@2001:db8::9",
             R"(c.yaml:29:29: at nodes[0].address: "2001:db8::9" is not an address: an IPv6 address needs brackets, and a port after them; an address is host:port or [v6]:port, as 10.0.0.1:443)"},
         Mistake{
-            "TwiceTheSame", "ssh://deploy@10.0.0.9:2022", "ssh://deploy@old-02.example.com:22",
-            R"(c.yaml:30:29: at nodes[1].address: found the address "deploy@old-02.example.com:22" a second time; the first is at line 29, column 29)"}),
+            "TwiceTheSame", R"("ssh://web_3", services: [other], ssh: {use_ssh_config: true})",
+            R"("ssh://deploy@10.0.0.9:2022", services: [other])",
+            R"(c.yaml:32:29: at nodes[2].address: found the address "deploy@10.0.0.9:2022" a second time; the first is at line 29, column 29)"}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
