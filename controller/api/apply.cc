@@ -233,8 +233,9 @@ class Application {
     const absl::Time now = machine_.clock->Now();
     if (request_.now() || MayBeginAt(*item.config, now) <= now) return absl::OkStatus();
     ASSIGN_OR_RETURN(const NodeDurations history, HistoryOf(*session_.store, item.config->name));
-    return CheckWindows(*item.config, now, DeadlineOf(view, item.config->name, fleet, &*item.obtained.generation, now),
-                        TimeNeeded(*item.config, fleet, history));
+    ASSIGN_OR_RETURN(const Deadline deadline,
+                     DeadlineOf(*session_.store, view, *item.config, fleet, &*item.obtained.generation, now));
+    return CheckWindows(*item.config, now, deadline, TimeNeeded(*item.config, fleet, history));
   }
 
   // An operator wants a rollout of it paused or aborted, which carrying it out does, window or not.

@@ -90,6 +90,39 @@ TEST_F(CaNewsTest, AWindowThatIsMovedToNowIsFollowedAtTheNextCheck) {
   EXPECT_FALSE(Issued());
 }
 
+// The CA will revoke what nodes serve, before they may be given the next one.
+TEST_F(CaNewsTest, AWindowThatOpensAfterTheCaWantsItRenewedIsTooLate) {
+  Suggest(60, 62);
+  ASSERT_TRUE(Issued());
+  Configure("all", R"({waves: ["1", "100%"], windows: {time_zone: UTC, days: [tue], start: "06:00", end: "08:00"}})");
+  GoTo(10);
+  ca.MoveRenewal(start_ + 8 * kDay, start_ + 9 * kDay);
+  const std::string late =
+      "its window opens Tue 2030-01-15 06:00 UTC (UTC), and the CA wants what node web-1 serves to have been renewed "
+      "by "
+      "2030-01-10 00:00 UTC";
+  v1::ApplyRequest plan;
+  plan.set_dry_run(true);
+  // Also once the CA is asked about the next one.
+  for (int i = 0; i < 3; ++i) {
+    GoTo(10 + i);
+    const auto applied = Apply();
+    ASSERT_THAT(applied, IsOk());
+    EXPECT_EQ(applied->certificates(0).generation(), 2u);
+    EXPECT_EQ(applied->certificates(0).failure().detail(), late);
+    EXPECT_EQ(applied->rollouts_size(), 0);
+    const auto planned = controller->Apply(plan, OnProgressHere(), stop);
+    ASSERT_THAT(planned, IsOk());
+    EXPECT_EQ(planned->certificates(0).failure().detail(), late);
+  }
+  plan.set_dry_run(false);
+  plan.set_now(true);
+  const auto done = controller->Apply(plan, OnProgressHere(), stop);
+  ASSERT_THAT(done, IsOk());
+  EXPECT_FALSE(done->certificates(0).has_failure());
+  EXPECT_EQ(Status().converged(), 3);
+}
+
 TEST_F(CaNewsTest, WhatIsPutOffTooLongIsNotFollowed) {
   Suggest(85, 89);
   ASSERT_TRUE(Issued());

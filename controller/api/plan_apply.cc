@@ -65,9 +65,8 @@ class Planning {
     if (!goes_on) AddNew(certificate, subject, fleet, history, response);
     const state::v1::Generation* wanted =
         obtained.generation.has_value() && !shown.issued() ? &*obtained.generation : nullptr;
-    const absl::Status in_time =
-        CheckWindows(certificate, now_, DeadlineOf(view_, certificate.name, fleet, wanted, now_),
-                     TimeNeeded(certificate, fleet, history));
+    ASSIGN_OR_RETURN(const Deadline deadline, DeadlineOf(*session_.store, view_, certificate, fleet, wanted, now_));
+    const absl::Status in_time = CheckWindows(certificate, now_, deadline, TimeNeeded(certificate, fleet, history));
     if (!request_.now() && !in_time.ok()) *shown.mutable_failure() = FailureOf(in_time);
     return absl::OkStatus();
   }

@@ -10,6 +10,7 @@
 #include "common/yaml/grammar.h"
 #include "controller/rollout/record.h"
 #include "controller/schedule/window.h"
+#include "controller/store/renewal_ends.h"
 #include "controller/store/rollout_records.h"
 
 namespace certcast::controller {
@@ -57,25 +58,35 @@ absl::Duration TimeNeeded(const CertificateConfig& certificate, const std::vecto
                          history.median);
 }
 
-Deadline DeadlineOf(const FleetView& view, const std::string& certificate, const std::vector<FleetMember>& fleet,
-                    const state::v1::Generation* wanted, absl::Time now) {
+absl::StatusOr<Deadline> DeadlineOf(Store& store, const FleetView& view, const CertificateConfig& certificate,
+                                    const std::vector<FleetMember>& fleet, const state::v1::Generation* wanted,
+                                    absl::Time now) {
   Deadline deadline;
-  const auto offer = [&deadline](absl::Time at, std::string what) {
-    if (at < deadline.at) deadline = {at, std::move(what)};
+  const auto offer = [&deadline](absl::Time at, std::string what, bool by_ca = false) {
+    if (at < deadline.at) deadline = {at, std::move(what), by_ca};
   };
   if (wanted != nullptr) {
     offer(FromTimestamp(wanted->not_after()), absl::StrCat("generation ", wanted->generation()));
   }
+  std::map<std::string, absl::Time> renewal_ends;
+  if (certificate.renewal.ari) {
+    ASSIGN_OR_RETURN(renewal_ends, RenewalEnds(store, certificate.name));
+  }
+  // What is wanted now is not on its way out.
+  if (wanted != nullptr) renewal_ends.erase(wanted->leaf_sha256());
   std::map<absl::string_view, const SeenNode*> seen;
   for (const SeenNode& node : view.status.seen) seen[node.name] = &node;
   for (const FleetMember& member : fleet) {
     const auto found = seen.find(member.name);
     if (member.settled || found == seen.end()) continue;
     for (const v1::Inventory::Certificate& in_force : found->second->inventory.certificates()) {
-      if (in_force.name() != certificate || !in_force.has_not_after()) continue;
+      if (in_force.name() != certificate.name || !in_force.has_not_after()) continue;
+      const std::string what = absl::StrCat("what node ", member.name, " serves");
+      const auto renewal_end = renewal_ends.find(in_force.leaf_sha256());
+      if (renewal_end != renewal_ends.end()) offer(renewal_end->second, what, /*by_ca=*/true);
       const absl::Time end = FromTimestamp(in_force.not_after());
       if (in_force.generation() == 0 && end <= now) continue;
-      offer(end, absl::StrCat("what node ", member.name, " serves"));
+      offer(end, what);
     }
   }
   return deadline;
@@ -97,7 +108,10 @@ absl::Status CheckWindows(const CertificateConfig& certificate, absl::Time now, 
   } else {
     detail = absl::StrCat("its window opens ", ShowInZone(windows.zone, opens));
   }
-  if (deadline.at != absl::InfiniteFuture()) {
+  if (deadline.by_ca) {
+    absl::StrAppend(&detail, ", and the CA wants ", deadline.what,
+                    deadline.at <= now ? " to have been renewed by " : " renewed by ", ShowUtc(deadline.at));
+  } else if (deadline.at != absl::InfiniteFuture()) {
     absl::StrAppend(&detail, ", and ", deadline.what, deadline.at <= now ? " expired on " : " expires on ",
                     ShowUtc(deadline.at));
   }

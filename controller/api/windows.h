@@ -27,16 +27,21 @@ absl::StatusOr<NodeDurations> HistoryOf(Store& store, const std::string& certifi
 absl::Duration TimeNeeded(const CertificateConfig& certificate, const std::vector<FleetMember>& fleet,
                           const NodeDurations& history);
 
-// The first moment at which a node is left with an expired certificate, as far as that is known.
+// The first moment at which a node is left with a certificate that has expired, or that its CA wants to have been
+// renewed, as far as that is known.
 struct Deadline {
   absl::Time at = absl::InfiniteFuture();
   // Which certificate that is: "what node web-01 serves".
   std::string what;
+  // It is the CA's wish, not the certificate's end.
+  bool by_ca = false;
 };
 // Of what the members of the fleet that are not settled have in force, as they answered, and of `wanted`, which may be
-// nullptr. What had expired before certcast came to a node is nobody's loss.
-Deadline DeadlineOf(const FleetView& view, const std::string& certificate, const std::vector<FleetMember>& fleet,
-                    const state::v1::Generation* wanted, absl::Time now);
+// nullptr. What had expired before certcast came to a node is nobody's loss. The CA's wishes count where the
+// configuration follows them (RFC 9773).
+absl::StatusOr<Deadline> DeadlineOf(Store& store, const FleetView& view, const CertificateConfig& certificate,
+                                    const std::vector<FleetMember>& fleet, const state::v1::Generation* wanted,
+                                    absl::Time now);
 
 // OK where nodes may begin now, or where the windows open before the deadline for `needed` all in all (zero: for any
 // time). WINDOW_TOO_LATE otherwise, with the dates.

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/clock/timestamp.h"
 #include "common/x509/private_key.h"
+#include "controller/schedule/window.h"
 
 namespace certcast::controller {
 namespace {
@@ -60,7 +61,27 @@ bool HasSuggestion(const CertificateConfig& certificate, const Generation& lates
          info->has_selected_at();
 }
 
-DueDate SuggestedDate(const RenewalConfig& renewal, const Generation& latest, const state::v1::RenewalInfo& info) {
+// Before a window of the rollout opens, so that a run that waits for it has what it brings.
+constexpr absl::Duration kAhead = absl::Hours(24);
+
+// Where none of the rollout's windows opens from `selected` until `end`: the last one that opens before, but not in the
+// first half of the lifetime.
+std::optional<absl::Time> LastOpeningBefore(const std::optional<RolloutWindows>& windows, const Generation& latest,
+                                            absl::Time selected, absl::Time end) {
+  if (!windows.has_value() || NextOpening(*windows, selected) < end) return std::nullopt;
+  const absl::Time begin = FromTimestamp(latest.not_before());
+  std::optional<absl::Time> last;
+  absl::Time opens = NextOpening(*windows, begin + (FromTimestamp(latest.not_after()) - begin) / 2 + kAhead);
+  while (opens < end) {
+    last = opens;
+    opens = NextOpening(*windows, NextClosing(*windows, opens));
+  }
+  return last;
+}
+
+DueDate SuggestedDate(const CertificateConfig& certificate, const Generation& latest,
+                      const state::v1::RenewalInfo& info) {
+  const RenewalConfig& renewal = certificate.renewal;
   const absl::Time begin = FromTimestamp(latest.not_before());
   const absl::Time end = FromTimestamp(latest.not_after());
   const std::string& page = info.explanation_url();
@@ -70,8 +91,11 @@ DueDate SuggestedDate(const RenewalConfig& renewal, const Generation& latest, co
   const DueDate own = DueDateOf(renewal, latest);
   const absl::Time latest_time = std::max(own.at, begin + absl::Trunc((end - begin) * kLatestShare, absl::Seconds(1)));
   const absl::Time selected = FromTimestamp(info.selected_at());
-  if (selected <= latest_time) return {selected, window};
-  return {latest_time, absl::StrCat("9/10 of its lifetime, though ", window)};
+  if (selected > latest_time) return {latest_time, absl::StrCat("9/10 of its lifetime, though ", window)};
+  const std::optional<RolloutWindows>& windows = certificate.rollout.windows;
+  const auto opens = LastOpeningBefore(windows, latest, selected, FromTimestamp(info.window_end()));
+  if (!opens.has_value()) return {selected, window};
+  return {*opens - kAhead, absl::StrCat("ahead of its window, ", ShowInZone(windows->zone, *opens), "; ", window)};
 }
 
 std::vector<std::string> Names(const google::protobuf::RepeatedPtrField<std::string>& names) {
@@ -124,7 +148,7 @@ RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Genera
                               bool force, const state::v1::RenewalInfo* info) {
   if (certificate.imported()) return DecideImported(latest, now, force);
   if (latest == nullptr) return {.due = true, .renew_at = absl::InfinitePast(), .reason = "never issued"};
-  const DueDate due = HasSuggestion(certificate, *latest, info) ? SuggestedDate(certificate.renewal, *latest, *info)
+  const DueDate due = HasSuggestion(certificate, *latest, info) ? SuggestedDate(certificate, *latest, *info)
                                                                 : DueDateOf(certificate.renewal, *latest);
   RenewalDecision decision{.due = true, .renew_at = due.at};
   const std::optional<std::string> changed = WhatChanged(certificate, *latest);

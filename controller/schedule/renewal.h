@@ -23,8 +23,10 @@ struct RenewalDecision {
 // imported certificates: nothing can be ordered for them, and the reason says what to do instead).
 //
 // Where `info` is about `latest` and has a time, and the configuration follows the CA, that time counts (RFC 9773), but
-// for what it puts off too long: a tenth of the lifetime is left for when the CA is down. Otherwise, without `at` and
-// `before_expiry`: at 2/3 of the lifetime, at 1/2 where the lifetime is below 10 days.
+// for what it puts off too long: a tenth of the lifetime is left for when the CA is down. Where none of the rollout's
+// windows opens from that time until the end of what the CA suggests, it is a day before the last one that opens
+// earlier, in the second half of the lifetime. Otherwise, without `at` and `before_expiry`: at 2/3 of the lifetime, at
+// 1/2 where the lifetime is below 10 days.
 //
 // A certificate is due at once when it was revoked or may have been, or when the configured names, profile or key type
 // are not those it was ordered with.

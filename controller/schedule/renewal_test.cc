@@ -130,6 +130,55 @@ TEST(Renewal, IsDueWhenForced) {
   EXPECT_EQ(decision.renew_at, kBegin + 60 * kDay);
 }
 
+// What the CA suggests may well fall between two windows of the rollout.
+class RenewalAndWindows : public ::testing::Test {
+ protected:
+  RenewalAndWindows() {
+    latest_.set_leaf_sha256("leaf");
+    info_.set_leaf_sha256("leaf");
+    info_.mutable_window_start()->set_seconds(absl::ToUnixSeconds(kBegin + 60 * kDay));
+    info_.mutable_selected_at()->set_seconds(absl::ToUnixSeconds(selected_));
+    info_.mutable_window_end()->set_seconds(absl::ToUnixSeconds(kBegin + 62 * kDay));
+  }
+  // From 02:00 to 04:00 on that day of the week.
+  RenewalDecision Decide(absl::Weekday day, const std::vector<BlackoutDates>& blackout = {}) {
+    RolloutWindows windows;
+    windows.weekly.push_back({.start = 120, .end = 240});
+    windows.weekly[0].days.reset().set(static_cast<size_t>(day));
+    windows.blackout = blackout;
+    certificate_.rollout.windows = windows;
+    return DecideRenewal(certificate_, &latest_, kBegin, false, &info_);
+  }
+
+  // Saturday 2030-03-02 12:00.
+  const absl::Time selected_ = kBegin + 60.5 * kDay;
+  CertificateConfig certificate_ = Wildcard();
+  state::v1::Generation latest_ = Issued(90 * kDay);
+  state::v1::RenewalInfo info_;
+};
+
+TEST_F(RenewalAndWindows, AWindowWithinWhatTheCaSuggestsLeavesTheTimeThatWasPicked) {
+  EXPECT_EQ(Decide(absl::Weekday::sunday).renew_at, selected_);
+}
+
+TEST_F(RenewalAndWindows, WhereNoneOpensInTimeItIsADayBeforeTheLastThatDoes) {
+  const RenewalDecision decision = Decide(absl::Weekday::thursday);
+  EXPECT_EQ(decision.renew_at, kBegin + 57 * kDay + absl::Hours(2));
+  EXPECT_EQ(decision.reason,
+            "due on 2030-02-27 02:00 UTC (ahead of its window, Thu 2030-02-28 02:00 UTC (UTC); the CA suggests "
+            "2030-03-02 00:00 UTC to 2030-03-04 00:00 UTC)");
+}
+
+TEST_F(RenewalAndWindows, ButNotInTheFirstHalfOfTheLifetime) {
+  const BlackoutDates second_half = {absl::CivilDay(2030, 2, 15), absl::CivilDay(2030, 3, 31)};
+  EXPECT_EQ(Decide(absl::Weekday::thursday, {second_half}).renew_at, selected_);
+}
+
+TEST_F(RenewalAndWindows, WithoutTheCasWordTheWindowsAreNotLookedAt) {
+  certificate_.renewal.ari = false;
+  EXPECT_EQ(Decide(absl::Weekday::thursday).renew_at, kBegin + 60 * kDay);
+}
+
 TEST(Renewal, NeverOrdersWhatIsImported) {
   CertificateConfig certificate = Wildcard();
   certificate.account.clear();

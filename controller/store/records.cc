@@ -232,8 +232,16 @@ absl::StatusOr<std::optional<RenewalInfo>> RenewalInfoRecords::Get(absl::string_
 }
 
 absl::Status RenewalInfoRecords::Put(const RenewalInfo& info, uint64_t epoch) {
-  ASSIGN_OR_RETURN(std::string key, RenewalInfoKey(info.certificate()));
-  return WriteRecord(store_, std::move(key), info, epoch);
+  ASSIGN_OR_RETURN(const std::string key, RenewalInfoKey(info.certificate()));
+  ASSIGN_OR_RETURN(const std::optional<RenewalInfo> before, ReadRecord<RenewalInfo>(store_, key));
+  Transaction transaction;
+  transaction.epoch = epoch;
+  transaction.writes.push_back(PutOf(key, info));
+  // Nodes may serve that one for a while: see renewal_ends.h.
+  if (before.has_value() && before->has_window_end() && before->leaf_sha256() != info.leaf_sha256()) {
+    transaction.writes.push_back(PutOf(absl::StrCat(key, "/", before->leaf_sha256()), *before));
+  }
+  return store_.Commit(transaction).status();
 }
 
 absl::StatusOr<std::optional<Schedule>> ScheduleRecords::Get(absl::string_view certificate) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
+#include "controller/store/renewal_ends.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/memory_store.h"
@@ -20,6 +21,7 @@ using ::certcast::testing::IsOkAndHolds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 using PendingOrder = GenerationRecords::PendingOrder;
 
@@ -249,6 +251,26 @@ TEST_F(RecordsTest, NobodyWritesUnderALostLease) {
   EXPECT_THAT(schedules_.Delete("wildcard", lost), HasReason(Reason::STALE_EPOCH));
   ASSERT_THAT(generations_.Append(MakeGeneration("wildcard", 1), PendingOrder::kKeep, 0), IsOk());
   EXPECT_THAT(generations_.MarkRevoked("wildcard", 1, kNow, lost), HasReason(Reason::STALE_EPOCH));
+}
+
+TEST_F(RecordsTest, WhatACaSuggestedForAnEarlierGenerationIsKept) {
+  RenewalInfoRecords records(store_);
+  const auto put = [&](const std::string& leaf, int end) {
+    state::v1::RenewalInfo info;
+    info.set_certificate("wildcard");
+    info.set_leaf_sha256(leaf);
+    if (end > 0) *info.mutable_window_end() = ToTimestamp(kNow + absl::Hours(end));
+    EXPECT_THAT(records.Put(info, 0), IsOk());
+  };
+  EXPECT_THAT(RenewalEnds(store_, "wildcard"), IsOkAndHolds(IsEmpty()));
+  put("a", 1);
+  put("a", 2);
+  put("b", 0);
+  put("c", 3);
+  EXPECT_THAT(RenewalEnds(store_, "wildcard"),
+              IsOkAndHolds(ElementsAre(Pair("a", kNow + absl::Hours(2)), Pair("c", kNow + absl::Hours(3)))));
+  EXPECT_THAT(RenewalEnds(store_, "wild"), IsOkAndHolds(IsEmpty()));
+  EXPECT_EQ((*records.Get("wildcard"))->leaf_sha256(), "c");
 }
 
 TEST_F(RecordsTest, NamesThatWouldLeadElsewhereAreRefused) {
