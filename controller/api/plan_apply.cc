@@ -128,7 +128,7 @@ class Planning {
       if (const auto member = members.find(node.name()); member != members.end() && node.wave() > 0) {
         waves[static_cast<size_t>(node.wave() - 1)].push_back(member->second);
       }
-      if (const auto row = rows.find(node.name()); row != rows.end()) ShowReach(*row->second, node);
+      if (const auto row = rows.find(node.name()); row != rows.end()) ShowWhy(*row->second, node);
       if (const auto seen = seen_.find(node.name()); seen != seen_.end()) {
         ShowServices(seen->second->inventory, certificate.name, node);
       }
@@ -142,8 +142,10 @@ class Planning {
     shown.set_estimated_from(history.nodes);
   }
 
-  static void ShowReach(const StatusNode& row, v1::Rollout::Node& node) {
-    if (row.state() != StatusNode::UNREACHABLE) return;
+  // Why there is something to do, but that it has not got it yet.
+  static void ShowWhy(const StatusNode& row, v1::Rollout::Node& node) {
+    const bool changed = row.state() == StatusNode::DRIFTED && row.reason() == Reason::REASON_UNSPECIFIED;
+    if (row.state() != StatusNode::UNREACHABLE && !changed) return;
     node.set_reason(row.reason());
     node.set_detail(row.detail());
   }

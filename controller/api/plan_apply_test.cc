@@ -64,6 +64,17 @@ TEST_F(PlanApplyTest, SaysWhatCantBeReachedAndWhy) {
   EXPECT_GT(nodes["web-2"].wave(), 0);
 }
 
+TEST_F(PlanApplyTest, SaysWhatIsNotAsItWasInstalled) {
+  Configure(2);
+  ASSERT_THAT(Import(Make()), IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  transport_.Node("web-2").SetDrift("ev", {"/etc/nginx/tls/privkey.pem: mode 0644, not 0600"});
+  auto nodes = NodesOf(DryRun());
+  EXPECT_EQ(nodes["web-1"].detail(), "");
+  EXPECT_EQ(nodes["web-2"].reason(), Reason::REASON_UNSPECIFIED);
+  EXPECT_THAT(nodes["web-2"].detail(), HasSubstr("privkey.pem: mode 0644, not 0600"));
+}
+
 TEST_F(PlanApplyTest, SaysWhatANodeWouldRefuseItFor) {
   Configure(1);
   transport_.Node("web-1").Preinstall("ev", 1, "0123");

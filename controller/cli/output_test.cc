@@ -11,6 +11,7 @@
 #include "controller/cli/plan.h"
 #include "controller/cli/progress.h"
 #include "controller/cli/rollout_result.h"
+#include "controller/cli/status_text.h"
 #include "controller/cli/table.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -283,6 +284,100 @@ TEST(RolloutResultTest, NamesTheFirstTwentyThatDidNotGetThereAndCountsTheRest) {
   EXPECT_THAT(out.str(), HasSubstr("\n  and 879 more: `-o json` has all\n"));
 }
 
+// A wave of thousands that was not begun must not hide the one node that failed.
+TEST(RolloutResultTest, CountsThoseThatAHaltedRolloutDidNotGetToOrPutBack) {
+  v1::Rollout rollout;
+  rollout.set_certificate("wildcard");
+  for (int i = 1000; i < 11'000; ++i) {
+    v1::Rollout::Node& node = *rollout.add_nodes();
+    node.set_name("web-" + std::to_string(i));
+    node.set_outcome(i < 1100 ? v1::Outcome::REVERTED : v1::Outcome::SKIPPED);
+    node.set_reason(Reason::ROLLOUT_HALTED);
+    if (i >= 1100) node.set_detail("the rollout halted before its turn");
+  }
+  v1::Rollout::Node& gone = *rollout.mutable_nodes(5);
+  gone.set_outcome(v1::Outcome::UNREACHABLE);
+  gone.set_reason(Reason::NO_ROUTE);
+  v1::Rollout::Node& failed = *rollout.mutable_nodes(77);
+  failed.set_reason(Reason::PROBE_FAILED);
+  failed.set_step("probe");
+  failed.set_hint("look at it");
+  std::ostringstream out;
+  PrintRollout(out, rollout);
+  EXPECT_THAT(out.str(), ::testing::EndsWith("\n  web-1077: REVERTED PROBE_FAILED in probe\n"
+                                             "    hint: look at it\n"
+                                             "  web-1005: UNREACHABLE NO_ROUTE\n"
+                                             "  98 nodes: REVERTED ROLLOUT_HALTED\n"
+                                             "  9900 nodes: SKIPPED ROLLOUT_HALTED: the rollout halted before its "
+                                             "turn\n"));
+}
+
+class StatusTest : public ::testing::Test {
+ protected:
+  StatusTest() {
+    v1::StatusResponse::Certificate& certificate = *status_.add_certificates();
+    certificate.set_name("wildcard");
+    certificate.set_generation(7);
+    certificate.set_leaf_sha256("abc");
+    certificate.set_converged(120);
+    certificate.set_total(1000);
+    certificate.set_rollout_id("wildcard-7-x");
+    rollout_.set_id("wildcard-7-x");
+    rollout_.set_generation(7);
+    rollout_.set_wave(2);
+    for (int i = 0; i < 3; ++i) rollout_.add_waves();
+    rollout_.mutable_counts()->set_good(120);
+    rollout_.mutable_counts()->set_failed(1);
+    rollout_.mutable_counts()->set_missing(2);
+    rollout_.mutable_counts()->set_open(877);
+  }
+  std::string Print(v1::Rollout::State state) {
+    status_.mutable_certificates(0)->set_rollout_state(state);
+    rollout_.set_state(state);
+    std::ostringstream out;
+    PrintStatus(out, status_, state == v1::Rollout::COMPLETED ? Rollouts() : Rollouts{{rollout_.id(), rollout_}},
+                /*watched=*/false);
+    return out.str();
+  }
+
+  v1::StatusResponse status_;
+  v1::Rollout rollout_;
+};
+
+TEST_F(StatusTest, SaysHowFarARolloutIsAndHowToFollowIt) {
+  EXPECT_EQ(Print(v1::Rollout::RUNNING),
+            "wildcard: 120 of 1000 nodes serve generation 7, SHA-256 abc\n"
+            "  expires -\n"
+            "  rollout wildcard-7-x RUNNING, wave 2 of 3, 120 of 1000 nodes serve generation 7, 3 do not, 877 to do\n"
+            "    hint: `certcast rollout status wildcard-7-x --watch` follows it; where nobody is at work on it, "
+            "`certcast apply` goes on\n");
+  EXPECT_THAT(Print(v1::Rollout::COMPLETED), HasSubstr("\n  expires -; last rollout wildcard-7-x COMPLETED\n"));
+}
+
+TEST_F(StatusTest, SaysThatWhatWasHaltedIsStillWantedAndHowToGoOn) {
+  rollout_.set_because("web-1: FAILED");
+  EXPECT_THAT(
+      Print(v1::Rollout::HALTED),
+      HasSubstr("\n    because: web-1: FAILED\n    hint: `certcast rollout status wildcard-7-x` says which nodes "
+                "and why; `certcast apply` tries generation 7 again, which is still the wanted one\n"));
+  status_.mutable_certificates(0)->set_generation(8);
+  EXPECT_THAT(Print(v1::Rollout::HALTED), HasSubstr("`certcast apply` brings generation 8\n"));
+  rollout_.mutable_paused_by()->set_user("alice");
+  EXPECT_THAT(Print(v1::Rollout::PAUSED), HasSubstr("`certcast rollout resume wildcard-7-x` goes on\n"));
+}
+
+TEST_F(StatusTest, SaysWhenANodeThatDoesNotAnswerWasLastSeen) {
+  v1::StatusResponse::Node& node = *status_.add_nodes();
+  node.set_name("web-1");
+  node.set_state(v1::StatusResponse::Node::UNREACHABLE);
+  node.set_reason(Reason::NO_ROUTE);
+  node.set_detail("refused");
+  node.mutable_last_seen()->set_seconds(1893456000);
+  EXPECT_THAT(Print(v1::Rollout::COMPLETED),
+              HasSubstr("UNREACHABLE  -           -          -       -      NO_ROUTE: refused; last seen "
+                        "2030-01-01T00:00:00Z\n"));
+}
+
 TEST(IssuedTest, AFailureIsReportedAndNotShownAsACertificate) {
   v1::ApplyResponse response;
   auto& certificate = *response.add_certificates();
@@ -374,6 +469,13 @@ TEST(PlanTest, SaysWavesServicesAndTimes) {
             "    web-2: NO_ROUTE: web-2: connection refused?[2J\n"
             "  would refuse it:\n"
             "    web-0: nginx: /etc/nginx/tls is not there\n");
+}
+
+TEST(PlanTest, SaysWhatIsNotAsItWasInstalled) {
+  v1::Rollout plan = PlanOf(2);
+  plan.mutable_nodes(1)->set_detail("nginx: /etc/nginx/tls/privkey.pem: mode 0644, not 0600");
+  EXPECT_THAT(Print(plan), HasSubstr("  is not as it was installed, and would be mended:\n"
+                                     "    web-1: nginx: /etc/nginx/tls/privkey.pem: mode 0644, not 0600\n"));
 }
 
 TEST(PlanTest, StaysReadableAtTenThousandNodes) {

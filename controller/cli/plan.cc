@@ -25,10 +25,6 @@ std::string Some(const std::vector<std::string>& names) {
   return absl::StrCat(absl::StrJoin(first, " "), " and ", names.size() - kNames, " more");
 }
 
-std::string Count(size_t count, absl::string_view what) {
-  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
-}
-
 bool IsToCome(const Node& node) {
   return node.wave() > 0 && node.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED;
 }
@@ -98,6 +94,14 @@ void PrintUnreachable(std::ostream& out, const v1::Rollout& rollout) {
   }
 }
 
+void PrintDrift(std::ostream& out, const v1::Rollout& rollout) {
+  Lines lines(out, "is not as it was installed, and would be mended:");
+  for (const Node& node : rollout.nodes()) {
+    if (!IsToCome(node) || node.reason() != Reason::REASON_UNSPECIFIED || node.detail().empty()) continue;
+    lines.Add(absl::StrCat(node.name(), ": ", node.detail()));
+  }
+}
+
 void PrintObstacles(std::ostream& out, const v1::Rollout& rollout) {
   Lines lines(out, "would refuse it:");
   for (const Node& node : rollout.nodes()) {
@@ -127,6 +131,7 @@ void PrintPlan(std::ostream& out, const v1::Rollout& rollout) {
   PrintTimes(out, rollout);
   PrintServices(out, reloads, "would reload");
   PrintServices(out, restarts, "would restart, which loses connections,");
+  PrintDrift(out, rollout);
   PrintUnreachable(out, rollout);
   PrintObstacles(out, rollout);
 }

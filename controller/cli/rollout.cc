@@ -52,6 +52,9 @@ void PrintStatus(std::ostream& out, const v1::GetRolloutResponse& response) {
   if (rollout.has_soak_until()) out << ", soaks until " << ShowTime(rollout.soak_until());
   out << "\n";
   if (rollout.has_paused_by()) out << "  paused by " << ShowOperator(rollout.paused_by()) << "\n";
+  for (const v1::Operator& by : rollout.windows_overridden()) {
+    out << "  gone on with whatever its windows say, for " << ShowOperator(by) << "\n";
+  }
   if (response.has_requested()) {
     const bool abort = response.requested().action() == Action::ABORT;
     out << "  " << (abort ? "abort" : "pause") << " was asked for by " << ShowOperator(response.requested().by())
@@ -114,11 +117,10 @@ int RunHistory(Session& session, const std::string& id) {
   Table table({"ID", "CERTIFICATE", "GENERATION", "STATE", "STARTED", "ENDED", "SERVE IT", "BECAUSE"});
   for (const auto& rollout : response.rollouts()) {
     const v1::Rollout::Counts& counts = rollout.counts();
-    const int all =
-        counts.open() + counts.good() + counts.failed() + counts.missing() + counts.inconclusive() + counts.skipped();
     table.AddRow({rollout.id(), rollout.certificate(), absl::StrCat(rollout.generation()),
                   v1::Rollout::State_Name(rollout.state()), ShowTime(rollout.started_at()),
-                  ShowTime(rollout.finished_at()), absl::StrCat(counts.good(), " of ", all), rollout.because()});
+                  ShowTime(rollout.finished_at()), absl::StrCat(counts.good(), " of ", NodesOf(counts)),
+                  rollout.because()});
   }
   table.Print(session.out);
   return kDone;

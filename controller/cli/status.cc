@@ -1,14 +1,12 @@
 #include "common/status/status.h"
 
-#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "common/clock/clock.h"
-#include "controller/cli/table.h"
+#include "controller/cli/status_text.h"
 #include "controller/cli/verbs.h"
 
 namespace certcast::controller::cli {
@@ -19,62 +17,19 @@ struct StatusOptions {
   bool watch = false;
 };
 
-using Row = v1::StatusResponse::Node;
-
-// What a screen holds: the first by name of those that are not as they should be.
-std::vector<const Row*> RowsForAScreen(const v1::StatusResponse& response) {
-  constexpr size_t kMost = 20;
-  std::vector<const Row*> rows;
-  for (const Row& row : response.nodes()) {
-    if (row.state() != Row::CONVERGED) rows.push_back(&row);
-  }
-  std::sort(rows.begin(), rows.end(), [](const Row* a, const Row* b) { return a->name() < b->name(); });
-  rows.resize(std::min(rows.size(), kMost));
-  return rows;
-}
-
-std::vector<const Row*> AllRows(const v1::StatusResponse& response) {
-  std::vector<const Row*> rows;
-  for (const Row& row : response.nodes()) rows.push_back(&row);
-  return rows;
-}
-
-// `watched`: on a screen that is shown again and again.
-void PrintStatus(std::ostream& out, const v1::StatusResponse& response, bool watched) {
+// As they stand now; one that is not there any more is left out.
+Rollouts RolloutsOf(Session& session, const v1::StatusResponse& response) {
+  Rollouts rollouts;
   for (const auto& certificate : response.certificates()) {
-    out << certificate.name() << ": " << certificate.converged() << " of " << certificate.total() << " nodes serve ";
-    if (certificate.generation() == 0) {
-      out << "it: nothing was issued or imported yet\n";
-      continue;
-    }
-    out << "generation " << certificate.generation() << ", SHA-256 " << certificate.leaf_sha256() << "\n  expires "
-        << ShowTime(certificate.not_after());
-    if (certificate.has_renew_at()) out << ", renewal due " << ShowTime(certificate.renew_at());
-    if (!certificate.rollout_id().empty()) {
-      out << "; last rollout " << certificate.rollout_id() << " "
-          << v1::Rollout::State_Name(certificate.rollout_state());
-      if (!certificate.rollout_because().empty()) out << " (" << certificate.rollout_because() << ")";
-    }
-    out << "\n";
+    if (certificate.rollout_id().empty() || certificate.rollout_state() == v1::Rollout::COMPLETED) continue;
+    grpc::ClientContext context;
+    v1::ListRolloutsRequest request;
+    request.set_id(certificate.rollout_id());
+    v1::ListRolloutsResponse listed;
+    if (!session.controller.ListRollouts(&context, request, &listed).ok()) continue;
+    for (v1::Rollout& rollout : *listed.mutable_rollouts()) rollouts[rollout.id()] = std::move(rollout);
   }
-  const std::vector<const Row*> rows = watched ? RowsForAScreen(response) : AllRows(response);
-  if (rows.empty()) return;
-  Table table({"NODE", "CERTIFICATE", "STATE", "GENERATION", "INSTALLED", "SERVED", "SINCE", "DETAIL"});
-  for (const Row* row : rows) {
-    const Row& node = *row;
-    table.AddRow({node.name(), node.certificate(), v1::StatusResponse::Node::State_Name(node.state()),
-                  absl::StrCat(node.generation()), ShortFingerprint(node.installed_sha256()),
-                  ShortFingerprint(node.served_sha256()), ShowTime(node.since()),
-                  node.reason() == Reason::REASON_UNSPECIFIED
-                      ? node.detail()
-                      : absl::StrCat(ReasonName(node.reason()), node.detail().empty() ? "" : ": ", node.detail())});
-  }
-  out << "\n";
-  table.Print(out);
-  const int missing = response.total() - response.converged();
-  if (watched && static_cast<size_t>(missing) > rows.size()) {
-    out << "and " << static_cast<size_t>(missing) - rows.size() << " more\n";
-  }
+  return rollouts;
 }
 
 int ShowStatus(Session& session, const v1::StatusRequest& request, bool clear) {
@@ -83,11 +38,12 @@ int ShowStatus(Session& session, const v1::StatusRequest& request, bool clear) {
   if (grpc::Status status = session.controller.GetStatus(&context, request, &response); !status.ok()) {
     return ReportError(session.err, FromGrpc(status));
   }
+  const Rollouts rollouts = session.options.json() ? Rollouts() : RolloutsOf(session, response);
   if (clear) session.out << "\x1b[H\x1b[2J";
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {
-    PrintStatus(session.out, response, clear);
+    PrintStatus(session.out, response, rollouts, clear);
   }
   session.out << std::flush;
   PrintWarnings(session.err, response.warnings());

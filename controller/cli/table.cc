@@ -3,10 +3,15 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 
 namespace certcast::controller::cli {
+
+std::string Count(size_t count, absl::string_view what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
 
 std::string Printable(std::string text) {
   for (char& c : text) {

@@ -2,6 +2,7 @@
 #ifndef CERTCAST_CONTROLLER_CLI_TABLE_H_
 #define CERTCAST_CONTROLLER_CLI_TABLE_H_
 
+#include <cstddef>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+// `1 node`, `2 nodes`.
+std::string Count(size_t count, absl::string_view what);
 // `text` with control characters as `?`: it may come from a node, a server or a CA.
 std::string Printable(std::string text);
 // Each line of `text` behind `prefix`, printable; without the empty ones.

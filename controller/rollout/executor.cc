@@ -190,7 +190,8 @@ absl::Status Execution::Soak() {
   const std::vector<size_t> nodes =
       Select([](const Node& node) { return node.result().wave() > 0 && StandingOf(node) == Standing::kGood; });
   const SoakPlan plan(nodes.size(), left);
-  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(left), " before wave ", wave + 1));
+  const absl::Duration shown = left < absl::Seconds(1) ? left : absl::Ceil(left, absl::Seconds(1));
+  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(shown), " before wave ", wave + 1));
   const absl::Duration began = clock.Monotonic();
   size_t looks = 0;
   while (!ClosedTo(v1::Rollout::SOAKING)) {
