@@ -35,8 +35,8 @@ absl::Status ExplainRefusal(const AcmeAnswer& answer, bool has_certificate_key) 
   failure.set_hint(
       has_certificate_key
           ? "the CA takes neither the account nor the certificate's key for it: is it this CA's certificate?"
-          : "this account may not revoke it: sign with the certificate's own key (--key FILE), or name a "
-            "certificate whose account obtained it");
+          : "this account may not revoke it: sign with the certificate's own key (--key FILE), or name the "
+            "account that obtained it (--account NAME)");
   return StatusOf(failure, refused.code());
 }
 

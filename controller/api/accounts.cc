@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "common/x509/private_key.h"
@@ -14,6 +13,7 @@
 #include "controller/acme/acme_client.h"
 #include "controller/acme/jose.h"
 #include "controller/api/controller.h"
+#include "controller/api/issuing_account.h"
 #include "controller/api/session.h"
 #include "controller/keyring/purposes.h"
 #include "controller/store/records.h"
@@ -69,16 +69,6 @@ absl::StatusOr<v1::Account> ShowAccount(const Config& config, const AccountConfi
   ASSIGN_OR_RETURN(const auto record, AccountRecords(*session.store).Get(key));
   if (record.has_value()) ShowRecord(*record, key, session, shown);
   return shown;
-}
-
-absl::StatusOr<const AccountConfig*> SelectAccount(const Config& config, const std::string& name) {
-  const AccountConfig* account = config.FindAccount(name);
-  if (account != nullptr) return account;
-  return FailInput(
-      absl::StrCat("there is no account ", name, " in ", config.path),
-      absl::StrCat("it has: ", absl::StrJoin(config.accounts, ", ", [](std::string* out, const AccountConfig& known) {
-                     absl::StrAppend(out, known.name);
-                   })));
 }
 
 // An order's challenges are answered with the account's key.

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -185,7 +186,7 @@ class AcmeWorld {
   void Configure(const std::string& nodes = "all", const std::string& rollout = R"({waves: ["1", "100%"]})") {
     const std::string text = absl::StrCat(
         "state: state\nmaster_key: {file: master.key}\naccounts:\n  - {name: ca, directory: \"", ca.directory_url(),
-        "\", contact: [\"mailto:a@example.com\"], terms_of_service_agreed: true", account_fields, "}\n",
+        "\", contact: [\"mailto:a@example.com\"], terms_of_service_agreed: true", account_fields, "}\n", more_accounts,
         "certificates:\n  - name: wildcard\n    account: ca\n    domains: [\"*.example.com\", example.com]\n"
         "    challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}, propagation: {resolvers: [\"",
         kDnsServer, "\"]}}\n", certificate_lines, "    nodes: ", nodes, "\n    rollout: ", rollout, "\n",
@@ -249,10 +250,13 @@ class AcmeWorld {
   // What the hook wrote.
   const std::vector<DnsRecord>& zone = hook.zone;
   testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
+  // Another one, at an origin of its own; nullptr: none. Not owned.
+  testing::FakeAcmeServer* other_ca = nullptr;
   // Before the CA gets it.
   std::function<void(const HttpRequest&)> on_request;
   testing::FakeHttpClient http{[this](const HttpRequest& request) {
     if (on_request) on_request(request);
+    if (other_ca != nullptr && absl::StartsWith(request.url, other_ca->origin())) return other_ca->Handle(request);
     return ca.Handle(request);
   }};
   Machine machine;
@@ -260,6 +264,7 @@ class AcmeWorld {
   std::string account_fields;
   // `    renewal: {...}\n`.
   std::string certificate_lines;
+  std::string more_accounts;
   std::string more_certificates;
   std::unique_ptr<Controller> controller;
   std::vector<std::string> texts;

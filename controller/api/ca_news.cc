@@ -8,8 +8,8 @@
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/acme_client.h"
-#include "controller/acme/issuer.h"
 #include "controller/acme/renewal_info.h"
+#include "controller/api/check_challenge.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -69,8 +69,8 @@ absl::StatusOr<std::optional<Generation>> RenewChainIfDue(const Config& config, 
   ASSIGN_OR_RETURN(const auto before, records.Get(certificate.name));
   if (!ChainsAreDue(before, certificate, latest, now)) return None();
 
-  Issuer issuer(*machine.http, *machine.dns, *machine.processes, *machine.clock, *session.store, *session.keyring);
-  auto renewed = issuer.RenewChain(certificate, *account, latest, session.epoch(), on_progress);
+  auto renewed = MakeIssuer(config, machine, session, certificate)
+                     .RenewChain(certificate, *account, latest, session.epoch(), on_progress);
   const Reason::Code reason = ReasonOf(renewed.status());
   if (reason == Reason::STALE_EPOCH || reason == Reason::STORAGE_FAILED) return renewed.status();
   if (!renewed.ok()) {

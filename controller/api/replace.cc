@@ -12,6 +12,7 @@
 #include "controller/acme/issuer.h"
 #include "controller/acme/revocation_reason.h"
 #include "controller/api/check_challenge.h"
+#include "controller/api/issuing_account.h"
 #include "controller/api/obtain.h"
 #include "controller/api/revoke_generation.h"
 #include "controller/api/roll_out.h"

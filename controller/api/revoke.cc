@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
@@ -15,6 +14,7 @@
 #include "controller/acme/revocation_reason.h"
 #include "controller/api/controller.h"
 #include "controller/api/holders.h"
+#include "controller/api/issuing_account.h"
 #include "controller/api/revoke_generation.h"
 #include "controller/api/session.h"
 #include "controller/store/records.h"
@@ -87,13 +87,25 @@ absl::StatusOr<Target> TargetInFile(const Config& config, Session& session, cons
     target.key.emplace(*std::move(key));
   }
   ASSIGN_OR_RETURN(target.generation, GenerationWith(config, session, certificate, target.leaf->sha256()));
-  if (target.generation.has_value() && !target.key.has_value()) return target;
-  // Whose CA is asked.
-  target.account = config.FindAccount(certificate.account);
-  if (target.account != nullptr) return target;
-  return FailInput(absl::StrCat("certificate ", certificate.name, " has no account in ", config.path,
-                                ", so it is not known which CA to ask"),
-                   "name a certificate that is obtained from that CA");
+  return target;
+}
+
+// By what the operator says, by what obtained it, or by who issued it.
+absl::StatusOr<const AccountConfig*> ChooseAccount(const Config& config, Session& session,
+                                                   const CertificateConfig& certificate, const Target& target,
+                                                   const std::string& named) {
+  const std::string obtained_by = target.generation.has_value() ? target.generation->account() : "";
+  if (!named.empty()) {
+    if (obtained_by.empty() || obtained_by == named) return SelectAccount(config, named);
+    return FailInput(absl::StrCat("generation ", target.generation->generation(), " of ", certificate.name,
+                                  " was obtained from the account `", obtained_by, "`, not from `", named, "`"),
+                     "leave --account out");
+  }
+  if (!obtained_by.empty()) return AccountOf(config, *target.generation);
+  if (!target.generation.has_value()) return AccountForFile(config, session, certificate, *target.leaf);
+  ASSIGN_OR_RETURN(const std::vector<Certificate> chain, ParseChainPem(target.generation->fullchain_pem()));
+  ASSIGN_OR_RETURN(const AccountConfig* account, AccountAtIssuerOf(config, session, certificate, chain.front()));
+  return account != nullptr ? account : AccountOf(config, *target.generation);
 }
 
 absl::StatusOr<Target> FindTarget(const Config& config, Session& session, const CertificateConfig& certificate,
@@ -104,9 +116,7 @@ absl::StatusOr<Target> FindTarget(const Config& config, Session& session, const 
   } else {
     ASSIGN_OR_RETURN(target, TargetInFile(config, session, certificate, request));
   }
-  if (target.account == nullptr) {
-    ASSIGN_OR_RETURN(target.account, AccountOf(config, *target.generation));
-  }
+  ASSIGN_OR_RETURN(target.account, ChooseAccount(config, session, certificate, target, request.account()));
   return target;
 }
 
@@ -130,6 +140,7 @@ v1::RevokeResponse Describe(const CertificateConfig& certificate, const Target& 
   v1::RevokeResponse response;
   response.set_certificate(certificate.name);
   response.set_reason(RevocationReasonName(reason));
+  response.set_account(target.account->name);
   if (target.generation.has_value()) {
     response.set_generation(target.generation->generation());
     response.set_leaf_sha256(target.generation->leaf_sha256());

@@ -12,21 +12,6 @@
 
 namespace certcast::controller {
 
-absl::StatusOr<const AccountConfig*> AccountOf(const Config& config, const state::v1::Generation& generation) {
-  if (generation.account().empty()) {
-    return FailInput(absl::StrCat("generation ", generation.generation(), " of ", generation.certificate(),
-                                  " was imported: certcast has no account at the CA that issued it"),
-                     absl::StrCat("have that CA revoke SHA-256 ", generation.leaf_sha256(),
-                                  " (its customer page or support), once ", "the next one is imported and rolled out"));
-  }
-  const AccountConfig* account = config.FindAccount(generation.account());
-  if (account != nullptr) return account;
-  return FailInput(
-      absl::StrCat("generation ", generation.generation(), " of ", generation.certificate(),
-                   " was obtained from the account `", generation.account(), "`, which is not in ", config.path),
-      "put it back under `accounts` as it was, until this is revoked");
-}
-
 absl::StatusOr<RevocationAnswer> RevokeGeneration(const Machine& machine, Session& session,
                                                   const AccountConfig& account, const state::v1::Generation& generation,
                                                   int reason) {

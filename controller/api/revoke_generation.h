@@ -11,10 +11,6 @@
 
 namespace certcast::controller {
 
-// Of the account that obtained it. FailInput, with what to do instead, for one that was imported, or whose account is
-// no longer in the configuration.
-absl::StatusOr<const AccountConfig*> AccountOf(const Config& config, const state::v1::Generation& generation);
-
 // Saved before the CA is asked: while no answer is known the generation MayBeRevoked, and the next call asks again.
 // A refusal is saved as well: it is not revoked. Errors are RevokeAtCa's, and what can't be saved.
 absl::StatusOr<RevocationAnswer> RevokeGeneration(const Machine& machine, Session& session,

@@ -361,23 +361,34 @@ TEST_F(RevokeGenerationTest, AFileThatIsAGenerationIsThatGeneration) {
   EXPECT_EQ(ShownState(1), "REVOKED");
 }
 
-TEST_F(RevokeGenerationTest, AFileOfAnotherAccountNeedsItsKey) {
-  // What another client obtained from the same CA.
+// A request for what another client obtained from that account's CA, and its key.
+struct Theirs {
+  v1::RevokeRequest request;
+  std::string key_pem;
+};
+Theirs ObtainElsewhere(AcmeWorld& world, size_t account) {
   MemoryStore their_store;
   FakeSealer sealer;
-  const absl::StatusOr<Config> config = ReadBack();
-  ASSERT_THAT(config, IsOk());
-  Issuer issuer(http, dns, processes, clock, their_store, sealer);
-  const auto theirs = issuer.Issue(config->certificates[0], config->accounts[0], /*epoch=*/0, [](absl::string_view) {});
-  ASSERT_THAT(theirs, IsOk());
-  v1::RevokeRequest request = Request(0, "keyCompromise");
-  request.set_certificate_pem(theirs->fullchain_pem());
+  const absl::StatusOr<Config> config = world.ReadBack();
+  EXPECT_THAT(config, IsOk());
+  Issuer issuer(world.http, world.dns, world.processes, world.clock, their_store, sealer);
+  const auto issued =
+      issuer.Issue(config->certificates[0], config->accounts.at(account), /*epoch=*/0, [](absl::string_view) {});
+  EXPECT_THAT(issued, IsOk());
+  Theirs theirs{.request = Request(0, "keyCompromise")};
+  theirs.request.set_certificate_pem(issued->fullchain_pem());
+  theirs.key_pem =
+      std::string(sealer.Open(GenerationKeyPurpose(AcmeWorld::kName, 1), issued->private_key())->ExposeSecret());
+  return theirs;
+}
+
+TEST_F(RevokeGenerationTest, AFileOfAnotherAccountNeedsItsKey) {
+  auto [request, key_pem] = ObtainElsewhere(*this, 0);
   const auto refused = controller->Revoke(request);
   EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("unauthorized")));
   EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("--key FILE"));
 
-  const Secret key = *sealer.Open(GenerationKeyPurpose(kName, 1), theirs->private_key());
-  request.set_private_key_pem(std::string(key.ExposeSecret()));
+  request.set_private_key_pem(key_pem);
   const auto response = controller->Revoke(request);
   ASSERT_THAT(response, IsOk());
   EXPECT_TRUE(response->revoked());
@@ -386,6 +397,92 @@ TEST_F(RevokeGenerationTest, AFileOfAnotherAccountNeedsItsKey) {
   EXPECT_TRUE(controller->Revoke(request)->already_revoked());
   // None of ours.
   EXPECT_EQ(ShownState(2), "WANTED");
+}
+
+// Two CAs.
+class RevokeAtTheRightCaTest : public RevokeGenerationTest {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(RevokeGenerationTest::SetUp());
+    second_.set_origin("https://second.test");
+    other_ca = &second_;
+    more_accounts = absl::StrCat("  - {name: second, directory: \"", second_.directory_url(),
+                                 "\", terms_of_service_agreed: true}\n");
+    more_certificates = absl::StrCat(
+        "  - {name: mail, account: second, domains: [mail.example.com], nodes: [web-3], challenge: {type: dns-01, "
+        "solver: exec, exec: {command: [/hook]}, propagation: {resolvers: [\"",
+        kDnsServer, "\"]}}}\n");
+    Configure();
+  }
+
+  // Of an issuer that is known from then on.
+  void ObtainMail() {
+    v1::IssueRequest request;
+    request.set_certificate("mail");
+    const auto issued = controller->Issue(request, OnProgressHere());
+    ASSERT_THAT(issued, IsOk());
+    ASSERT_TRUE(issued->certificates(0).issued()) << issued->ShortDebugString();
+  }
+
+  FakeAcmeServer second_{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
+};
+
+TEST_F(RevokeAtTheRightCaTest, AFileIsItsIssuersAffairWhicheverCertificateIsNamed) {
+  ASSERT_NO_FATAL_FAILURE(ObtainMail());
+  auto [request, key_pem] = ObtainElsewhere(*this, 1);
+  request.set_private_key_pem(key_pem);
+  const auto response = controller->Revoke(request);
+  ASSERT_THAT(response, IsOk());
+  EXPECT_TRUE(response->revoked());
+  EXPECT_EQ(response->account(), "second");
+  EXPECT_THAT(second_.revocations(), SizeIs(1));
+  EXPECT_THAT(ca.revocations(), IsEmpty());
+}
+
+TEST_F(RevokeAtTheRightCaTest, AnIssuerThatNobodyKnowsIsToBeNamed) {
+  const testing::IssuedCertificate found = testing::TestCa::Root("Some CA").Issue({.dns_names = {"www.example.com"}});
+  v1::RevokeRequest request = Request(0);
+  request.set_certificate_pem(found.fullchain_pem);
+  const auto refused = controller->Revoke(request);
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("nothing was obtained yet from `Some CA`"));
+  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("--account NAME says which: ca, second"));
+  EXPECT_THAT(second_.revocations(), IsEmpty());
+
+  request.set_account("third");
+  EXPECT_THAT(controller->Revoke(request), HasCode(absl::StatusCode::kInvalidArgument));
+  request.set_account("second");
+  EXPECT_THAT(controller->Revoke(request), HasReason(Reason::CA_REFUSED)) << "it is asked, and did not issue it";
+}
+
+TEST_F(RevokeAtTheRightCaTest, AGenerationsAccountIsNotTheOperatorsToChoose) {
+  v1::RevokeRequest request = Request(1);
+  request.set_account("second");
+  const auto refused = controller->Revoke(request);
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("was obtained from the account `ca`"));
+  request.set_account("ca");
+  EXPECT_TRUE(controller->Revoke(request)->revoked());
+}
+
+TEST_F(RevokeAtTheRightCaTest, AnImportedOneIsRevokedByItsOwnKeyWhereItsCaIsKnown) {
+  ASSERT_NO_FATAL_FAILURE(ObtainMail());
+  const Theirs theirs = ObtainElsewhere(*this, 1);
+  more_certificates += "  - {name: ev, domains: [\"*.example.com\"], nodes: [web-1]}\n";
+  Configure();
+  v1::ImportRequest import;
+  import.set_certificate("ev");
+  import.set_fullchain_pem(theirs.request.certificate_pem());
+  import.set_private_key_pem(theirs.key_pem);
+  ASSERT_THAT(controller->Import(import), IsOk());
+  v1::RevokeRequest request = Request(1);
+  request.set_certificate("ev");
+  const auto response = controller->Revoke(request);
+  ASSERT_THAT(response, IsOk());
+  EXPECT_TRUE(response->revoked());
+  EXPECT_EQ(response->account(), "second");
+  ASSERT_THAT(second_.revocations(), SizeIs(1));
+  EXPECT_TRUE(second_.revocations()[0].by_certificate_key);
 }
 
 TEST_F(RevokeGenerationTest, AFileThatIsServedIsNotRevoked) {

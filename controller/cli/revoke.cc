@@ -21,6 +21,7 @@ struct RevokeOptions {
   std::string file;
   std::string key;
   std::string reason;
+  std::string account;
   bool force = false;
 };
 
@@ -37,6 +38,7 @@ absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
   request.set_certificate(options.certificate);
   request.set_generation(options.generation);
   request.set_reason(options.reason);
+  request.set_account(options.account);
   request.set_force(options.force);
   if (!options.file.empty()) {
     ASSIGN_OR_RETURN(std::string pem, ReadWholeFile(FileSystem::Real(), Absolute(options.file), kLimit));
@@ -63,7 +65,7 @@ void PrintRevoked(std::ostream& out, const v1::RevokeResponse& response) {
   } else if (response.already_revoked()) {
     out << "had been revoked already\n";
   } else {
-    out << "is revoked (" << response.reason() << ")\n";
+    out << "is revoked (" << response.reason() << ") by the CA of the account " << response.account() << "\n";
   }
 }
 
@@ -106,12 +108,15 @@ void AddRevoke(CLI::App& app, Verb& chosen) {
   CLI::Option* generation =
       verb->add_option("--generation", options->generation, "Which one; the latest when none is given")
           ->check(CLI::PositiveNumber);
-  CLI::Option* file = verb->add_option("--certificate", options->file,
-                                       "PEM file: instead of a generation, another certificate of CERT's CA");
+  CLI::Option* file =
+      verb->add_option("--certificate", options->file,
+                       "PEM file: instead of a generation, any certificate of a CA that there is an account at");
   file->excludes(generation);
   verb->add_option("--key", options->key,
                    "PEM file: the private key of --certificate, which then signs the request instead of the account")
       ->needs(file);
+  verb->add_option("--account", options->account,
+                   "Whose CA is asked; by default the one that obtained it, or another certificate of its issuer");
   verb->add_flag("--force", options->force, "Although nodes still serve it, or can't be asked");
   verb->footer(
       "Asks every node of the certificate, and looks at each `verify` address: while one of them still has that\n"
