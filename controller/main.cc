@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdlib>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -21,6 +23,7 @@
 #include "controller/api/controller.h"
 #include "controller/api/host.h"
 #include "controller/api/real_machine.h"
+#include "controller/cli/adopt.h"
 #include "controller/cli/interrupt.h"
 #include "controller/cli/nodes_import.h"
 #include "controller/cli/session.h"
@@ -36,6 +39,12 @@ std::string ConfigPath(const cli::GlobalOptions& options) {
   if (!options.config.empty()) return options.config;
   const char* from_environment = std::getenv("CERTCAST_CONFIG");
   return from_environment != nullptr && *from_environment != '\0' ? from_environment : "/etc/certcast/certcast.yaml";
+}
+
+// Anything but for sure not.
+bool IsThere(const std::string& path) {
+  struct stat found = {};
+  return lstat(path.c_str(), &found) == 0 || errno != ENOENT;
 }
 
 // A terminal that can redraw a line.
@@ -124,7 +133,8 @@ int Main(int argc, char** argv) {
   cli::AddVerify(app, chosen);
   cli::AddIssue(app, chosen);
   cli::AddImport(app, chosen);
-  cli::AddAdopt(app, chosen);
+  cli::WithoutConfig without_config;
+  cli::AddAdopt(app, chosen, without_config);
   cli::AddRevoke(app, chosen);
   cli::AddReplace(app, chosen);
   cli::AddCertificates(app, chosen);
@@ -143,6 +153,10 @@ int Main(int argc, char** argv) {
     return cli::kUsage;
   }
   if (plain) return Flush(plain(std::cout, std::cerr));
+  if (without_config && !IsThere(ConfigPath(options))) {
+    const std::optional<int> ended = without_config(ConfigPath(options), std::cout, std::cerr);
+    if (ended.has_value()) return Flush(*ended);
+  }
   return RunVerb(chosen, options, interrupt);
 }
 

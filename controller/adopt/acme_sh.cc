@@ -29,7 +29,6 @@ void FindAccounts(const std::string& root, const std::string& below, int depth, 
   if (IsFile(folder + "/account.key")) {
     const auto settings = ReadSettings(folder + "/ca.conf");
     AdoptedAccount account{.directory = absl::StrCat("https:/", below)};
-    account.name = AccountNameFor(account.directory);
     account.url = Decoded(Setting(settings, "ACCOUNT_URL"));
     account.email = Decoded(Setting(settings, "CA_EMAIL"));
     account.key_id = Decoded(Setting(settings, "CA_EAB_KEY_ID"));
@@ -68,10 +67,11 @@ absl::StatusOr<Adoption> ReadAcmeSh(const std::string& directory) {
     const std::string way = Decoded(Setting(settings, "Le_Webroot"));
     certificate->authenticator = way;
     if (absl::StartsWith(way, "dns_") && way.find(',') == std::string::npos) {
-      certificate->challenge = absl::StrCat("{type: dns-01, solver: acme-sh, acme-sh: {script: \"", directory,
-                                            "/acme.sh\", api: ", way, "}}");
+      certificate->challenge =
+          absl::StrCat("{type: dns-01, solver: acme-sh, acme-sh: {script: ", QuotedForYaml(directory + "/acme.sh"),
+                       ", api: ", QuotedForYaml(way), "}}");
     }
-    certificate->account = AccountNameFor(Decoded(Setting(settings, "Le_API")));
+    certificate->directory = Decoded(Setting(settings, "Le_API"));
     adoption.certificates.push_back(*std::move(certificate));
   }
   return adoption;

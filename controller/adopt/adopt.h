@@ -16,11 +16,13 @@ struct AdoptedAccount {
   std::string name;
   // Of the ACME directory.
   std::string directory;
+  // The client keeps the host alone: the rest is a guess.
+  bool directory_is_guessed = false;
   // As the CA calls it; empty where the client did not keep it.
   std::string url;
   std::string email;
   std::string key_id;
-  // PEM.
+  // PEM; empty: the key was not found, and the CA is asked for another account.
   Secret key;
 };
 
@@ -32,7 +34,9 @@ struct AdoptedCertificate {
   std::string key_type;
   std::string fullchain_pem;
   Secret key;
-  // Of AdoptedAccount; empty: not known.
+  // Of the CA that it came from, as AdoptedAccount::directory; empty: not known.
+  std::string directory;
+  // Name of one of Adoption::accounts.
   std::string account;
   // What stands for `challenge` in the configuration, as YAML's flow style; empty: the client's way can't be continued.
   std::string challenge;
@@ -48,12 +52,22 @@ struct Adoption {
   std::vector<std::string> left;
 };
 
+// Accounts and certificates have different names, each certificate's account is there, and no two accounts have the
+// same directory and key id, so that ConfigFor is a configuration.
+//
 // `client`: certbot, acme.sh, lego or dehydrated. `directory`: /etc/letsencrypt, ~/.acme.sh, .lego,
 // /var/lib/dehydrated. Only reads. FailInput where it is not one of that client.
 absl::StatusOr<Adoption> ReadClient(absl::string_view client, const std::string& directory);
 
+// Whether a configured account is that one, by its directory and key id; where the directory is guessed, by its host.
+bool IsSameAccount(const AdoptedAccount& account, absl::string_view directory, absl::string_view key_id);
+
 // `accounts:` and `certificates:` that continue it, as YAML, for the operator to put into certcast.yaml.
 std::string ConfigFor(const Adoption& adoption);
+
+// The same as a whole certcast.yaml, for an operator who has none. `source`: where it comes from, for a comment.
+// `state`: the directory of that name.
+std::string NewConfigFor(const Adoption& adoption, const std::string& source, const std::string& state);
 
 }  // namespace certcast::controller
 

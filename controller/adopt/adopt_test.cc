@@ -53,11 +53,12 @@ class AdoptTest : public ::testing::Test {
     EXPECT_THAT(adoption, IsOk());
     return adoption.ok() ? *std::move(adoption) : Adoption();
   }
-  // It is a configuration, together with what certcast.yaml has beside it.
+  // It is a configuration.
   static Config Parsed(const Adoption& adoption) {
-    const auto config = ParseConfig(absl::StrCat("state: s\nmaster_key: {file: k}\n", ConfigFor(adoption)),
-                                    "/etc/certcast/certcast.yaml");
-    EXPECT_THAT(config, IsOk()) << ConfigFor(adoption);
+    const std::string text = NewConfigFor(adoption, "another client", "state");
+    EXPECT_THAT(text, HasSubstr(ConfigFor(adoption)));
+    const auto config = ParseConfig(text, "/etc/certcast/certcast.yaml");
+    EXPECT_THAT(config, IsOk()) << text;
     return config.ok() ? *config : Config();
   }
 
@@ -174,7 +175,7 @@ TEST_F(AdoptTest, WhatDoesNotBelongTogetherIsLeft) {
   WritePair("certs/alone/fullchain.pem", "elsewhere.pem");
   const Adoption adoption = Read("dehydrated");
   EXPECT_THAT(adoption.certificates, SizeIs(1));
-  EXPECT_THAT(adoption.left, SizeIs(3));
+  EXPECT_THAT(adoption.left, SizeIs(4)) << "and no account";
   EXPECT_THAT(adoption.left, Contains(AllOf(HasSubstr("mixed: "), HasSubstr("certs/mixed/privkey.pem"))));
 }
 
@@ -183,6 +184,62 @@ TEST_F(AdoptTest, AHookThatIsAShellLineIsNotContinued) {
   Write("renewal/a.conf", absl::StrCat("authenticator = manual\nserver = ", kLetsEncrypt,
                                        "\nmanual_auth_hook = curl -d \"$CERTBOT_VALIDATION\" https://x; true\n"));
   EXPECT_THAT(ConfigFor(Read("certbot")), AllOf(HasSubstr("# It was done by manual"), HasSubstr("solver: exec")));
+}
+
+TEST_F(AdoptTest, NamesThatWouldBeTheSameAreTold) {
+  // As acme.sh keeps an RSA and an EC certificate for one name.
+  WritePair("example.com/fullchain.cer", "example.com/example.com.key", KeyType::kRsa2048);
+  WritePair("example.com_ecc/fullchain.cer", "example.com_ecc/example.com.key");
+  for (const std::string folder : {"example.com", "example.com_ecc"}) {
+    Write(folder + "/example.com.conf", absl::StrCat("Le_Webroot='dns_cf'\nLe_API='", kLetsEncrypt, "'\n"));
+  }
+  const Config config = Parsed(Read("acme.sh"));
+  ASSERT_THAT(config.certificates, SizeIs(2));
+  EXPECT_EQ(config.certificates[0].name, "example-com");
+  EXPECT_EQ(config.certificates[0].key_type, KeyType::kRsa2048);
+  EXPECT_EQ(config.certificates[1].name, "example-com-2");
+  EXPECT_EQ(config.certificates[1].account, "letsencrypt") << "which is there, although its key is not";
+}
+
+TEST_F(AdoptTest, OneAccountAtEachCaIsKept) {
+  for (const std::string email : {"a@example.com", "b@example.com"}) {
+    const std::string folder = absl::StrCat("accounts/localhost_14000/", email);
+    Write(folder + "/account.json",
+          absl::StrCat(R"({"registration": {"uri": "https://localhost:14000/acct/)", email.substr(0, 1), "\"}}"));
+    Write(absl::StrCat(folder, "/keys/", email, ".key"), Pem(*PrivateKey::Generate(KeyType::kEcdsaP256)));
+  }
+  WritePair("certificates/example.com.crt", "certificates/example.com.key");
+  Write("certificates/example.com.json", R"({"certUrl": "https://localhost:14000/certZ/1"})");
+  WritePair("certificates/other.example.com.crt", "certificates/other.example.com.key");
+  Write("certificates/other.example.com.json", R"({"certUrl": "https://acme.example/certZ/1"})");
+  const Adoption adoption = Read("lego");
+  EXPECT_THAT(adoption.left, Contains(HasSubstr("a further account at https://localhost:14000/directory (https://"
+                                                "localhost:14000/acct/b): certcast has one there")));
+  const Config config = Parsed(adoption);
+  ASSERT_THAT(config.accounts, SizeIs(2));
+  EXPECT_EQ(config.certificates[0].account, "localhost-14000");
+  EXPECT_EQ(config.certificates[1].account, "acme-example") << "by the URL of the certificate";
+  // Its directory may be another one at that host.
+  EXPECT_TRUE(IsSameAccount(adoption.accounts[0], "https://localhost:14000/dir", ""));
+  EXPECT_FALSE(IsSameAccount(adoption.accounts[0], "https://localhost:14001/dir", ""));
+  EXPECT_FALSE(IsSameAccount(adoption.accounts[0], "https://localhost:14000/dir", "kid-1"));
+}
+
+TEST_F(AdoptTest, DehydratedsConfigurationMayBeElsewhere) {
+  Write("etc/config", absl::StrCat("BASEDIR=", at("lib"), "\nCA=https://ca.test/dir\n"));
+  Write("etc/conf.d/hook.sh", "CHALLENGETYPE=dns-01\nHOOK=/etc/dehydrated/hook.sh\n");
+  WritePair("lib/certs/example.com/fullchain.pem", "lib/certs/example.com/privkey.pem");
+  const auto adoption = ReadClient("dehydrated", at("etc"));
+  ASSERT_THAT(adoption, IsOk());
+  const Config config = Parsed(*adoption);
+  EXPECT_EQ(config.accounts.at(0).directory, "https://ca.test/dir");
+  EXPECT_THAT(ConfigFor(*adoption), HasSubstr("dehydrated-hook: {command: [\"/etc/dehydrated/hook.sh\"]}"));
+}
+
+TEST_F(AdoptTest, OddNamesStayWithinTheirQuotes) {
+  Adoption adoption;
+  adoption.accounts.push_back({.name = "a", .directory = "https://ca.test/\"}\\\nx: y"});
+  EXPECT_THAT(ConfigFor(adoption), HasSubstr(R"(    directory: "https://ca.test/\"}\\ x: y")"));
 }
 
 TEST_F(AdoptTest, AnotherDirectoryIsSaidToBeOne) {

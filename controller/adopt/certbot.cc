@@ -1,5 +1,6 @@
 // /etc/letsencrypt: renewal/NAME.conf, live/NAME/, accounts/HOST/PATH/ID/.
 #include <map>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/status/status.h"
 #include "controller/adopt/files.h"
+#include "controller/adopt/jwk.h"
 
 namespace certcast::controller {
 namespace {
@@ -18,7 +20,7 @@ std::string AccountsOf(const std::string& directory, const std::string& server) 
 }
 
 absl::StatusOr<AdoptedAccount> ReadAccount(const std::string& folder, const std::string& server) {
-  AdoptedAccount account{.name = AccountNameFor(server), .directory = server};
+  AdoptedAccount account{.directory = server};
   const nlohmann::json registration = ReadJson(folder + "/regr.json");
   account.url = TextIn(registration, "/uri");
   account.email = std::string(absl::StripPrefix(TextIn(registration, "/body/contact/0"), "mailto:"));
@@ -31,7 +33,7 @@ absl::StatusOr<AdoptedAccount> ReadAccount(const std::string& folder, const std:
 std::string WordList(const std::string& command) {
   const std::vector<std::string> words = absl::StrSplit(command, ' ', absl::SkipEmpty());
   std::string list = "[";
-  for (const std::string& word : words) absl::StrAppend(&list, list.size() > 1 ? ", " : "", "\"", word, "\"");
+  for (const std::string& word : words) absl::StrAppend(&list, list.size() > 1 ? ", " : "", QuotedForYaml(word));
   return list + "]";
 }
 
@@ -49,7 +51,7 @@ std::string ChallengeFor(const std::map<std::string, std::string>& settings) {
 
 absl::StatusOr<Adoption> ReadCertbot(const std::string& directory) {
   Adoption adoption;
-  std::map<std::string, std::string> accounts;  // folder to name
+  std::set<std::string> folders;  // of accounts
   for (const std::string& file : NamesIn(directory + "/renewal")) {
     if (!absl::EndsWith(file, ".conf")) continue;
     const std::string name(absl::StripSuffix(file, ".conf"));
@@ -63,18 +65,17 @@ absl::StatusOr<Adoption> ReadCertbot(const std::string& directory) {
     certificate->authenticator = Setting(settings, "authenticator");
     certificate->challenge = ChallengeFor(settings);
     certificate->reuse_key = Setting(settings, "reuse_key") == "True";
-    const std::string server = Setting(settings, "server");
-    const std::string folder = absl::StrCat(AccountsOf(directory, server), "/", Setting(settings, "account"));
-    if (!accounts.contains(folder)) {
-      auto account = ReadAccount(folder, server);
+    certificate->directory = Setting(settings, "server");
+    const std::string folder =
+        absl::StrCat(AccountsOf(directory, certificate->directory), "/", Setting(settings, "account"));
+    if (folders.insert(folder).second) {
+      auto account = ReadAccount(folder, certificate->directory);
       if (account.ok()) {
-        accounts[folder] = account->name;
         adoption.accounts.push_back(*std::move(account));
       } else {
         adoption.left.push_back(absl::StrCat("the account of ", name, ": ", account.status().message()));
       }
     }
-    certificate->account = accounts.contains(folder) ? accounts[folder] : AccountNameFor(server);
     adoption.certificates.push_back(*std::move(certificate));
   }
   return adoption;

@@ -1,4 +1,5 @@
 // /var/lib/dehydrated (or /etc/dehydrated): certs/NAME/, accounts/BASE64URL-OF-DIRECTORY/, config.
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -22,34 +23,64 @@ void FindAccounts(const std::string& directory, Adoption& adoption) {
           "the account in ", at, ": ", key.ok() ? "its folder is not named for a directory" : key.status().message()));
       continue;
     }
-    AdoptedAccount account{.name = AccountNameFor(server), .directory = server};
+    AdoptedAccount account{.directory = server};
     account.url = TextIn(ReadJson(at + "/account_id.json"), "/url");
     account.key = *std::move(key);
     adoption.accounts.push_back(std::move(account));
   }
 }
 
+// Where Debian keeps it: apart from what it makes.
+constexpr char kEtc[] = "/etc/dehydrated";
+
+// Its configuration, and then the pieces in conf.d, as they are read by dehydrated.
+std::map<std::string, std::string> SettingsIn(const std::string& folder) {
+  auto settings = ReadSettings(folder + "/config");
+  for (const std::string& name : NamesIn(folder + "/conf.d")) {
+    if (!absl::EndsWith(name, ".sh")) continue;
+    for (auto& [key, value] : ReadSettings(absl::StrCat(folder, "/conf.d/", name))) settings[key] = value;
+  }
+  return settings;
+}
+
+// Both of what DIR may be: where the configuration is, or what that calls BASEDIR.
+struct Place {
+  std::map<std::string, std::string> settings;
+  std::string base;
+};
+Place FindPlace(const std::string& directory) {
+  Place place{.settings = SettingsIn(directory), .base = directory};
+  const std::string base = Setting(place.settings, "BASEDIR");
+  if (!place.settings.empty()) {
+    if (absl::StartsWith(base, "/") && !IsDirectory(directory + "/certs")) place.base = base;
+    return place;
+  }
+  auto debians = SettingsIn(kEtc);
+  if (Setting(debians, "BASEDIR") == directory) place.settings = std::move(debians);
+  return place;
+}
+
 }  // namespace
 
 absl::StatusOr<Adoption> ReadDehydrated(const std::string& directory) {
   Adoption adoption;
-  FindAccounts(directory, adoption);
-  const auto settings = ReadSettings(directory + "/config");
+  const auto& [settings, base] = FindPlace(directory);
+  FindAccounts(base, adoption);
   const std::string hook = Setting(settings, "HOOK");
   const bool plain = hook.find_first_of(" \"'\\$;|&<>") == std::string::npos && absl::StartsWith(hook, "/");
-  for (const std::string& name : NamesIn(directory + "/certs")) {
-    const std::string at = absl::StrCat(directory, "/certs/", name);
+  for (const std::string& name : NamesIn(base + "/certs")) {
+    const std::string at = absl::StrCat(base, "/certs/", name);
     if (!IsFile(at + "/fullchain.pem")) continue;
     auto certificate = ReadPair(name, at + "/fullchain.pem", at + "/privkey.pem");
     if (!certificate.ok()) {
       adoption.left.push_back(absl::StrCat(name, ": ", certificate.status().message()));
       continue;
     }
-    if (adoption.accounts.size() == 1) certificate->account = adoption.accounts.front().name;
+    if (absl::StartsWith(Setting(settings, "CA"), "https://")) certificate->directory = Setting(settings, "CA");
     certificate->authenticator = Setting(settings, "CHALLENGETYPE");
     if (certificate->authenticator == "dns-01" && plain) {
-      certificate->challenge =
-          absl::StrCat("{type: dns-01, solver: dehydrated-hook, dehydrated-hook: {command: [\"", hook, "\"]}}");
+      certificate->challenge = absl::StrCat("{type: dns-01, solver: dehydrated-hook, dehydrated-hook: {command: [",
+                                            QuotedForYaml(hook), "]}}");
     }
     certificate->reuse_key = absl::EqualsIgnoreCase(Setting(settings, "PRIVATE_KEY_RENEW"), "no");
     adoption.certificates.push_back(*std::move(certificate));

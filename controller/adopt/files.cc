@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -25,6 +27,9 @@ struct KnownCa {
   absl::string_view host;
   absl::string_view name;
 };
+// What these clients ask where they are told of no other.
+constexpr char kDefaultDirectory[] = "https://acme-v02.api.letsencrypt.org/directory";
+
 constexpr KnownCa kKnown[] = {{"acme-v02.api.letsencrypt.org", "letsencrypt"},
                               {"acme-staging-v02.api.letsencrypt.org", "letsencrypt-staging"},
                               {"acme.zerossl.com", "zerossl"},
@@ -35,6 +40,63 @@ constexpr KnownCa kKnown[] = {{"acme-v02.api.letsencrypt.org", "letsencrypt"},
 absl::string_view HostOf(absl::string_view url) {
   absl::ConsumePrefix(&url, "https://");
   return url.substr(0, url.find('/'));
+}
+
+// The first free of `name`, `name-2`, ...
+std::string TakeName(std::set<std::string>& taken, const std::string& name) {
+  std::string free = name;
+  for (int number = 2; !taken.insert(free).second; ++number) free = absl::StrCat(name, "-", number);
+  return free;
+}
+
+// certcast keeps one account for each directory and key id.
+void MergeAccounts(Adoption& adoption) {
+  std::vector<AdoptedAccount> kept;
+  std::set<std::string> names;
+  for (AdoptedAccount& account : adoption.accounts) {
+    const bool known = std::any_of(kept.begin(), kept.end(), [&](const AdoptedAccount& other) {
+      return other.directory == account.directory && other.key_id == account.key_id;
+    });
+    if (known) {
+      adoption.left.push_back(absl::StrCat("a further account at ", account.directory,
+                                           account.url.empty() ? "" : absl::StrCat(" (", account.url, ")"),
+                                           ": certcast has one there, and uses it for all certificates"));
+      continue;
+    }
+    account.name = TakeName(names, AccountNameFor(account.directory));
+    kept.push_back(std::move(account));
+  }
+  adoption.accounts = std::move(kept);
+}
+
+// An account for each certificate, also where the client's was not found.
+void FindAccountOf(AdoptedCertificate& certificate, Adoption& adoption) {
+  const auto at = [&](const AdoptedAccount& account) { return account.directory == certificate.directory; };
+  auto found = std::find_if(adoption.accounts.begin(), adoption.accounts.end(), at);
+  if (certificate.directory.empty() && adoption.accounts.size() == 1) found = adoption.accounts.begin();
+  if (found == adoption.accounts.end()) {
+    if (certificate.directory.empty()) {
+      certificate.directory = kDefaultDirectory;
+      adoption.left.push_back(absl::StrCat(certificate.name, ": it is not known which CA it is from: compare the ",
+                                           "`directory` of its account"));
+      return FindAccountOf(certificate, adoption);
+    }
+    std::set<std::string> names;
+    for (const AdoptedAccount& account : adoption.accounts) names.insert(account.name);
+    adoption.accounts.push_back(
+        {.name = TakeName(names, AccountNameFor(certificate.directory)), .directory = certificate.directory});
+    found = std::prev(adoption.accounts.end());
+  }
+  certificate.account = found->name;
+}
+
+void MakeConsistent(Adoption& adoption) {
+  MergeAccounts(adoption);
+  std::set<std::string> names;
+  for (AdoptedCertificate& certificate : adoption.certificates) {
+    certificate.name = TakeName(names, certificate.name);
+    FindAccountOf(certificate, adoption);
+  }
 }
 
 // By its public key: what the configuration would call it.
@@ -164,7 +226,13 @@ absl::StatusOr<Adoption> ReadClient(absl::string_view client, const std::string&
     return FailInput(absl::StrCat("there is nothing of ", client, " in ", directory),
                      "name its own directory: /etc/letsencrypt, ~/.acme.sh, .lego, /var/lib/dehydrated");
   }
+  if (adoption.ok()) MakeConsistent(*adoption);
   return adoption;
+}
+
+bool IsSameAccount(const AdoptedAccount& account, absl::string_view directory, absl::string_view key_id) {
+  if (account.key_id != key_id) return false;
+  return account.directory_is_guessed ? HostOf(directory) == HostOf(account.directory) : directory == account.directory;
 }
 
 }  // namespace certcast::controller

@@ -35,11 +35,10 @@ absl::StatusOr<AdoptedCertificate> ReadPair(const std::string& name, const std::
                                             const std::string& key);
 // A name that may stand in the configuration: letters, digits and `-`.
 std::string PlainName(const std::string& text);
+// A double-quoted scalar (YAML 1.2 section 7.3.1) of one line, without control characters.
+std::string QuotedForYaml(absl::string_view text);
 // For an account at that CA.
 std::string AccountNameFor(const std::string& directory);
-
-// From the members of an RSA or EC private key (RFC 7517) to PEM.
-absl::StatusOr<Secret> KeyFromJwk(const nlohmann::json& jwk);
 
 // One client each.
 absl::StatusOr<Adoption> ReadCertbot(const std::string& directory);

@@ -1,3 +1,5 @@
+#include "controller/adopt/jwk.h"
+
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
@@ -13,7 +15,6 @@
 #include "common/x509/openssl_errors.h"
 #include "common/x509/ssl_ptr.h"
 #include "controller/acme/jose.h"
-#include "controller/adopt/files.h"
 
 namespace certcast::controller {
 namespace {
@@ -27,6 +28,11 @@ constexpr NumberName kRsa[] = {{"n", OSSL_PKEY_PARAM_RSA_N},          {"e", OSSL
                                {"q", OSSL_PKEY_PARAM_RSA_FACTOR2},    {"dp", OSSL_PKEY_PARAM_RSA_EXPONENT1},
                                {"dq", OSSL_PKEY_PARAM_RSA_EXPONENT2}, {"qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
 
+std::string MemberOf(const nlohmann::json& jwk, const char* name) {
+  const auto member = jwk.is_object() ? jwk.find(name) : jwk.end();
+  return member != jwk.end() && member->is_string() ? member->get<std::string>() : "";
+}
+
 absl::Status NoKey(absl::string_view why) {
   return FailInput(absl::StrCat("the account's key is no private key as of RFC 7517: ", why));
 }
@@ -35,7 +41,7 @@ absl::Status NoKey(absl::string_view why) {
 class KeyParts {
  public:
   absl::Status Add(const nlohmann::json& jwk, const char* member, const char* parameter) {
-    const auto bytes = Base64UrlDecode(TextIn(jwk, absl::StrCat("/", member)));
+    const auto bytes = Base64UrlDecode(MemberOf(jwk, member));
     if (!bytes.ok() || bytes->empty()) return NoKey(absl::StrCat("`", member, "` is missing"));
     BIGNUM* number = BN_secure_new();
     BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes->data()), static_cast<int>(bytes->size()), number);
@@ -77,10 +83,10 @@ class KeyParts {
 };
 
 absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
-  const std::string curve = TextIn(jwk, "/crv");
+  const std::string curve = MemberOf(jwk, "crv");
   if (curve != "P-256" && curve != "P-384") return NoKey(absl::StrCat("its curve is `", curve, "`"));
-  const auto x = Base64UrlDecode(TextIn(jwk, "/x"));
-  const auto y = Base64UrlDecode(TextIn(jwk, "/y"));
+  const auto x = Base64UrlDecode(MemberOf(jwk, "x"));
+  const auto y = Base64UrlDecode(MemberOf(jwk, "y"));
   const size_t width = curve == "P-256" ? 32 : 48;
   if (!x.ok() || !y.ok() || x->size() != width || y->size() != width) return NoKey("its point is not on the curve");
   KeyParts parts;
@@ -93,7 +99,7 @@ absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
 }  // namespace
 
 absl::StatusOr<Secret> KeyFromJwk(const nlohmann::json& jwk) {
-  const std::string type = TextIn(jwk, "/kty");
+  const std::string type = MemberOf(jwk, "kty");
   if (type == "EC") return EcKey(jwk);
   if (type != "RSA") return NoKey(absl::StrCat("its type is `", type, "`"));
   KeyParts parts;

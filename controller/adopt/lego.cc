@@ -19,6 +19,12 @@ std::string DirectoryAt(const std::string& host) {
   return absl::StrCat("https://", address, "/directory");
 }
 
+// By the host of a certificate's URL; empty where it has none.
+std::string DirectoryThatIssued(absl::string_view certificate_url) {
+  if (!absl::ConsumePrefix(&certificate_url, "https://")) return "";
+  return absl::StrCat("https://", certificate_url.substr(0, certificate_url.find('/')), "/directory");
+}
+
 void FindAccounts(const std::string& directory, Adoption& adoption) {
   for (const std::string& host : NamesIn(directory + "/accounts")) {
     for (const std::string& email : NamesIn(absl::StrCat(directory, "/accounts/", host))) {
@@ -29,8 +35,10 @@ void FindAccounts(const std::string& directory, Adoption& adoption) {
         adoption.left.push_back(absl::StrCat("the account in ", at, ": ", key.status().message()));
         continue;
       }
-      AdoptedAccount account{.directory = DirectoryAt(host), .url = TextIn(known, "/registration/uri"), .email = email};
-      account.name = AccountNameFor(account.directory);
+      AdoptedAccount account{.directory = DirectoryAt(host),
+                             .directory_is_guessed = true,
+                             .url = TextIn(known, "/registration/uri"),
+                             .email = email};
       account.key = *std::move(key);
       adoption.accounts.push_back(std::move(account));
       adoption.left.push_back(absl::StrCat("lego does not keep the URL of ", host,
@@ -53,7 +61,7 @@ absl::StatusOr<Adoption> ReadLego(const std::string& directory) {
       adoption.left.push_back(absl::StrCat(file, ": ", certificate.status().message()));
       continue;
     }
-    if (adoption.accounts.size() == 1) certificate->account = adoption.accounts.front().name;
+    certificate->directory = DirectoryThatIssued(TextIn(ReadJson(base + ".json"), "/certUrl"));
     certificate->authenticator = "a provider that it does not keep the name of";
     adoption.certificates.push_back(*std::move(certificate));
   }

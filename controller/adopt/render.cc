@@ -1,41 +1,38 @@
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "common/status/printable.h"
 #include "controller/adopt/adopt.h"
+#include "controller/adopt/files.h"
 
 namespace certcast::controller {
 namespace {
 
-// A double-quoted scalar (YAML 1.2 section 7.3.1).
-std::string Quoted(const std::string& text) {
-  return absl::StrCat("\"", absl::CEscape(text), "\"");
-}
-
 void AppendQuoted(std::string* out, const std::string& text) {
-  absl::StrAppend(out, Quoted(text));
+  absl::StrAppend(out, QuotedForYaml(text));
 }
 
 std::string ShowAccount(const AdoptedAccount& account) {
-  std::string text = absl::StrCat("  - name: ", account.name, "\n    directory: ", Quoted(account.directory), "\n");
+  std::string text =
+      absl::StrCat("  - name: ", account.name, "\n    directory: ", QuotedForYaml(account.directory), "\n");
   if (!account.email.empty())
-    absl::StrAppend(&text, "    contact: [", Quoted(absl::StrCat("mailto:", account.email)), "]\n");
+    absl::StrAppend(&text, "    contact: [", QuotedForYaml(absl::StrCat("mailto:", account.email)), "]\n");
   absl::StrAppend(&text, "    terms_of_service_agreed: true\n");
   if (!account.key_id.empty()) {
     absl::StrAppend(&text, "    # The HMAC key that belongs to it, in a file of its own, mode 0600.\n",
-                    "    external_account: {key_id: ", Quoted(account.key_id), ", hmac_key: {file: eab.key}}\n");
+                    "    external_account: {key_id: ", QuotedForYaml(account.key_id), ", hmac_key: {file: eab.key}}\n");
   }
   return text;
 }
 
 std::string ShowCertificate(const AdoptedCertificate& certificate) {
-  std::string text = absl::StrCat("  - name: ", certificate.name,
-                                  "\n    account: ", certificate.account.empty() ? "NAME" : certificate.account,
+  std::string text = absl::StrCat("  - name: ", certificate.name, "\n    account: ", certificate.account,
                                   "\n    domains: [", absl::StrJoin(certificate.domains, ", ", AppendQuoted),
                                   "]\n    key_type: ", certificate.key_type, "\n");
   if (certificate.reuse_key) absl::StrAppend(&text, "    reuse_key: true\n");
   if (certificate.challenge.empty()) {
     absl::StrAppend(&text, "    # It was done by ",
-                    certificate.authenticator.empty() ? "hand" : certificate.authenticator,
+                    certificate.authenticator.empty() ? "hand" : PrintableLine(certificate.authenticator),
                     ": write a hook that does the same, or choose another solver.\n",
                     "    challenge: {type: dns-01, solver: exec, exec: {command: [/etc/certcast/dns-hook]}}\n");
   } else {
@@ -45,6 +42,18 @@ std::string ShowCertificate(const AdoptedCertificate& certificate) {
 }
 
 }  // namespace
+
+std::string QuotedForYaml(absl::string_view text) {
+  return absl::StrCat("\"", absl::StrReplaceAll(PrintableLine(text), {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+std::string NewConfigFor(const Adoption& adoption, const std::string& source, const std::string& state) {
+  return absl::StrCat(
+      "# Goes on with what ", PrintableLine(source), " has.\nstate: ", state, "\n",
+      "# Relative to this file. `certcast init` makes it; keep a copy elsewhere.\n", "master_key: {file: master.key}\n",
+      ConfigFor(adoption), "# Where they go; `nodes: [NAME...]` or `nodes: all` at each certificate then names them.\n",
+      "# nodes:\n", "#   - {name: web-01, address: \"grpc://10.0.0.1:7444\", verify: [\"10.0.0.1:443\"]}\n");
+}
 
 std::string ConfigFor(const Adoption& adoption) {
   std::string text;

@@ -1,25 +1,129 @@
-#include "controller/adopt/adopt.h"
+#include "controller/cli/adopt.h"
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <filesystem>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/file/atomic.h"
+#include "common/file/file_system.h"
 #include "common/secret/secret.h"
+#include "common/status/status.h"
+#include "controller/adopt/adopt.h"
 #include "controller/cli/table.h"
-#include "controller/cli/verbs.h"
+#include "controller/config/config.h"
 
 namespace certcast::controller::cli {
 namespace {
 
-// What the configuration has already, as far as adopting matters.
+struct AdoptOptions {
+  std::string client;
+  std::string directory;
+  bool write = false;
+  // By this run.
+  bool written = false;
+};
+
+std::string Command(const AdoptOptions& options) {
+  return absl::StrCat("certcast adopt ", options.client, " ", options.directory);
+}
+
+// The configuration names files in it.
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute.lexically_normal().string();
+}
+
+absl::StatusOr<Adoption> Read(const AdoptOptions& options) {
+  return ReadClient(options.client, Absolute(options.directory));
+}
+
+// Beside a configuration that is not in the usual place; relative to it.
+std::string StateFor(const std::string& config_path) {
+  return absl::StartsWith(config_path, "/etc/certcast/") ? "/var/lib/certcast" : "state";
+}
+
+void PrintLeft(const Adoption& adoption, std::ostream& err) {
+  for (const std::string& left : adoption.left) err << "not taken over: " << Printable(left) << "\n";
+}
+
+std::string Amount(size_t number, const char* noun) {
+  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
+}
+
+// What the operator has to do that no program can.
+void PrintLastSteps(const AdoptOptions& options, const std::string& certificate, std::ostream& err) {
+  err << "next: look at each `challenge` in it, name the servers under `nodes`, and `nodes: all` at each certificate\n"
+         "      certcast doctor --dns "
+      << certificate
+      << "    a challenge, rehearsed without a CA\n"
+         "      certcast apply    brings the certificates to the servers, and renews them when they are due\n"
+         "      then stop the timer or cron job of "
+      << options.client << "\n";
+}
+
+// --- Without a configuration.
+
+absl::Status WriteConfig(const std::string& path, const std::string& text) {
+  // Better no file than one that every verb stumbles over.
+  RETURN_IF_ERROR(ParseConfig(text, path).status());
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
+  const FileAttributes folder = {.mode = 0755, .owner = geteuid(), .group = getegid()};
+  const FileAttributes file = {.mode = 0644, .owner = geteuid(), .group = getegid()};
+  ASSIGN_OR_RETURN(const auto directory, OpenOrMakeDirectory(FileSystem::Real(), parts.directory, folder));
+  return ReplaceFile(*directory, parts.name, text, file);
+}
+
+std::optional<int> BeginWithout(AdoptOptions& options, const std::string& given, std::ostream& out, std::ostream& err) {
+  const std::string path = Absolute(given);
+  const absl::StatusOr<Adoption> adoption = Read(options);
+  if (!adoption.ok()) return ReportError(err, adoption.status());
+  const std::string text =
+      NewConfigFor(*adoption, absl::StrCat(options.client, " in ", Absolute(options.directory)), StateFor(path));
+  if (options.write) {
+    if (const absl::Status written = WriteConfig(path, text); !written.ok()) return ReportError(err, written);
+    err << "wrote " << Printable(path) << "\n";
+    options.written = true;
+    return std::nullopt;
+  }
+  out << text;
+  PrintLeft(*adoption, err);
+  err << "certcast: there is no " << Printable(path) << " yet; this is one for "
+      << Amount(adoption->certificates.size(), "certificate") << " and " << Amount(adoption->accounts.size(), "account")
+      << " of " << options.client << ". Nothing is changed or taken over yet\n"
+      << "  hint: look at it, then `" << Printable(Command(options))
+      << " --write` writes it, makes the fleet's keys as `certcast init` does, and takes over certificates and "
+         "accounts\n";
+  return kDone;
+}
+
+// --- With one.
+
+// What it has already, as far as adopting matters.
 struct Known {
-  // Directory and key id to name.
-  std::map<std::pair<std::string, std::string>, std::string> accounts;
-  std::set<std::string> certificates;
+  std::vector<v1::Account> accounts;
+  std::vector<std::string> certificates;
+
+  // nullptr: it is not in it.
+  const v1::Account* Find(const AdoptedAccount& account) const {
+    for (const v1::Account& known : accounts) {
+      if (known.configured() && IsSameAccount(account, known.directory_url(), known.external_account_key_id())) {
+        return &known;
+      }
+    }
+    return nullptr;
+  }
+  bool Has(const AdoptedCertificate& certificate) const {
+    return std::find(certificates.begin(), certificates.end(), certificate.name) != certificates.end();
+  }
 };
 
 absl::StatusOr<Known> AskWhatIsKnown(Session& session) {
@@ -29,30 +133,41 @@ absl::StatusOr<Known> AskWhatIsKnown(Session& session) {
     v1::ListAccountsResponse response;
     const grpc::Status status = session.controller.ListAccounts(&context, {}, &response);
     if (!status.ok()) return FromGrpc(status);
-    for (const v1::Account& account : response.accounts()) {
-      if (!account.configured()) continue;
-      known.accounts[{account.directory_url(), account.external_account_key_id()}] = account.name();
-    }
+    known.accounts.assign(response.accounts().begin(), response.accounts().end());
   }
   grpc::ClientContext context;
   v1::ListCertificatesResponse response;
   const grpc::Status status = session.controller.ListCertificates(&context, {}, &response);
   if (!status.ok()) return FromGrpc(status);
-  for (const auto& certificate : response.certificates()) known.certificates.insert(certificate.name());
+  for (const auto& certificate : response.certificates()) known.certificates.push_back(certificate.name());
   return known;
+}
+
+// What the configuration lacks, and how to go on with it.
+void PrintMissing(Session& session, const Known& known, Adoption missing) {
+  std::erase_if(missing.accounts, [&](const AdoptedAccount& account) { return known.Find(account) != nullptr; });
+  std::erase_if(missing.certificates, [&](const AdoptedCertificate& certificate) { return known.Has(certificate); });
+  session.out << ConfigFor(missing);
+  if (missing.accounts.empty() && missing.certificates.empty()) return;
+  session.err << "certcast: " << Amount(missing.certificates.size(), "certificate") << " and "
+              << Amount(missing.accounts.size(), "account")
+              << " are not in the configuration, and not taken over\n"
+                 "  hint: add what is printed to it, look at each challenge, and run the same command again\n";
 }
 
 // Whether all went well.
 bool AdoptAccounts(Session& session, const Known& known, const Adoption& adoption) {
   bool well = true;
   for (const AdoptedAccount& account : adoption.accounts) {
-    const auto name = known.accounts.find({account.directory, account.key_id});
-    if (name == known.accounts.end()) {
-      session.err << "account at " << Printable(account.directory) << ": not in the configuration yet\n";
+    const v1::Account* configured = known.Find(account);
+    if (configured == nullptr) continue;
+    if (account.key.empty()) {
+      session.err << "account " << configured->name()
+                  << ": its key was not found; the CA is asked for another account\n";
       continue;
     }
     v1::AdoptAccountRequest request;
-    request.set_name(name->second);
+    request.set_name(configured->name());
     request.set_account_url(account.url);
     request.set_private_key_pem(std::string(account.key.ExposeSecret()));
     grpc::ClientContext context;
@@ -64,7 +179,7 @@ bool AdoptAccounts(Session& session, const Known& known, const Adoption& adoptio
       well = false;
       continue;
     }
-    session.err << "account " << name->second << ": "
+    session.err << "account " << configured->name() << ": "
                 << (response.adopted() ? "taken over with its key" : "there already, and kept") << "\n";
   }
   return well;
@@ -73,10 +188,7 @@ bool AdoptAccounts(Session& session, const Known& known, const Adoption& adoptio
 bool AdoptCertificates(Session& session, const Known& known, const Adoption& adoption) {
   bool well = true;
   for (const AdoptedCertificate& certificate : adoption.certificates) {
-    if (!known.certificates.contains(certificate.name)) {
-      session.err << "certificate " << certificate.name << ": not in the configuration yet\n";
-      continue;
-    }
+    if (!known.Has(certificate)) continue;
     v1::ImportRequest request;
     request.set_certificate(certificate.name);
     request.set_fullchain_pem(certificate.fullchain_pem);
@@ -98,40 +210,65 @@ bool AdoptCertificates(Session& session, const Known& known, const Adoption& ado
   return well;
 }
 
-int RunAdopt(Session& session, const std::string& client, const std::string& directory) {
-  // The printed configuration names files in it.
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(directory, error);
-  absl::StatusOr<Adoption> adoption = ReadClient(client, error ? directory : absolute.lexically_normal().string());
+absl::Status Init(Session& session) {
+  grpc::ClientContext context;
+  v1::InitResponse response;
+  RETURN_IF_ERROR(FromGrpc(session.controller.Init(&context, {}, &response)));
+  for (const std::string& made : response.made()) session.err << "made " << Printable(made) << "\n";
+  return absl::OkStatus();
+}
+
+int RunAdopt(Session& session, const AdoptOptions& options) {
+  if (options.write && !options.written) {
+    return ReportError(session.err, FailInput("--write: there is a configuration already, and it is not changed",
+                                              absl::StrCat("without it `", Command(options),
+                                                           "` prints what it lacks, and takes over what it names")));
+  }
+  absl::StatusOr<Adoption> adoption = Read(options);
   if (!adoption.ok()) return ReportError(session.err, adoption.status());
+  if (options.written) {
+    if (const absl::Status made = Init(session); !made.ok()) return ReportError(session.err, made);
+  }
   absl::StatusOr<Known> known = AskWhatIsKnown(session);
   if (!known.ok()) return ReportError(session.err, known.status());
-  session.out << ConfigFor(*adoption);
-  for (const std::string& left : adoption->left) session.err << "not taken over: " << Printable(left) << "\n";
+  PrintLeft(*adoption, session.err);
   const bool accounts = AdoptAccounts(session, *known, *adoption);
   const bool certificates = AdoptCertificates(session, *known, *adoption);
-  return accounts && certificates ? kDone : kFailed;
+  const std::string first = adoption->certificates.empty() ? "NAME" : adoption->certificates.front().name;
+  PrintMissing(session, *known, *std::move(adoption));
+  if (!accounts || !certificates) return kFailed;
+  if (options.written) PrintLastSteps(options, first, session.err);
+  return kDone;
 }
 
 }  // namespace
 
-void AddAdopt(CLI::App& app, Verb& chosen) {
-  auto client = std::make_shared<std::string>();
-  auto directory = std::make_shared<std::string>();
+void AddAdopt(CLI::App& app, Verb& chosen, WithoutConfig& without_config) {
+  auto options = std::make_shared<AdoptOptions>();
   CLI::App* verb = app.add_subcommand("adopt", "Take over certificates and accounts of another ACME client");
-  verb->add_option("CLIENT", *client, "certbot, acme.sh, lego or dehydrated")
+  verb->add_option("CLIENT", options->client, "certbot, acme.sh, lego or dehydrated")
       ->required()
       ->check(CLI::IsMember({"certbot", "acme.sh", "lego", "dehydrated"}));
-  verb->add_option("DIR", *directory, "Where it keeps them: /etc/letsencrypt, ~/.acme.sh, .lego, /var/lib/dehydrated")
+  verb->add_option("DIR", options->directory,
+                   "Where it keeps them: /etc/letsencrypt, ~/.acme.sh, .lego, /var/lib/dehydrated")
       ->required();
+  verb->add_flag("--write", options->write,
+                 "Where there is no configuration: write it, do what `certcast init` does, and take over all of it");
   verb->footer(
-      "Prints the configuration that continues them, on standard output: put it into certcast.yaml, look at each\n"
-      "challenge, and run the same command again. What the configuration names is then taken over: certificates as\n"
-      "generations, which are renewed when they are due, and accounts with their keys. Only reads in DIR; running it\n"
-      "again changes nothing. Stop the other client's timer once `certcast apply` went well.\n\n"
+      "Without a configuration: prints one that goes on with what is in DIR, on standard output; with --write it is\n"
+      "written where certcast looks for it, and all of it is taken over at once.\n\n"
+      "With one: takes over what it names, certificates as generations, which are renewed when they are due, and "
+      "accounts\n"
+      "with their keys; and prints what it lacks, to be added to it before the same command is run again.\n\n"
+      "Only reads in DIR; running it again changes nothing. Nothing is brought to a server before `certcast apply`, "
+      "and\n"
+      "no CA is asked: stop the other client's timer once that went well.\n\n"
       "Exit codes: 0 done, 1 something could not be taken over, 2 wrong usage or configuration.");
-  verb->callback([&chosen, client, directory] {
-    chosen = [client, directory](Session& session) { return RunAdopt(session, *client, *directory); };
+  verb->callback([&chosen, &without_config, options] {
+    without_config = [options](const std::string& config_path, std::ostream& out, std::ostream& err) {
+      return BeginWithout(*options, config_path, out, err);
+    };
+    chosen = [options](Session& session) { return RunAdopt(session, *options); };
   });
 }
 

@@ -14,7 +14,6 @@ void AddStatus(CLI::App& app, Verb& chosen);
 void AddVerify(CLI::App& app, Verb& chosen);
 void AddIssue(CLI::App& app, Verb& chosen);
 void AddImport(CLI::App& app, Verb& chosen);
-void AddAdopt(CLI::App& app, Verb& chosen);
 void AddRevoke(CLI::App& app, Verb& chosen);
 void AddReplace(CLI::App& app, Verb& chosen);
 void AddCertificates(CLI::App& app, Verb& chosen);

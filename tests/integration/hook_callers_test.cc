@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/clock/clock.h"
 #include "common/process/process.h"
@@ -19,6 +18,7 @@
 #include "re2/re2.h"
 #include "tests/testing/fake_sealer.h"
 #include "tests/testing/memory_store.h"
+#include "tests/testing/other_clients.h"
 #include "tests/testing/pebble.h"
 #include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
@@ -65,16 +65,6 @@ class HookCallers : public ::testing::Test {
     return lines;
   }
 
-  void RunOther(std::vector<std::string> argv, std::vector<std::pair<std::string, std::string>> environment) {
-    ProcessRequest request;
-    request.argv = std::move(argv);
-    request.environment = std::move(environment);
-    request.directory = home();
-    request.timeout = absl::Seconds(100);
-    const auto result = ProcessRunner::Real().Run(request);
-    ASSERT_THAT(result, IsOk());
-    ASSERT_TRUE(result->ok()) << result->Describe() << result->output << result->error << pebble_->Log();
-  }
   void RunCertcast(decltype(ChallengeConfig::writer) writer) {
     AccountConfig account;
     account.name = "pebble";
@@ -91,17 +81,6 @@ class HookCallers : public ::testing::Test {
     Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
     ASSERT_THAT(issuer.Issue(certificate, account, /*epoch=*/0, [](absl::string_view) {}), IsOk()) << pebble_->Log();
   }
-  void RunLego(const std::string& hook, const std::string& mode) {
-    RunOther({"lego", "--accept-tos", "--email", "ops@demo.test", "--server", pebble_->directory_url(), "--path",
-              home() + "/lego", "--domains", "demo.test", "--domains", "*.demo.test", "--dns", "exec",
-              "--dns.resolvers", pebble_->dns_address(), "--dns.disable-cp", "run"},
-             {{"EXEC_PATH", hook},
-              {"EXEC_MODE", mode},
-              {"EXEC_SEQUENCE_INTERVAL", "1"},
-              {"EXEC_POLLING_INTERVAL", "1"},
-              {"LEGO_CA_CERTIFICATES", pebble_->ca_file()}});
-  }
-
   testing::TemporaryDirectory directory_;
   std::unique_ptr<Pebble> pebble_;
   const std::unique_ptr<HttpClient> http_ = MakeCurlHttpClient("certcast/test");
@@ -112,7 +91,7 @@ class HookCallers : public ::testing::Test {
 
 TEST_F(HookCallers, LegoExec) {
   const std::string hook = MakeHook(absl::StrCat(kNote, "exec ", pebble_->hook(), " \"$@\"\n"));
-  ASSERT_NO_FATAL_FAILURE(RunLego(hook, ""));
+  ASSERT_THAT(testing::RunLego(*pebble_, home() + "/lego", hook), IsOk());
   const std::vector<std::string> legos = TakeNotes();
   EXPECT_THAT(legos, SizeIs(4));
   ASSERT_NO_FATAL_FAILURE(RunCertcast(ExecHook{.command = {hook}}));
@@ -127,7 +106,7 @@ TEST_F(HookCallers, LegoExecRaw) {
       "value=$(printf %s \"$5\" | openssl dgst -sha256 -binary | openssl base64 | tr '+/' '-_' | tr -d '=')\n"
       "exec ",
       pebble_->hook(), " \"$1\" \"_acme-challenge.$3.\" \"$value\"\n"));
-  ASSERT_NO_FATAL_FAILURE(RunLego(hook, "RAW"));
+  ASSERT_THAT(testing::RunLego(*pebble_, home() + "/lego", hook, "RAW"), IsOk());
   const std::vector<std::string> legos = TakeNotes();
   EXPECT_THAT(legos, SizeIs(4));
   ASSERT_NO_FATAL_FAILURE(RunCertcast(ExecHook{.command = {hook}, .raw = true}));
@@ -142,32 +121,7 @@ TEST_F(HookCallers, Certbot) {
                    "echo >>\"$(dirname \"$0\")/notes\"\n",
                    pebble_->hook(), " \"$1\" \"_acme-challenge.$CERTBOT_DOMAIN.\" \"$CERTBOT_VALIDATION\" >/dev/null\n",
                    "[ \"$1\" = cleanup ] || echo \"made for $CERTBOT_DOMAIN\"\n"));
-  ASSERT_NO_FATAL_FAILURE(RunOther({"certbot",
-                                    "certonly",
-                                    "--non-interactive",
-                                    "--agree-tos",
-                                    "-m",
-                                    "ops@demo.test",
-                                    "--manual",
-                                    "--preferred-challenges",
-                                    "dns",
-                                    "--manual-auth-hook",
-                                    hook + " present",
-                                    "--manual-cleanup-hook",
-                                    hook + " cleanup",
-                                    "--server",
-                                    pebble_->directory_url(),
-                                    "-d",
-                                    "demo.test",
-                                    "-d",
-                                    "*.demo.test",
-                                    "--config-dir",
-                                    home() + "/certbot",
-                                    "--work-dir",
-                                    home() + "/certbot",
-                                    "--logs-dir",
-                                    home() + "/certbot"},
-                                   {{"REQUESTS_CA_BUNDLE", pebble_->ca_file()}}));
+  ASSERT_THAT(testing::RunCertbot(*pebble_, home() + "/certbot", hook), IsOk());
   const std::vector<std::string> certbots = TakeNotes();
   EXPECT_THAT(certbots, SizeIs(4));
   ASSERT_NO_FATAL_FAILURE(RunCertcast(CertbotHook{.auth = {hook, "present"}, .cleanup = {hook, "cleanup"}}));
@@ -181,21 +135,7 @@ TEST_F(HookCallers, Dehydrated) {
       "printf '%s\\n' \"$*\" >>\"$(dirname \"$0\")/notes\"\n"
       "exec ",
       pebble_->hook(), " $verb \"_acme-challenge.$2.\" \"$4\"\n"));
-  ASSERT_THAT(testing::WriteFile(home() + "/dehydrated.config",
-                                 absl::StrJoin({absl::StrCat("CA=", pebble_->directory_url()),
-                                                absl::StrCat("CURL_OPTS=\"--cacert ", pebble_->ca_file(), "\""),
-                                                absl::StrCat("BASEDIR=", home(), "/dehydrated"),
-                                                absl::StrCat("WELLKNOWN=", home()), absl::StrCat("HOOK=", hook),
-                                                std::string("CHALLENGETYPE=dns-01"), std::string("KEY_ALGO=prime256v1"),
-                                                std::string("DEHYDRATED_USER="), std::string("DEHYDRATED_GROUP=")},
-                                               "\n")),
-              IsOk());
-  ASSERT_NO_FATAL_FAILURE(
-      RunOther({"sh", "-c",
-                absl::StrCat("mkdir -p dehydrated && dehydrated --config ", home(),
-                             "/dehydrated.config --register --accept-terms && dehydrated --config ", home(),
-                             "/dehydrated.config --cron -d 'demo.test *.demo.test > demo'")},
-               {}));
+  ASSERT_THAT(testing::RunDehydrated(*pebble_, home() + "/dehydrated", hook), IsOk());
   const std::vector<std::string> dehydrateds = TakeNotes();
   EXPECT_THAT(dehydrateds, SizeIs(4));
   ASSERT_NO_FATAL_FAILURE(RunCertcast(DehydratedHook{.command = {hook}}));
