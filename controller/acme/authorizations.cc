@@ -9,7 +9,6 @@
 #include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
-#include "controller/acme/patience.h"
 
 namespace certcast::controller {
 namespace {
@@ -18,6 +17,14 @@ using state::v1::PresentedChallenge;
 
 bool IsPending(const AcmeAuthorization& authorization) {
   return authorization.pending();
+}
+
+std::vector<std::string> ComplaintsOf(const std::vector<AcmeAuthorization>& authorizations) {
+  std::vector<std::string> complaints;
+  for (const AcmeAuthorization& authorization : authorizations) {
+    if (!authorization.valid() && !authorization.pending()) complaints.push_back(authorization.Complaint());
+  }
+  return complaints;
 }
 
 absl::Status NotOffered(const AcmeAuthorization& authorization, absl::string_view type) {
@@ -29,8 +36,8 @@ absl::Status NotOffered(const AcmeAuthorization& authorization, absl::string_vie
 
 }  // namespace
 
-absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
-  ASSIGN_OR_RETURN(const std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
+absl::StatusOr<std::vector<std::string>> Authorizations::Complete(const std::vector<std::string>& urls) {
+  ASSIGN_OR_RETURN(std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
   RETURN_IF_ERROR(RemoveStale(authorizations));
   ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
   std::vector<PresentedChallenge> records;
@@ -39,26 +46,33 @@ absl::Status Authorizations::Complete(const std::vector<std::string>& urls) {
   RETURN_IF_ERROR(Tell(tasks));
   if (std::any_of(authorizations.begin(), authorizations.end(), IsPending)) {
     awaiting_verdict_ = true;
-    RETURN_IF_ERROR(WaitForVerdict(urls));
+    RETURN_IF_ERROR(WaitForVerdicts(authorizations, !tasks.empty()));
   }
   awaiting_verdict_ = false;
-  return absl::OkStatus();
+  return ComplaintsOf(authorizations);
+}
+
+absl::StatusOr<AcmeAuthorization> Authorizations::Fetch(const std::string& url) {
+  ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Fetch(context_.account.signer(), url));
+  return Read(answer, url);
+}
+
+// What goes to the hook is in it: only what we ordered may.
+absl::StatusOr<AcmeAuthorization> Authorizations::Read(const AcmeAnswer& answer, const std::string& url) const {
+  RETURN_IF_ERROR(answer.Check("reading an authorization"));
+  ASSIGN_OR_RETURN(AcmeAuthorization authorization, ParseAuthorization(answer.body));
+  const auto& names = context_.journal.record().identifiers();
+  if (std::find(names.begin(), names.end(), authorization.Name()) == names.end()) {
+    return Fail(Reason::PROTOCOL, absl::StrCat("the CA asks for `", authorization.Name(), "`, which was not ordered"));
+  }
+  authorization.url = url;
+  return authorization;
 }
 
 absl::StatusOr<std::vector<AcmeAuthorization>> Authorizations::FetchAll(const std::vector<std::string>& urls) {
   std::vector<AcmeAuthorization> authorizations;
   for (const std::string& url : urls) {
-    ASSIGN_OR_RETURN(const AcmeAnswer answer, context_.client.Fetch(context_.account.signer(), url));
-    RETURN_IF_ERROR(answer.Check("reading an authorization"));
-    ASSIGN_OR_RETURN(AcmeAuthorization authorization, ParseAuthorization(answer.body));
-    // It goes to the hook: only what we ordered may.
-    const auto& names = context_.journal.record().identifiers();
-    if (std::find(names.begin(), names.end(), authorization.Name()) == names.end()) {
-      return Fail(Reason::PROTOCOL,
-                  absl::StrCat("the CA asks for `", authorization.Name(), "`, which was not ordered"));
-    }
-    authorization.url = url;
-    authorizations.push_back(std::move(authorization));
+    ASSIGN_OR_RETURN(authorizations.emplace_back(), Fetch(url));
   }
   return authorizations;
 }
@@ -141,39 +155,39 @@ absl::Status Authorizations::TellOne(const Task& task) {
   return challenge != nullptr && challenge->status == "pending" ? refused : absl::OkStatus();
 }
 
-absl::Status Authorizations::WaitForVerdict(const std::vector<std::string>& urls) {
+// It has not looked yet when it has just been told, so the first question would be one too many.
+absl::Status Authorizations::WaitForVerdicts(std::vector<AcmeAuthorization>& authorizations, bool just_told) {
   context_.on_progress(absl::StrCat("waiting for the CA to look at the ", context_.solver.noun(), "s"));
   Patience patience(context_.clock, context_.limits.validation);
-  std::optional<absl::Time> retry_at;
-  for (const std::string& url : urls) {
-    for (;;) {
-      const auto answer = context_.client.Fetch(context_.account.signer(), url);
-      retry_at = answer.ok() ? answer->retry_at : std::nullopt;
-      if (!IsTransient(answer)) {
-        RETURN_IF_ERROR(answer.status());
-        RETURN_IF_ERROR(answer->Check("reading an authorization"));
-        ASSIGN_OR_RETURN(const AcmeAuthorization authorization, ParseAuthorization(answer->body));
-        if (!authorization.pending()) break;
-      }
-      if (patience.Wait(retry_at)) continue;
-      if (!answer.ok()) return answer.status();
-      const absl::Status pending = Fail(Reason::ORDER_PENDING,
-                                        absl::StrCat("the CA has not looked at every ", context_.solver.noun(),
-                                                     " after ", absl::FormatDuration(context_.limits.validation)),
-                                        "the records stay, and the next apply goes on with the same order");
-      return retry_at ? WithRetryAt(pending, *retry_at) : pending;
-    }
+  if (just_told) patience.Wait(std::nullopt);
+  for (AcmeAuthorization& authorization : authorizations) {
+    if (authorization.pending()) RETURN_IF_ERROR(WaitForVerdict(authorization, patience));
   }
   return absl::OkStatus();
 }
 
+absl::Status Authorizations::WaitForVerdict(AcmeAuthorization& authorization, Patience& patience) {
+  for (;;) {
+    const auto answer = context_.client.Fetch(context_.account.signer(), authorization.url);
+    const std::optional<absl::Time> retry_at = answer.ok() ? answer->retry_at : std::nullopt;
+    if (!IsTransient(answer)) {
+      RETURN_IF_ERROR(answer.status());
+      ASSIGN_OR_RETURN(authorization, Read(*answer, authorization.url));
+      if (!authorization.pending()) return absl::OkStatus();
+    }
+    if (patience.Wait(retry_at)) continue;
+    if (!answer.ok()) return answer.status();
+    const absl::Status pending = Fail(Reason::ORDER_PENDING,
+                                      absl::StrCat("the CA has not looked at every ", context_.solver.noun(), " after ",
+                                                   absl::FormatDuration(context_.limits.validation)),
+                                      "the records stay, and the next apply goes on with the same order");
+    return retry_at ? WithRetryAt(pending, *retry_at) : pending;
+  }
+}
+
 absl::StatusOr<std::vector<std::string>> Authorizations::Complaints(const std::vector<std::string>& urls) {
   ASSIGN_OR_RETURN(const std::vector<AcmeAuthorization> authorizations, FetchAll(urls));
-  std::vector<std::string> complaints;
-  for (const AcmeAuthorization& authorization : authorizations) {
-    if (!authorization.valid() && !authorization.pending()) complaints.push_back(authorization.Complaint());
-  }
-  return complaints;
+  return ComplaintsOf(authorizations);
 }
 
 }  // namespace certcast::controller

@@ -13,6 +13,7 @@
 #include "controller/acme/challenge_solver.h"
 #include "controller/acme/issue_options.h"
 #include "controller/acme/order_journal.h"
+#include "controller/acme/patience.h"
 #include "controller/acme/presentation.h"
 #include "controller/acme/resources.h"
 
@@ -37,14 +38,14 @@ class Authorizations {
   Authorizations& operator=(const Authorizations&) = delete;
 
   // Until none of them is pending: presents what is asked for, waits until it is seen, tells the CA, waits for its
-  // verdict. What is valid already costs nothing. OK also when the verdict is no: Complaints says what it was.
-  // ORDER_PENDING when the CA takes longer than the limit.
-  absl::Status Complete(const std::vector<std::string>& urls);
+  // verdict. What is valid already costs nothing. Returns what the CA holds against the names, one entry a name: empty
+  // when all of them are valid. ORDER_PENDING when the CA takes longer than the limit.
+  absl::StatusOr<std::vector<std::string>> Complete(const std::vector<std::string>& urls);
   // The CA was told to look and has not said what it saw: without the records the order would fail.
   bool awaiting_verdict() const { return awaiting_verdict_; }
   // Takes away everything that was presented: see Presentation::Remove.
   absl::Status CleanUp() { return presentation_.Remove({}); }
-  // What the CA holds against the names, one entry a name.
+  // The same, asked for now.
   absl::StatusOr<std::vector<std::string>> Complaints(const std::vector<std::string>& urls);
 
  private:
@@ -62,7 +63,11 @@ class Authorizations {
   absl::Status RemoveStale(const std::vector<AcmeAuthorization>& authorizations);
   absl::Status Tell(const std::vector<Task>& tasks);
   absl::Status TellOne(const Task& task);
-  absl::Status WaitForVerdict(const std::vector<std::string>& urls);
+  absl::StatusOr<AcmeAuthorization> Fetch(const std::string& url);
+  absl::StatusOr<AcmeAuthorization> Read(const AcmeAnswer& answer, const std::string& url) const;
+  // Asks for each that is pending until it is not.
+  absl::Status WaitForVerdicts(std::vector<AcmeAuthorization>& authorizations, bool just_told);
+  absl::Status WaitForVerdict(AcmeAuthorization& authorization, Patience& patience);
 
   const Context context_;
   Presentation presentation_;

@@ -107,7 +107,7 @@ absl::Status OrderRun::Advance() {
       case AcmeOrder::Status::kValid:
         return absl::OkStatus();
       case AcmeOrder::Status::kInvalid:
-        return GiveUp();
+        return GiveUp(authorizations_.Complaints(order_.authorizations).value_or(std::vector<std::string>()));
     }
   }
 }
@@ -157,25 +157,35 @@ absl::Status OrderRun::Create() {
 
 absl::Status OrderRun::Authorize() {
   if (++authorize_tries_ > kMaxTries) return Senseless("keeps the order pending although every name is authorized");
-  const absl::Status status = authorizations_.Complete(order_.authorizations);
+  const auto complaints = authorizations_.Complete(order_.authorizations);
   if (!authorizations_.awaiting_verdict()) RemoveLeftovers();
-  RETURN_IF_ERROR(status);
-  ASSIGN_OR_RETURN(const std::vector<std::string> complaints, authorizations_.Complaints(order_.authorizations));
-  if (!complaints.empty()) return GiveUp();
+  RETURN_IF_ERROR(complaints.status());
+  if (!complaints->empty()) return GiveUp(*complaints);
+  if (!lags_behind_) {
+    // RFC 8555 section 7.1.6: with that it is ready. Where the CA has not noticed yet, finalize says so.
+    order_.status = AcmeOrder::Status::kReady;
+    is_ready_by_inference_ = true;
+    return absl::OkStatus();
+  }
   Patience patience(context_.keep.clock, context_.limits.validation);
-  do {
+  while (order_.status == AcmeOrder::Status::kPending && patience.Wait(retry_at_)) {
     RETURN_IF_ERROR(RefreshPatiently(patience));
-  } while (order_.status == AcmeOrder::Status::kPending && patience.Wait(retry_at_));
+  }
   return absl::OkStatus();
 }
 
 absl::Status OrderRun::Finalize() {
   if (++finalize_tries_ > kMaxTries) return Senseless("keeps the order ready although finalize was sent");
   RETURN_IF_ERROR(PrepareKeyAndCsr());
+  const bool is_ready_by_inference = std::exchange(is_ready_by_inference_, false);
   context_.on_progress("sending the certificate request");
   const auto answer = context_.client.Post(context_.account.signer(), order_.finalize,
                                            {{"csr", Base64UrlEncode(journal_.record().csr())}}, kFinalizeTimeout);
   if (answer.ok() && answer->ok()) return Take(*answer);
+  if (is_ready_by_inference && answer.ok() && answer->status < 500) {
+    ASSIGN_OR_RETURN(const bool was_too_early, WasTooEarly(*answer));
+    if (was_too_early) return absl::OkStatus();
+  }
   // It may have arrived, or an earlier one did: the order knows.
   if (IsTransient(answer) || (answer.ok() && answer->Is("orderNotReady"))) {
     Patience patience(context_.keep.clock, context_.limits.processing);
@@ -187,6 +197,16 @@ absl::Status OrderRun::Finalize() {
   if (ReasonOf(refused) == Reason::CA_RATE_LIMITED) return refused;
   // The same request would be refused again.
   return KeepFirst(refused, journal_.Drop());
+}
+
+// Whether finalize was refused for the order's state, in whatever words: the CA has not noticed yet that every name is
+// authorized, or is further than was thought. The order says so itself, and is gone on with from there.
+absl::StatusOr<bool> OrderRun::WasTooEarly(const AcmeAnswer& refused) {
+  if (refused.Is("rateLimited") || refused.status == 429) return false;
+  Patience patience(context_.keep.clock, context_.limits.validation);
+  RETURN_IF_ERROR(RefreshPatiently(patience));
+  lags_behind_ = order_.status == AcmeOrder::Status::kPending;
+  return order_.status != AcmeOrder::Status::kReady && order_.status != AcmeOrder::Status::kInvalid;
 }
 
 absl::Status OrderRun::AwaitIssuance() {
@@ -249,9 +269,7 @@ OrderRun::RenewalCheck OrderRun::AskWhenToRenew(const Certificate& leaf) {
 }
 
 // The order is invalid, or one of its names is: it can't be saved, and the next run orders anew.
-absl::Status OrderRun::GiveUp() {
-  const auto complaints = authorizations_.Complaints(order_.authorizations);
-  std::vector<std::string> reasons = complaints.ok() ? *complaints : std::vector<std::string>();
+absl::Status OrderRun::GiveUp(std::vector<std::string> reasons) {
   if (order_.error) reasons.push_back(order_.error->Describe());
   if (reasons.empty()) reasons.push_back("it did not say why");
   const absl::Status refused = Fail(

@@ -58,9 +58,11 @@ class OrderRun {
   absl::Status Advance();
   absl::Status Authorize();
   absl::Status Finalize();
+  absl::StatusOr<bool> WasTooEarly(const AcmeAnswer& refused);
   absl::Status AwaitIssuance();
   absl::StatusOr<state::v1::Generation> Download();
-  absl::Status GiveUp();
+  // `reasons`: what the CA holds against the names.
+  absl::Status GiveUp(std::vector<std::string> reasons);
   absl::StatusOr<state::v1::Generation> Save(const std::vector<Certificate>& chain, const PrivateKey& key);
 
   // Whether the saved order is for what is configured now, and did not become a generation already; else why not.
@@ -88,6 +90,10 @@ class OrderRun {
   // As the CA showed it last.
   AcmeOrder order_;
   std::optional<absl::Time> retry_at_;
+  // The CA did not say so: all names are authorized.
+  bool is_ready_by_inference_ = false;
+  // It said otherwise then.
+  bool lags_behind_ = false;
   int authorize_tries_ = 0;
   int finalize_tries_ = 0;
 };

@@ -217,6 +217,7 @@ HttpResponse FakeAcmeServer::NewOrder(const Signed& post) {
     return ProblemAnswer(400, "invalidProfile", "no such profile");
   }
   replaced_.push_back(replaces);
+  order.pending_looks_left = behaviour.ready_looks;
   orders_[id] = std::move(order);
   HttpResponse response = ShowOrder(id, 201);
   response.headers.emplace_back("location", origin_ + "/order/" + id);
@@ -240,7 +241,7 @@ void FakeAcmeServer::UpdateOrder(Order& order) {
     }
     all_valid &= authorization.status == "valid";
   }
-  if (all_valid) order.status = "ready";
+  if (all_valid && order.pending_looks_left-- <= 0) order.status = "ready";
 }
 
 HttpResponse FakeAcmeServer::ShowOrder(const std::string& id, int status) {

@@ -52,6 +52,8 @@ class FakeAcmeServer {
     // Looks at a challenge until there is a verdict, and at a finalized order until it is valid.
     int validation_looks = 0;
     int processing_looks = 0;
+    // At an order whose names are all authorized, until it is ready.
+    int ready_looks = 0;
     // Header of every authorization and order that is not decided yet; empty: none.
     std::string retry_after;
     // Instead of the names in the CSR.
@@ -167,6 +169,7 @@ class FakeAcmeServer {
     std::string status = "pending";
     std::string certificate;
     int looks_left = 0;
+    int pending_looks_left = 0;
     nlohmann::json error;
   };
   // A POST whose JWS holds.
