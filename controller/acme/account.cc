@@ -17,6 +17,13 @@
 namespace certcast::controller {
 namespace {
 
+constexpr int kNotImplemented = 501;
+
+absl::Status NoKeyChange(const std::string& directory_url) {
+  return Fail(Reason::CA_REFUSED, absl::StrCat(directory_url, " offers no change of an account's key"),
+              "after a leak deactivate the account and register another one: `certcast accounts deactivate`");
+}
+
 std::string KeyIdOf(const AccountConfig& config) {
   return config.external_account ? config.external_account->key_id : "";
 }
@@ -147,10 +154,7 @@ absl::StatusOr<bool> AcmeAccount::UpdateContact(AcmeClient& client, const Accoun
 
 absl::Status AcmeAccount::RollKey(AcmeClient& client, const Keep& keep) {
   ASSIGN_OR_RETURN(const AcmeDirectory directory, client.GetDirectory());
-  if (directory.key_change.empty()) {
-    return Fail(Reason::CA_REFUSED, absl::StrCat(record_.directory_url(), " offers no change of an account's key"),
-                "after a leak deactivate the account and register another one: `certcast accounts deactivate`");
-  }
+  if (directory.key_change.empty()) return NoKeyChange(record_.directory_url());
   ASSIGN_OR_RETURN(PrivateKey next, PrivateKey::Generate(KeyType::kEcdsaP256));
   ASSIGN_OR_RETURN(const Secret pem, next.ToPem());
   ASSIGN_OR_RETURN(*record_.mutable_next_private_key(), keep.sealer.Seal(AccountKeyPurpose(account_key_), pem));
@@ -158,6 +162,10 @@ absl::Status AcmeAccount::RollKey(AcmeClient& client, const Keep& keep) {
   ASSIGN_OR_RETURN(const nlohmann::ordered_json request,
                    KeyChangeRequest(next.get(), key_.get(), record_.account_url(), directory.key_change));
   const auto answer = client.Post(signer(), directory.key_change, request);
+  // The directory has it all the same.
+  if (answer.ok() && answer->status == kNotImplemented) {
+    return KeepFirst(NoKeyChange(record_.directory_url()), DropNextKey(keep));
+  }
   if (!answer.ok() || answer->status >= 500) {
     const absl::Status unknown = answer.ok() ? answer->Check("changing the account's key") : answer.status();
     return WithHint(unknown, "it is not known whether the CA did: run it again, or anything else with this account");

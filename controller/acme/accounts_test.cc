@@ -148,6 +148,17 @@ TEST_F(AccountsTest, AKeyIsNotRolledWhereTheDirectoryHasNoKeyChange) {
   EXPECT_FALSE(Record().has_next_private_key());
 }
 
+// As Caddy 2.6 does, with a problem that says something else.
+TEST_F(AccountsTest, AKeyIsNotRolledWhereKeyChangeIsNotImplemented) {
+  auto opened = Open();
+  ca.AnswerOnce("key-change", FakeAcmeServer::ProblemAnswer(501, "rejectedIdentifier", "is not implemented"));
+  AcmeClient client = Client();
+  const absl::Status refused = opened->RollKey(client, Keep());
+  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("offers no change")));
+  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("accounts deactivate"));
+  EXPECT_FALSE(Record().has_next_private_key());
+}
+
 TEST_F(AccountsTest, ARefusedRollKeepsTheKey) {
   auto opened = Open();
   ca.AnswerOnce("key-change", FakeAcmeServer::ProblemAnswer(403, "unauthorized", "not today"));

@@ -15,6 +15,9 @@ namespace {
 
 using state::v1::PresentedChallenge;
 
+// As Patience goes on, within some 20 s.
+constexpr int kMostLooks = 8;
+
 bool IsPending(const AcmeAuthorization& authorization) {
   return authorization.pending();
 }
@@ -167,13 +170,14 @@ absl::Status Authorizations::WaitForVerdicts(std::vector<AcmeAuthorization>& aut
 }
 
 absl::Status Authorizations::WaitForVerdict(AcmeAuthorization& authorization, Patience& patience) {
-  for (;;) {
+  for (int looks = 0;;) {
     const auto answer = context_.client.Fetch(context_.account.signer(), authorization.url);
     const std::optional<absl::Time> retry_at = answer.ok() ? answer->retry_at : std::nullopt;
     if (!IsTransient(answer)) {
       RETURN_IF_ERROR(answer.status());
       ASSIGN_OR_RETURN(authorization, Read(*answer, authorization.url));
       if (!authorization.pending()) return absl::OkStatus();
+      RETURN_IF_ERROR(AskToLookAgain(authorization, looks));
     }
     if (patience.Wait(retry_at)) continue;
     if (!answer.ok()) return answer.status();
@@ -183,6 +187,23 @@ absl::Status Authorizations::WaitForVerdict(AcmeAuthorization& authorization, Pa
                                       "the records stay, and the next apply goes on with the same order");
     return retry_at ? WithRetryAt(pending, *retry_at) : pending;
   }
+}
+
+// Some CAs leave a challenge pending when they did not find what they looked for, and look again only when they are
+// told again (RFC 8555 section 8.2).
+absl::Status Authorizations::AskToLookAgain(const AcmeAuthorization& authorization, int& looks) {
+  const AcmeChallenge* challenge = authorization.Find(context_.solver.type());
+  if (challenge == nullptr || challenge->status != "pending" || !challenge->error) return absl::OkStatus();
+  if (++looks == kMostLooks) {
+    awaiting_verdict_ = false;
+    return WithStep(Fail(Reason::CHALLENGE_FAILED,
+                         absl::StrCat("the CA looked ", kMostLooks, " times: ", authorization.Complaint()),
+                         "compare what the CA saw with what is shown here; the next apply goes on with the same order"),
+                    "validation");
+  }
+  context_.on_progress(absl::StrCat("asking the CA to look again: ", authorization.Complaint()));
+  // What it says to that is seen at the next question.
+  return context_.client.Respond(context_.account.signer(), challenge->url).status();
 }
 
 absl::StatusOr<std::vector<std::string>> Authorizations::Complaints(const std::vector<std::string>& urls) {

@@ -39,7 +39,8 @@ class Authorizations {
 
   // Until none of them is pending: presents what is asked for, waits until it is seen, tells the CA, waits for its
   // verdict. What is valid already costs nothing. Returns what the CA holds against the names, one entry a name: empty
-  // when all of them are valid. ORDER_PENDING when the CA takes longer than the limit.
+  // when all of them are valid. ORDER_PENDING when the CA takes longer than the limit. CHALLENGE_FAILED when it keeps
+  // looking in vain and leaves it at that: the order can still become something.
   absl::StatusOr<std::vector<std::string>> Complete(const std::vector<std::string>& urls);
   // The CA was told to look and has not said what it saw: without the records the order would fail.
   bool awaiting_verdict() const { return awaiting_verdict_; }
@@ -68,6 +69,8 @@ class Authorizations {
   // Asks for each that is pending until it is not.
   absl::Status WaitForVerdicts(std::vector<AcmeAuthorization>& authorizations, bool just_told);
   absl::Status WaitForVerdict(AcmeAuthorization& authorization, Patience& patience);
+  // `looks`: how often the CA looked in vain.
+  absl::Status AskToLookAgain(const AcmeAuthorization& authorization, int& looks);
 
   const Context context_;
   Presentation presentation_;

@@ -72,6 +72,7 @@ class IssuerFixture {
   // What the CA finds for a name: TXT records, and what the key authorizations that are shown to it would be as such.
   std::vector<std::string> Txt(const std::string& fqdn) const {
     std::vector<std::string> values;
+    if (blind && blind()) return values;
     if (key_authorizations) {
       for (const std::string& shown : key_authorizations()) values.push_back(Dns01Value(shown));
     }
@@ -97,6 +98,8 @@ class IssuerFixture {
   ChallengeFleet fleet;
   // Shown by http-01 now.
   std::function<std::vector<std::string>()> key_authorizations;
+  // Whether the CA sees nothing when it looks now.
+  std::function<bool()> blind;
   testing::FakeDnsClient dns;
   testing::FakeTxtHook hook{dns, kDnsServer};
   // What the hook wrote.

@@ -15,6 +15,7 @@ using ::testing::ElementsAre;
 using testing::FakeAcmeServer;
 using testing::HasReason;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::SizeIs;
 
@@ -71,6 +72,31 @@ TEST_F(OrderRequestsTest, AnOrderThatLagsBehindIsRecognizedInAnyWords) {
   ca.AnswerOnce("finalize", FakeAcmeServer::ProblemAnswer(400, "malformed", "not now"));
   ASSERT_THAT(Issue(), IsOk());
   EXPECT_EQ(ca.finalized(), 1);
+  EXPECT_EQ(ca.orders(), 1);
+}
+
+// As smallstep's CA does, which Caddy has.
+TEST_F(OrderRequestsTest, ACaThatDidNotSeeItIsAskedToLookAgain) {
+  certificate.domains = {"example.com"};
+  ca.behaviour.keeps_failed_challenges = true;
+  int looks = 0;
+  blind = [&] { return ++looks < 4; };
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(Count("challenge"), 4);
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_TRUE(ProgressMentions("asking the CA to look again: example.com: unauthorized: no TXT record"));
+}
+
+TEST_F(OrderRequestsTest, ACaThatNeverSeesItIsQuotedInTimeAndTheOrderIsKept) {
+  certificate.domains = {"example.com"};
+  ca.behaviour.keeps_failed_challenges = true;
+  bool is_blind = true;
+  blind = [&] { return is_blind; };
+  EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("looked 8 times: example.com: unauthorized")));
+  EXPECT_LE(clock.slept(), absl::Seconds(30));
+  EXPECT_THAT(zone, IsEmpty()) << "it will not look by itself";
+  is_blind = false;
+  ASSERT_THAT(Issue(), IsOk());
   EXPECT_EQ(ca.orders(), 1);
 }
 

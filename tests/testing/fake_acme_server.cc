@@ -295,7 +295,12 @@ void FakeAcmeServer::Look(Authorization& authorization) {
   seen_[fqdn] = values;
   const std::string wanted = Sha256Text(authorization.token + "." + authorization.account);
   const bool found = std::find(values.begin(), values.end(), wanted) != values.end();
-  authorization.status = authorization.challenge_status = found ? "valid" : "invalid";
+  if (found || !behaviour.keeps_failed_challenges) {
+    authorization.status = authorization.challenge_status = found ? "valid" : "invalid";
+  } else {
+    authorization.challenge_status = "pending";
+  }
+  authorization.error = nullptr;
   if (found) return;
   authorization.error = behaviour.challenge_problem.value_or(
       ProblemJson("unauthorized", "no TXT record with the right value at " + fqdn));

@@ -64,6 +64,8 @@ class FakeAcmeServer {
     bool without_chain = false;
     // finalize ends in an invalid order with this problem.
     std::optional<nlohmann::json> refuse_finalize;
+    // A challenge that is not met stays pending, with the problem, and is looked at again when it is answered again.
+    bool keeps_failed_challenges = false;
     // A failed challenge has this problem instead of `unauthorized`.
     std::optional<nlohmann::json> challenge_problem;
     // Key algorithms that finalize accepts: `EC`, `RSA`.
