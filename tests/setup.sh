@@ -6,7 +6,7 @@ set -euo pipefail
 
 case "$*" in
   "") bench=() ;;
-  --bench) bench=(clustershell pdsh) ;;
+  --bench) bench=(clustershell pdsh uacme) ;;
   *)
     echo "setup: unknown argument $*; try --bench" >&2
     exit 2

@@ -73,12 +73,27 @@ TEST(RolloutTest, TakesTwoFleetsThroughApplyAndComparesThem) {
   ExpectPositive(json["slope"]["time"], {"msEachInTheSmallest"});
 }
 
+TEST(IssueTest, ObtainsOneCertificateByEachClientAndComparesThem) {
+  const nlohmann::json json = RunBenchmark({"tests/bench/issue", "--clients", "certcast,certcast with init,lego",
+                                            "--repeat", "1", "--no-own", "-o", "json"});
+  ASSERT_EQ(json["clients"].size(), 3u) << json;
+  for (const nlohmann::json& client : json["clients"]) {
+    EXPECT_EQ(client["failed"], 0) << client;
+    ExpectPositive(client, {"runs", "seconds", "cpuSeconds"});
+    // Directory, nonce, account, order, authorization, challenge, authorization, finalize, order, certificate: none is
+    // missed.
+    EXPECT_GE(client["leastRequests"], 10) << client;
+  }
+  EXPECT_EQ(json["aims"].size(), 3u) << json;
+}
+
 TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
-  const nlohmann::json json = RunBenchmark({"tests/bench/issue", "--repeat", "1", "-o", "json"});
+  const nlohmann::json json =
+      RunBenchmark({"tests/bench/issue", "--clients", "certcast", "--repeat", "1", "-o", "json"});
   ASSERT_EQ(json["certificates"].size(), 5u) << json;
   for (const nlohmann::json& certificate : json["certificates"]) {
     ExpectPositive(certificate, {"runs", "medianSeconds", "ownCpuMsEach"});
-    // Directory, nonce, order, authorization, challenge, order again, finalize, certificate: no exchange is missed.
+    // Directory, nonce, order, authorization, challenge, verdict, finalize, certificate: no exchange is missed.
     EXPECT_GE(certificate["leastRequests"], 8) << certificate;
   }
 }

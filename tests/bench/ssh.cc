@@ -30,6 +30,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
 #include "common/status/status.h"
+#include "tests/bench/comparison.h"
 #include "tests/bench/measure.h"
 #include "tests/bench/process_tree.h"
 #include "tests/bench/program.h"
@@ -70,21 +71,6 @@ struct Line {
   std::string failure;
   std::vector<Measured> runs;
   int logins = 0;
-
-  absl::Duration Median(absl::Duration Measured::*of) const {
-    Latencies values;
-    for (const Measured& run : runs) values.Add(run.*of);
-    return values.At(0.5);
-  }
-};
-
-struct Aim {
-  std::string what;
-  double wanted;
-  bool at_least;
-  double measured;
-
-  bool met() const { return at_least ? measured >= wanted : measured <= wanted; }
 };
 
 struct Result {
@@ -216,7 +202,7 @@ class SshBenchmark {
     RETURN_IF_ERROR(MeasureCopy("ansible, five tasks, cold", "ansible-playbook", "ansible-core", five));
     RETURN_IF_ERROR(MeasureCopy(kFiveTasks, "ansible-playbook", "ansible-core", five));
     RETURN_IF_ERROR(MeasureCopy("ansible, one task, warm", "ansible-playbook", "ansible-core", one));
-    if (!SshTools::Has("ansible-playbook")) return absl::OkStatus();
+    if (!IsInstalled("ansible-playbook")) return absl::OkStatus();
     return MeasureApply(kTask, tools_.CertificateTask(controller_.program(), controller_.config()), tools_.log_file());
   }
 
@@ -249,9 +235,8 @@ class SshBenchmark {
   // `package` has `program`; both empty: it is always there.
   absl::Status MeasureCopy(const std::string& name, const std::string& program, const std::string& package,
                            const std::function<MeasuredCommand(const std::string& directory)>& command) {
-    if (!program.empty() && !SshTools::Has(program)) {
-      const std::string why =
-          absl::StrCat(name, ": ", program, " is not here; `tests/setup.sh --bench` installs ", package);
+    if (!program.empty() && !IsInstalled(program)) {
+      const std::string why = NotInstalled(name, program, package);
       if (std::find(result_.left_out.begin(), result_.left_out.end(), why) == result_.left_out.end()) {
         result_.left_out.push_back(why);
       }
@@ -280,12 +265,6 @@ class SshBenchmark {
     return absl::OkStatus();
   }
 
-  static std::string LastOf(const std::string& log) {
-    constexpr size_t kEnough = 2000;
-    const std::string text = log.empty() ? "" : ReadFile(log);
-    return text.size() <= kEnough ? text : text.substr(text.size() - kEnough);
-  }
-
   const Flags flags_;
   const SshHosts& hosts_;
   const Controller controller_;
@@ -298,22 +277,23 @@ std::vector<Aim> Aims(const Result& result) {
   std::vector<Aim> aims;
   const Line* later = result.Find(kLater);
   if (later == nullptr) return aims;
-  const double wall = absl::ToDoubleSeconds(later->Median(&Measured::wall));
+  const double wall = absl::ToDoubleSeconds(Median(later->runs, &Measured::wall));
   const auto times_faster = [&](const char* than, double wanted) {
     const Line* other = result.Find(than);
     if (other == nullptr) return;
-    const double its_wall = absl::ToDoubleSeconds(other->Median(&Measured::wall));
+    const double its_wall = absl::ToDoubleSeconds(Median(other->runs, &Measured::wall));
     aims.push_back({absl::StrCat("later contact, times as fast as ", than), wanted, true, its_wall / wall});
   };
   times_faster(kFiveTasks, 30);
   times_faster(kPdsh, 1);
   if (const Line* task = result.Find(kTask), *plays = result.Find(kFiveTasks); task != nullptr && plays != nullptr) {
     aims.push_back({absl::StrCat(kTask, ", times as fast as ", kFiveTasks), 20, true,
-                    absl::FDivDuration(plays->Median(&Measured::wall), task->Median(&Measured::wall))});
+                    absl::FDivDuration(Median(plays->runs, &Measured::wall), Median(task->runs, &Measured::wall))});
   }
   if (const Line* bare = result.Find(kBareLibssh)) {
-    aims.push_back({"later contact, controller CPU in that of bare libssh", 2, false,
-                    absl::FDivDuration(later->Median(&Measured::own_cpu), bare->Median(&Measured::own_cpu))});
+    aims.push_back(
+        {"later contact, controller CPU in that of bare libssh", 2, false,
+         absl::FDivDuration(Median(later->runs, &Measured::own_cpu), Median(bare->runs, &Measured::own_cpu))});
   }
   return aims;
 }
@@ -325,23 +305,17 @@ nlohmann::ordered_json ToJson(const Result& result) {
   json["loadAverage"] = result.load;
   json["lines"] = nlohmann::ordered_json::array();
   for (const Line& line : result.lines) {
-    const absl::Duration wall = line.Median(&Measured::wall);
+    const absl::Duration wall = Median(line.runs, &Measured::wall);
     json["lines"].push_back({{"name", line.name},
                              {"runs", line.runs.size()},
                              {"failed", line.failed},
                              {"logins", line.logins},
                              {"seconds", absl::ToDoubleSeconds(wall)},
                              {"perSecond", result.flags.hosts / absl::ToDoubleSeconds(wall)},
-                             {"ownCpuSeconds", absl::ToDoubleSeconds(line.Median(&Measured::own_cpu))},
-                             {"allCpuSeconds", absl::ToDoubleSeconds(line.Median(&Measured::all_cpu))}});
+                             {"ownCpuSeconds", absl::ToDoubleSeconds(Median(line.runs, &Measured::own_cpu))},
+                             {"allCpuSeconds", absl::ToDoubleSeconds(Median(line.runs, &Measured::all_cpu))}});
   }
-  json["aims"] = nlohmann::ordered_json::array();
-  for (const Aim& aim : Aims(result)) {
-    json["aims"].push_back({{"what", aim.what},
-                            {aim.at_least ? "atLeast" : "atMost", aim.wanted},
-                            {"measured", aim.measured},
-                            {"met", aim.met()}});
-  }
+  json["aims"] = ToJson(Aims(result));
   json["leftOut"] = result.left_out;
   return json;
 }
@@ -352,9 +326,9 @@ std::string ToTable(const Result& result) {
   std::vector<std::vector<std::string>> cells = {{"what", "runs", "failed", "logins", "seconds", "hosts a second",
                                                   "own CPU s", "own CPU ms each", "all CPU s", "all CPU ms each"}};
   for (const Line& line : result.lines) {
-    const absl::Duration wall = line.Median(&Measured::wall);
-    const absl::Duration own = line.Median(&Measured::own_cpu);
-    const absl::Duration all = line.Median(&Measured::all_cpu);
+    const absl::Duration wall = Median(line.runs, &Measured::wall);
+    const absl::Duration own = Median(line.runs, &Measured::own_cpu);
+    const absl::Duration all = Median(line.runs, &Measured::all_cpu);
     const int hosts = result.flags.hosts;
     cells.push_back({line.name, absl::StrCat(line.runs.size()), absl::StrCat(line.failed), absl::StrCat(line.logins),
                      Number(absl::ToDoubleSeconds(wall)), Number(hosts / absl::ToDoubleSeconds(wall)),
@@ -362,12 +336,7 @@ std::string ToTable(const Result& result) {
                      Milliseconds(all / hosts)});
   }
   absl::StrAppend(&text, Table(cells), "\n");
-  cells = {{"aim", "wanted", "measured", "met"}};
-  for (const Aim& aim : Aims(result)) {
-    cells.push_back({aim.what, absl::StrCat(aim.at_least ? "at least " : "at most ", Number(aim.wanted)),
-                     Number(aim.measured), aim.met() ? "yes" : "no"});
-  }
-  absl::StrAppend(&text, Table(cells));
+  absl::StrAppend(&text, AimTable(Aims(result)));
   for (const std::string& what : result.left_out) absl::StrAppend(&text, "left out: ", what, "\n");
   return text;
 }

@@ -4,12 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/substitute.h"
 #include "common/status/status.h"
 #include "tests/testing/program.h"
@@ -66,14 +64,6 @@ constexpr char kOneTask[] = R"(- hosts: all
 )";
 
 }  // namespace
-
-bool SshTools::Has(const std::string& program) {
-  const char* path = std::getenv("PATH");
-  for (const absl::string_view directory : absl::StrSplit(path == nullptr ? "" : path, ':')) {
-    if (access(absl::StrCat(directory, "/", program).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
 
 absl::Status SshTools::Prepare(const testing::IssuedCertificate& certificate) const {
   const std::string key(certificate.key_pem.ExposeSecret());

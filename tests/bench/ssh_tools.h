@@ -25,9 +25,6 @@ class SshTools {
   // `hosts` outlives it.
   SshTools(const SshHosts& hosts, int parallel) : hosts_(hosts), parallel_(parallel) {}
 
-  // Whether the machine has `program`.
-  static bool Has(const std::string& program);
-
   // Writes what the tools read: the certificate that they bring, and configurations.
   absl::Status Prepare(const testing::IssuedCertificate& certificate) const;
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -33,7 +34,11 @@ absl::StatusOr<Descriptor> OpenStream(const std::string& path, int flags) {
 
 std::vector<std::string> EnvironmentOf(const ProgramOptions& options) {
   std::vector<std::string> result;
-  for (char** variable = environ; *variable != nullptr; ++variable) result.emplace_back(*variable);
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    const absl::string_view name = absl::string_view(*variable).substr(0, absl::string_view(*variable).find('='));
+    const auto replaced = [&](const auto& given) { return given.first == name; };
+    if (std::none_of(options.environment.begin(), options.environment.end(), replaced)) result.emplace_back(*variable);
+  }
   for (const auto& [name, value] : options.environment) result.push_back(absl::StrCat(name, "=", value));
   return result;
 }

@@ -33,7 +33,7 @@ absl::Status WriteFile(const std::string& path, absl::string_view text, int mode
 struct ProgramOptions {
   // argv[0] is looked up in PATH when it has no slash.
   std::vector<std::string> argv;
-  // Beside the test's own.
+  // Beside the test's own, and instead of those of the same name.
   std::vector<std::pair<std::string, std::string>> environment;
   // Where its standard streams lead; those that are empty lead to /dev/null. Output is appended to.
   std::string input;
