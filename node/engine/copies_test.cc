@@ -207,6 +207,33 @@ TEST_F(CopiesTest, AnotherModeIsDriftAndInstalledAgain) {
   EXPECT_EQ(StatOf("privkey.pem")->attributes.mode, 0600u);
 }
 
+// Copies are placed one after the other: the machine ends between them, and the service finds no set when it boots.
+TEST_F(CopiesTest, AServiceThatBootsWithHalfOfThemIsPutRight) {
+  HaveGenerationOne();
+  int placed = 0;
+  node.files.FailWhere(
+      [&placed](absl::string_view operation) {
+        const bool places =
+            absl::StartsWith(operation, "Rename /etc/nginx/") &&
+            (absl::EndsWith(operation, " to fullchain.pem") || absl::EndsWith(operation, " to privkey.pem"));
+        if (places) ++placed;
+        return placed > 1;
+      },
+      EIO);
+  const v1::Command command = node.InstallCommand(2);
+  node.Handle(command);
+  ASSERT_GT(placed, 1);
+  node.LosePowerKeeping(~uint64_t{0});
+  ASSERT_EQ(node.FilesOf("nginx"), kMixed);
+  ASSERT_EQ(node.running["nginx"].served, "");
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+  EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::REVERTED);
+  EXPECT_THAT(node.Temporaries(), IsEmpty());
+  EXPECT_THAT(Drift(), IsEmpty());
+}
+
 TEST_F(CopiesTest, ALinkInPlaceOfOneIsDriftAndBecomesACopyAgain) {
   HaveGenerationOne();
   node.disk.PutFile("/srv/elsewhere.pem", *node.disk.GetFile(kKey), {.mode = 0600});
