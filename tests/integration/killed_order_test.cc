@@ -152,7 +152,7 @@ TEST_P(KilledOrderTest, AtEachRequestOneCertificateComesOfIt) {
     if (::testing::Test::HasFailure()) return;
   }
   // directory, nonce, account, order, two authorizations, two challenges, verdicts, finalize, certificate, ...
-  EXPECT_GT(at, 14);
+  EXPECT_GT(at, 12);
   EXPECT_LT(at, 100);
 }
 

@@ -53,8 +53,10 @@ TEST_F(SshFleetBroken, CutAnywhereARolloutLeavesOldOrNewAndTheNextOneEndsIt) {
   int ended_old = 0;
   int ended_new = 0;
   for (int i = 1; i <= kCuts; ++i) {
-    const std::string at = absl::StrCat("cut after ", whole * i / (kCuts + 1), " of ", whole, " bytes");
-    const TcpRelay relay(machine.sshd->endpoint(), TcpRelayOptions{.cut_after = whole * i / (kCuts + 1)});
+    // The last one with the answer to Confirm almost whole: the host has confirmed.
+    const long cut_after = whole * i / kCuts - 1;
+    const std::string at = absl::StrCat("cut after ", cut_after, " of ", whole, " bytes");
+    const TcpRelay relay(machine.sshd->endpoint(), TcpRelayOptions{.cut_after = cut_after});
     LeadThrough(relay, machine);
     const std::string next = Import();
     const CommandResult applied = controller_.Json({"apply"});
