@@ -205,7 +205,8 @@ TEST_F(ReplaceTest, AFileIsRevokedByItsOwnKeyAndByForce) {
   const CommandResult revoked = fleet().controller().Run({"revoke", "wildcard", "--certificate", file, "--key",
                                                           fleet().home() + "/leaked.key", "--reason", "1", "--force"});
   EXPECT_EQ(revoked.exit_code, 0) << revoked;
-  EXPECT_THAT(revoked.out, AllOf(HasSubstr("generation 1"), HasSubstr("is revoked (keyCompromise) by the CA of the account pebble")));
+  EXPECT_THAT(revoked.out, AllOf(HasSubstr("generation 1"),
+                                 HasSubstr("is revoked (keyCompromise) by the CA of the account pebble")));
   EXPECT_EQ(StatusAtCa(old), "Revoked 1");
   // It is not fine that it is served everywhere, and the next apply brings another.
   EXPECT_EQ(fleet().controller().Run({"status"}).exit_code, 3);
