@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/secret/reference.h"
 #include "common/secret/secret.h"
@@ -99,8 +100,7 @@ absl::StatusOr<AcmeAccount> AcmeAccount::FindOrCreate(AcmeClient& client, const 
   if (saved->record_.has_deactivated_at()) {
     return Fail(Reason::CA_REFUSED,
                 absl::StrCat("the account `", config.name, "` was deactivated on ",
-                             absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(saved->record_.deactivated_at()),
-                                              absl::UTCTimeZone())),
+                             ShowUtc(FromTimestamp(saved->record_.deactivated_at()))),
                 absl::StrCat("`certcast accounts register ", config.name, "` makes a new one"));
   }
   if (saved->record_.has_next_private_key()) RETURN_IF_ERROR(saved->FinishKeyChange(client, keep));

@@ -12,6 +12,7 @@
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/api/controller.h"
+#include "controller/api/note.h"
 #include "controller/api/obtain.h"
 #include "controller/api/plan_apply.h"
 #include "controller/api/replace.h"
@@ -249,12 +250,9 @@ class Application {
   // Or until an operator wants something of one that waits.
   absl::Status SleepUntil(absl::Time opens, const CertificateConfig& certificate) {
     if (opens > machine_.clock->Now()) {
-      v1::ApplyEvent::Progress progress;
-      progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-      progress.set_certificate(certificate.name);
-      progress.set_text(
-          absl::StrCat("waits for its window, which opens ", ShowInZone(certificate.rollout.windows->zone, opens)));
-      on_progress_(progress);
+      on_progress_(MakeNote(
+          absl::StrCat("waits for its window, which opens ", ShowInZone(certificate.rollout.windows->zone, opens)),
+          certificate.name));
     }
     // By the wall clock, which may be set meanwhile.
     while (true) {

@@ -15,6 +15,7 @@
 #include "common/status/status.h"
 #include "controller/api/controller.h"
 #include "controller/api/find_rollout.h"
+#include "controller/api/note.h"
 #include "controller/api/obtain.h"
 #include "controller/api/revoked_rollouts.h"
 #include "controller/api/roll_out.h"
@@ -369,12 +370,7 @@ absl::StatusOr<Response> Change::AnswerEnded(v1::Rollout ended, absl::string_vie
 }
 
 void Change::Note(const std::string& text) const {
-  v1::ApplyEvent::Progress progress;
-  progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-  progress.set_certificate(head_.certificate());
-  progress.set_rollout_id(head_.id());
-  progress.set_text(text);
-  on_progress_(progress);
+  on_progress_(MakeNote(text, head_.certificate(), head_.id()));
 }
 
 }  // namespace

@@ -7,12 +7,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
 #include "controller/acme/revocation_reason.h"
 #include "controller/api/check_challenge.h"
 #include "controller/api/issuing_account.h"
+#include "controller/api/note.h"
 #include "controller/api/obtain.h"
 #include "controller/api/revoke_generation.h"
 #include "controller/api/roll_out.h"
@@ -70,8 +72,7 @@ absl::Status Replacement::BeginOrResume() {
     return records.PutAndForgetOrder(record_, context_.session.epoch());
   }
   record_ = *left;
-  Note(absl::StrCat("going on with the replacement that was begun on ",
-                    absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(record_.started_at()), absl::UTCTimeZone())));
+  Note(absl::StrCat("going on with the replacement that was begun on ", ShowUtc(FromTimestamp(record_.started_at()))));
   if (context_.request.generation() != 0) RETURN_IF_ERROR(AddKeyOf(context_.request.generation()));
   // That all nodes have it was seen by an earlier run: it is seen again before anything is revoked.
   if (record_.phase() == Phase::REVOKING) record_.set_phase(Phase::ROLLING_OUT);
@@ -323,11 +324,7 @@ absl::StatusOr<v1::ReplaceResponse> Replacement::Describe() {
 }
 
 void Replacement::Note(const std::string& text) const {
-  v1::ApplyEvent::Progress progress;
-  progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-  progress.set_certificate(context_.certificate.name);
-  progress.set_text(text);
-  context_.on_progress(progress);
+  context_.on_progress(MakeNote(text, context_.certificate.name));
 }
 
 absl::StatusOr<v1::ReplaceResponse> Controller::Replace(const v1::ReplaceRequest& request,
@@ -366,11 +363,10 @@ absl::StatusOr<std::vector<std::string>> WarnOfReplacements(Store& store,
   for (const CertificateConfig* certificate : certificates) {
     ASSIGN_OR_RETURN(const auto record, records.Get(certificate->name));
     if (!record.has_value() || record->phase() == Phase::DONE) continue;
-    warnings.push_back(
-        absl::StrCat("the key of ", certificate->name, " is out since ",
-                     absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(record->started_at()), absl::UTCTimeZone()),
-                     ", and its replacement is not over (", Phase::Phase_Name(record->phase()), "): certcast replace ",
-                     certificate->name, " --compromised"));
+    warnings.push_back(absl::StrCat("the key of ", certificate->name, " is out since ",
+                                    ShowUtc(FromTimestamp(record->started_at())), ", and its replacement is not over (",
+                                    Phase::Phase_Name(record->phase()), "): certcast replace ", certificate->name,
+                                    " --compromised"));
   }
   return warnings;
 }

@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/manifest/manifest.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
+#include "controller/api/note.h"
 #include "controller/api/revoked_rollouts.h"
 #include "controller/api/windows.h"
 #include "controller/keyring/purposes.h"
@@ -111,9 +113,8 @@ bool IsAtRest(const state::v1::Rollout& rollout) {
 }
 
 std::string SayHeld(const v1::Rollout& rollout) {
-  const absl::Time at = FromTimestamp(rollout.paused_by().at());
   return absl::StrCat("rollout ", rollout.id(), " was ", rollout.because(), " on ",
-                      absl::FormatTime("%Y-%m-%d %H:%M UTC", at, absl::UTCTimeZone()), ": nothing is done with ",
+                      ShowUtc(FromTimestamp(rollout.paused_by().at())), ": nothing is done with ",
                       rollout.certificate(), ", its renewal included, before `certcast rollout resume ", rollout.id(),
                       "`");
 }
@@ -136,12 +137,7 @@ absl::Status RolloutRunner::Reconnect() {
 }
 
 void RolloutRunner::Note(const state::v1::Rollout& rollout, const std::string& text) {
-  v1::ApplyEvent::Progress progress;
-  progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-  progress.set_certificate(rollout.certificate());
-  progress.set_rollout_id(rollout.id());
-  progress.set_text(text);
-  (*on_progress_)(progress);
+  (*on_progress_)(MakeNote(text, rollout.certificate(), rollout.id()));
 }
 
 absl::Status RolloutRunner::RecordOverride(const CertificateConfig& certificate, state::v1::Rollout& rollout) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/api/counted_progress.h"
@@ -50,9 +51,7 @@ absl::StatusOr<std::vector<const CertificateConfig*>> SelectCertificates(const C
 }
 
 absl::Status CheckUsable(const state::v1::Generation& generation, absl::Time now) {
-  const auto day = [](const google::protobuf::Timestamp& time) {
-    return absl::FormatTime("%Y-%m-%d %H:%M UTC", FromTimestamp(time), absl::UTCTimeZone());
-  };
+  const auto day = [](const google::protobuf::Timestamp& time) { return ShowUtc(FromTimestamp(time)); };
   const bool imported = generation.account().empty();
   const std::string what = absl::StrCat("generation ", generation.generation());
   const std::string hint = imported ? "bring the next one: certcast import" : "";
@@ -79,8 +78,7 @@ void WarnOfIdentities(FleetView& view) {
     if (!seen.inventory.has_identity_not_after()) continue;
     const absl::Time end = FromTimestamp(seen.inventory.identity_not_after());
     if (end - seen.at >= kIdentityLeft) continue;
-    view.warnings.push_back(absl::StrCat("the identity of node ", seen.name, " expires on ",
-                                         absl::FormatTime("%Y-%m-%d %H:%M UTC", end, absl::UTCTimeZone()),
+    view.warnings.push_back(absl::StrCat("the identity of node ", seen.name, " expires on ", ShowUtc(end),
                                          ": sign it again with `certcast nodes sign ", seen.name, "`"));
   }
 }

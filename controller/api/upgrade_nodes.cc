@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/status/status.h"
 #include "controller/api/controller.h"
+#include "controller/api/note.h"
 #include "controller/api/session.h"
 #include "controller/rollout/worker_threads.h"
 
@@ -100,10 +101,7 @@ absl::StatusOr<v1::UpgradeNodesResponse> Controller::UpgradeNodes(const v1::Upgr
     ++done;
     const std::string note = Note(row);
     if (note.empty()) return;
-    v1::ApplyEvent::Progress progress;
-    progress.set_phase(v1::ApplyEvent::Progress::NOTE);
-    progress.set_text(absl::StrCat("[", done, "/", nodes.size(), "] ", row.name(), ": ", note));
-    on_progress(progress);
+    on_progress(MakeNote(absl::StrCat("[", done, "/", nodes.size(), "] ", row.name(), ": ", note)));
   };
   const int parallel = request.parallel() == 0 ? kUsualParallel : request.parallel();
   ForEachAtOnce(nodes.size(), parallel, [&](size_t i) {

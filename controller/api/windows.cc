@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "common/yaml/grammar.h"
@@ -17,10 +18,6 @@ namespace certcast::controller {
 namespace {
 
 constexpr size_t kRolloutsMeasured = 3;
-
-std::string ShowUtc(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
-}
 
 std::string WhyItWaits(const CertificateConfig* certificate, absl::Time now) {
   const absl::Time opens = certificate == nullptr ? now : MayBeginAt(*certificate, now);

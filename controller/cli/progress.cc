@@ -57,7 +57,7 @@ bool SameCounts(const Progress& a, const Progress& b) {
 
 }  // namespace
 
-std::string ShowDuration(absl::Duration duration) {
+std::string ShowElapsed(absl::Duration duration) {
   const int64_t seconds = absl::ToInt64Seconds(duration);
   if (seconds < 10) return absl::StrFormat("%.1fs", std::max(0.0, absl::ToDoubleSeconds(duration)));
   if (seconds < 60) return absl::StrCat(seconds, "s");
@@ -157,7 +157,7 @@ void ProgressView::Draw() {
     line.append(part.size() + 2, ' ');
     return true;
   };
-  add(IsComplete() ? absl::StrCat("took ", ShowDuration(clock_.Monotonic() - began_)) : Pace());
+  add(IsComplete() ? absl::StrCat("took ", ShowElapsed(clock_.Monotonic() - began_)) : Pace());
   for (size_t names = 3; names > 0 && !IsComplete() && !add(Slowest(names)); --names) {
   }
   if (static_cast<int>(line.size()) > room) drawn = line.substr(0, static_cast<size_t>(room));
@@ -212,7 +212,7 @@ std::string ProgressView::Pace() const {
   if (elapsed < kRateAfter || finished <= 0 || left <= 0) return "";
   const double rate = finished / absl::ToDoubleSeconds(elapsed);
   return absl::StrFormat(rate < 10 ? "%.1f/s, %s left" : "%.0f/s, %s left", rate,
-                         ShowDuration(elapsed * (static_cast<double>(left) / finished)));
+                         ShowElapsed(elapsed * (static_cast<double>(left) / finished)));
 }
 
 std::string ProgressView::Slowest(size_t names) const {
@@ -221,7 +221,7 @@ std::string ProgressView::Slowest(size_t names) const {
   for (int i = 0; i < now_.slowest_size() && slowest.size() < names; ++i) {
     slowest.push_back(now_.slowest(i));
     if (i < now_.slowest_ms_size()) {
-      absl::StrAppend(&slowest.back(), " ", ShowDuration(absl::Milliseconds(now_.slowest_ms(i)) + since));
+      absl::StrAppend(&slowest.back(), " ", ShowElapsed(absl::Milliseconds(now_.slowest_ms(i)) + since));
     }
   }
   return slowest.empty() ? "" : absl::StrCat("slowest ", absl::StrJoin(slowest, ", "));
@@ -231,7 +231,7 @@ std::string ProgressView::Ended() const {
   const absl::Duration elapsed = clock_.Monotonic() - began_;
   std::string text = absl::StrCat(Title(now_), ": ", Counts());
   if (!IsComplete()) return text;
-  absl::StrAppend(&text, ", took ", ShowDuration(elapsed));
+  absl::StrAppend(&text, ", took ", ShowElapsed(elapsed));
   const double seconds = absl::ToDoubleSeconds(elapsed);
   if (elapsed >= kRateAfter) absl::StrAppend(&text, absl::StrFormat(" (%.0f/s)", (Finished() - before_) / seconds));
   return text;

@@ -100,7 +100,7 @@ class LiveProgress {
 };
 
 // "45s", "3m20s", "1h05m"; below 10 s with a tenth.
-std::string ShowDuration(absl::Duration duration);
+std::string ShowElapsed(absl::Duration duration);
 
 }  // namespace certcast::controller::cli
 

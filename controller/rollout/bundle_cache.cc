@@ -1,9 +1,8 @@
 #include "controller/rollout/bundle_cache.h"
 
-#include <string>
 #include <utility>
 
-#include "common/secret/secret.h"
+#include "common/manifest/manifest.h"
 #include "common/status/status.h"
 
 namespace certcast::controller {
@@ -12,12 +11,6 @@ namespace {
 constexpr absl::Duration kLongestUse = absl::Hours(1);
 
 }  // namespace
-
-void WipeKey(v1::Bundle& bundle) {
-  std::string& key = *bundle.mutable_private_key_pem();
-  Wipe(key.data(), key.size());
-  key.clear();
-}
 
 absl::StatusOr<std::shared_ptr<const v1::Bundle>> BundleCache::Get() {
   absl::MutexLock lock(&mutex_);

@@ -33,9 +33,6 @@ class BundleCache {
   absl::Duration made_at_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Overwrites the private key in a bundle.
-void WipeKey(v1::Bundle& bundle);
-
 }  // namespace certcast::controller
 
 #endif  // CERTCAST_CONTROLLER_ROLLOUT_BUNDLE_CACHE_H_

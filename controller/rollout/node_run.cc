@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/link/wipe_key.h"
 #include "common/status/status.h"
 #include "controller/rollout/verify.h"
 
@@ -99,7 +100,7 @@ absl::Status NodeRun::Install() {
   *command.mutable_install()->mutable_confirm_timeout() =
       TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(context_.policy.confirm_timeout));
   const absl::StatusOr<v1::InstallResult> result = session_.SendForResult(command);
-  WipeKey(*command.mutable_install()->mutable_bundle());
+  WipeKey(command);
   return result.ok() ? JudgeInstall(*result) : FinishWithoutResult(result.status());
 }
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/x509/private_key.h"
 #include "controller/schedule/window.h"
@@ -19,10 +20,6 @@ namespace {
 using state::v1::Generation;
 
 constexpr absl::Duration kShortLifetime = absl::Hours(24 * 10);
-
-std::string Day(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
-}
 
 // The share of the lifetime after which it is due.
 struct Share {
@@ -86,8 +83,8 @@ DueDate SuggestedDate(const CertificateConfig& certificate, const Generation& la
   const absl::Time end = FromTimestamp(latest.not_after());
   const std::string& page = info.explanation_url();
   const std::string window =
-      absl::StrCat("the CA suggests ", Day(FromTimestamp(info.window_start())), " to ",
-                   Day(FromTimestamp(info.window_end())), page.empty() ? "" : absl::StrCat(", see ", page));
+      absl::StrCat("the CA suggests ", ShowUtc(FromTimestamp(info.window_start())), " to ",
+                   ShowUtc(FromTimestamp(info.window_end())), page.empty() ? "" : absl::StrCat(", see ", page));
   const DueDate own = DueDateOf(renewal, latest);
   const absl::Time latest_time = std::max(own.at, begin + absl::Trunc((end - begin) * kLatestShare, absl::Seconds(1)));
   const absl::Time selected = FromTimestamp(info.selected_at());
@@ -130,7 +127,7 @@ std::optional<std::string> WhatChanged(const CertificateConfig& certificate, con
 RenewalDecision DecideImported(const Generation* latest, absl::Time now, bool force) {
   RenewalDecision decision{.due = false, .renew_at = absl::InfiniteFuture()};
   if (latest != nullptr && latest->has_revoked_at()) {
-    decision.reason = absl::StrCat("imported by hand; it was revoked on ", Day(FromTimestamp(latest->revoked_at())),
+    decision.reason = absl::StrCat("imported by hand; it was revoked on ", ShowUtc(FromTimestamp(latest->revoked_at())),
                                    ": use `certcast import` with a new one");
     return decision;
   }
@@ -138,7 +135,7 @@ RenewalDecision DecideImported(const Generation* latest, absl::Time now, bool fo
                     : force           ? "imported by hand: it can't be ordered; use `certcast import` with a new one"
                                       : absl::StrCat("imported by hand; it ",
                                            now >= FromTimestamp(latest->not_after()) ? "expired on " : "expires on ",
-                                                     Day(FromTimestamp(latest->not_after())));
+                                                     ShowUtc(FromTimestamp(latest->not_after())));
   return decision;
 }
 
@@ -155,17 +152,17 @@ RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Genera
   if (force) {
     decision.reason = "forced";
   } else if (latest->has_revoked_at()) {
-    decision.reason = absl::StrCat("revoked on ", Day(FromTimestamp(latest->revoked_at())));
+    decision.reason = absl::StrCat("revoked on ", ShowUtc(FromTimestamp(latest->revoked_at())));
   } else if (latest->has_revocation_requested_at()) {
     decision.reason = absl::StrCat("perhaps revoked: the CA was asked to on ",
-                                   Day(FromTimestamp(latest->revocation_requested_at())), " and did not answer");
+                                   ShowUtc(FromTimestamp(latest->revocation_requested_at())), " and did not answer");
   } else if (changed) {
     decision.reason = *changed;
   } else if (now >= FromTimestamp(latest->not_after())) {
-    decision.reason = absl::StrCat("expired on ", Day(FromTimestamp(latest->not_after())));
+    decision.reason = absl::StrCat("expired on ", ShowUtc(FromTimestamp(latest->not_after())));
   } else {
     decision.due = now >= due.at;
-    decision.reason = absl::StrCat(decision.due ? "due since " : "due on ", Day(due.at), " (", due.text, ")");
+    decision.reason = absl::StrCat(decision.due ? "due since " : "due on ", ShowUtc(due.at), " (", due.text, ")");
     const bool asked = certificate.renewal.ari && info != nullptr && info->leaf_sha256() == latest->leaf_sha256();
     if (asked && !info->last_error().empty()) {
       absl::StrAppend(&decision.reason, "; what the CA suggests is not known: ", info->last_error());

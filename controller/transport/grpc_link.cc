@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/link/bounds.h"
-#include "common/secret/secret.h"
+#include "common/link/wipe_key.h"
 #include "common/status/status.h"
 #include "controller/transport/clean_report.h"
 
@@ -19,15 +19,6 @@ namespace {
 constexpr char kSanProperty[] = "x509_subject_alternative_name";
 // Of commands given up on one link. A node that is later than that with its answers is not worth a link.
 constexpr size_t kMaxGivenUp = 64;
-
-// The link lives long, the private key in a command must not.
-void WipeKey(v1::Command& command) {
-  if (command.has_install()) {
-    std::string& key = *command.mutable_install()->mutable_bundle()->mutable_private_key_pem();
-    Wipe(key.data(), key.size());
-  }
-  command.Clear();
-}
 
 }  // namespace
 
@@ -64,6 +55,7 @@ void GrpcLink::OnWriteDone(bool ok) {
   absl::MutexLock lock(&mutex_);
   writing_ = false;
   WipeKey(outgoing_);
+  outgoing_.Clear();
   if (!ok) LetGo();
 }
 

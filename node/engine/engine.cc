@@ -23,6 +23,7 @@
 #include "node/engine/inventory.h"
 #include "node/engine/probe.h"
 #include "node/engine/recover.h"
+#include "node/engine/refusal.h"
 #include "node/engine/repair.h"
 #include "node/engine/revert.h"
 #include "node/engine/transaction.h"
@@ -36,13 +37,6 @@ using google::protobuf::util::TimeUtil;
 constexpr size_t kMaxCommandId = 64;
 // For all probes of a Probe command: a controller waits a minute for the answer.
 constexpr absl::Duration kLongestLook = absl::Seconds(45);
-
-v1::Report Refuse(const v1::Command& command, const absl::Status& why) {
-  v1::Report report;
-  report.set_command_id(command.id());
-  *report.mutable_refusal()->mutable_failure() = FailureOf(why);
-  return report;
-}
 
 v1::Report Answer(const v1::Command& command, v1::InstallResult result) {
   v1::Report report;

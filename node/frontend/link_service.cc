@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/link/bounds.h"
-#include "common/secret/secret.h"
+#include "common/link/wipe_key.h"
 #include "common/status/status.h"
 
 namespace certcast::node {
@@ -79,10 +79,7 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
   void Handle() {
     v1::Report report = service_.IsDraining() ? TooLate() : CarryOut();
     service_.options_.on_handled();
-    if (command_.has_install()) {
-      std::string& key = *command_.mutable_install()->mutable_bundle()->mutable_private_key_pem();
-      Wipe(key.data(), key.size());
-    }
+    WipeKey(command_);
     absl::MutexLock lock(&mutex_);
     command_.Clear();
     outbox_.push_back(std::move(report));

@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/link/bounds.h"
 #include "common/link/preface.h"
+#include "common/link/wipe_key.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -115,8 +116,7 @@ absl::Status HandleCommands(int in, ReportWriter& reports, Engine& engine, Confi
     }
     const v1::Report report = engine.Handle(command, on_progress);
     watch.Look();
-    std::string& key = *command.mutable_install()->mutable_bundle()->mutable_private_key_pem();
-    Wipe(key.data(), key.size());
+    WipeKey(command);
     reports.Write(report);
   }
   return absl::OkStatus();

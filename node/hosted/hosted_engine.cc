@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
 #include "node/engine/layout.h"
+#include "node/engine/refusal.h"
 #include "node/hosted/definition.h"
 #include "node/hosted/kept.h"
 
@@ -99,12 +100,7 @@ OnDemandEngine* HostedEngine::engine() const {
 }
 
 v1::Report HostedEngine::Handle(const v1::Command& command, const OnProgress& on_progress) {
-  if (const absl::Status taken = TakeDefinition(command); !taken.ok()) {
-    v1::Report report;
-    report.set_command_id(command.id());
-    *report.mutable_refusal()->mutable_failure() = FailureOf(taken);
-    return report;
-  }
+  if (const absl::Status taken = TakeDefinition(command); !taken.ok()) return Refuse(command, taken);
   return engine()->Handle(command, on_progress);
 }
 

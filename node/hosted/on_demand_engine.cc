@@ -7,6 +7,7 @@
 #include "common/file/atomic.h"
 #include "common/status/status.h"
 #include "node/engine/layout.h"
+#include "node/engine/refusal.h"
 
 namespace certcast::node {
 namespace {
@@ -34,13 +35,6 @@ class GrantedLocker : public StateLocker {
  public:
   absl::StatusOr<std::unique_ptr<StateLock>> Lock(const std::string&) override { return std::make_unique<StateLock>(); }
 };
-
-v1::Report Refuse(const v1::Command& command, const absl::Status& why) {
-  v1::Report report;
-  report.set_command_id(command.id());
-  *report.mutable_refusal()->mutable_failure() = FailureOf(why);
-  return report;
-}
 
 void Tell(const OnProgress& on_progress, absl::string_view step, absl::string_view detail) {
   if (!on_progress) return;

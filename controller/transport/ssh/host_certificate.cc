@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/clock/show_utc.h"
 #include "common/status/status.h"
 #include "controller/transport/ssh/wire.h"
 
@@ -37,10 +38,6 @@ std::vector<std::string> ReadStrings(absl::string_view bytes, bool& ok) {
 absl::Time ToTime(uint64_t seconds) {
   if (seconds > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return absl::InfiniteFuture();
   return absl::FromUnixSeconds(static_cast<int64_t>(seconds));
-}
-
-std::string Date(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone());
 }
 
 absl::Status Bad(absl::string_view what) {
@@ -92,8 +89,8 @@ absl::Status CheckHostCertificate(const SshCertificate& certificate, const Known
   absl::Status verified = VerifySshSignature(authority, certificate.signed_part, certificate.signature);
   if (!verified.ok()) return Annotate(std::move(verified), "the host certificate");
   if (certificate.kind != SshCertificate::Kind::kHost) return Bad("is not one for hosts");
-  if (now < certificate.valid_after) return Bad(absl::StrCat("is not valid before ", Date(certificate.valid_after)));
-  if (now >= certificate.valid_before) return Bad(absl::StrCat("expired ", Date(certificate.valid_before)));
+  if (now < certificate.valid_after) return Bad(absl::StrCat("is not valid before ", ShowUtc(certificate.valid_after)));
+  if (now >= certificate.valid_before) return Bad(absl::StrCat("expired ", ShowUtc(certificate.valid_before)));
   if (!certificate.critical_options.empty()) {
     return Bad(absl::StrCat("has critical options: ", absl::StrJoin(certificate.critical_options, ", ")));
   }

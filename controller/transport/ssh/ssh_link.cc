@@ -4,7 +4,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "common/secret/secret.h"
+#include "common/link/wipe_key.h"
 #include "common/status/status.h"
 #include "controller/transport/clean_report.h"
 
@@ -13,12 +13,6 @@ namespace {
 
 // Of commands given up on one link. A node that is later than that with its answers is not worth a link.
 constexpr size_t kMaxGivenUp = 64;
-
-void WipeKey(v1::Command& command) {
-  if (!command.has_install()) return;
-  std::string& key = *command.mutable_install()->mutable_bundle()->mutable_private_key_pem();
-  Wipe(key.data(), key.size());
-}
 
 }  // namespace
 
