@@ -2,15 +2,12 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/file/atomic.h"
-#include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
 #include "controller/api/controller_fixture.h"
 #include "controller/store/records.h"
@@ -27,7 +24,6 @@ using testing::HasReason;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using testing::IssuedCertificate;
-using testing::TestCa;
 using NodeState = v1::StatusResponse::Node;
 
 TEST_F(ControllerTest, InitTwiceMakesNothingTheSecondTime) {
@@ -476,20 +472,6 @@ TEST_F(ControllerTest, ANodeWhoseClockCantBeRightIsSaid) {
   EXPECT_THAT(problems, ::testing::Contains("CLOCK_SUSPICIOUS: this machine's clock says 2040 / set the clock"));
 }
 
-TEST_F(ControllerTest, DoctorSaysWhichNodesClockDiffers) {
-  Configure(3);
-  transport_.Node("web-2").SetClockOff(absl::Minutes(61));
-  transport_.Node("web-3").SetClockOff(-absl::Seconds(59));
-  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
-  ASSERT_THAT(response, IsOk());
-  std::vector<std::string> warnings;
-  for (const auto& check : response->checks()) {
-    if (check.detail().find("clock") == std::string::npos) continue;
-    warnings.push_back(absl::StrCat(check.name(), ": ", check.detail()));
-  }
-  EXPECT_THAT(warnings, ::testing::ElementsAre("node web-2: its clock is off by 1h1m"));
-}
-
 TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {
   Configure(1);
   absl::StatusOr<PrivateKey> key = PrivateKey::Generate(KeyType::kEcdsaP256);
@@ -505,136 +487,6 @@ TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {
 
   request.set_name("web-9");
   EXPECT_THAT(controller_->SignNode(request), HasCode(absl::StatusCode::kInvalidArgument));
-}
-
-TEST_F(ControllerTest, DoctorNamesTheProblemAndWhatToDo) {
-  Configure(2);
-  transport_.Node("web-2").SetReachable(Fail(Reason::AUTH_FAILED, "web-2 refused the controller's certificate"));
-  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
-  ASSERT_THAT(response, IsOk());
-  std::map<std::string, v1::DoctorResponse::Check> checks;
-  for (const auto& check : response->checks()) {
-    auto& worst = checks[check.name()];
-    if (check.result() > worst.result()) worst = check;
-  }
-  EXPECT_EQ(checks["configuration"].result(), v1::DoctorResponse::Check::OK);
-  EXPECT_EQ(checks["state"].result(), v1::DoctorResponse::Check::OK);
-  EXPECT_EQ(checks["node web-2"].result(), v1::DoctorResponse::Check::PROBLEM);
-  EXPECT_THAT(checks["node web-2"].detail(), HasSubstr("AUTH_FAILED"));
-  EXPECT_THAT(checks["node web-2"].hint(), HasSubstr("certcast-node"));
-}
-
-TEST_F(ControllerTest, DoctorNamesWhatANodeWouldRefuseAnInstallFor) {
-  Configure(1);
-  transport_.Node("web-1").Preinstall("wildcard", 1, std::string(64, 'a'));
-  transport_.Node("web-1").SetObstacle("/etc/nginx may be written to by every user (chmod o-w /etc/nginx)");
-  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
-  ASSERT_THAT(response, IsOk());
-  std::string problems;
-  for (const auto& check : response->checks()) {
-    if (check.result() == v1::DoctorResponse::Check::PROBLEM) problems += check.name() + ": " + check.detail() + "\n";
-  }
-  EXPECT_THAT(problems, HasSubstr("node web-1: service-wildcard: /etc/nginx may be written to by every user"));
-}
-
-// --- Hosts that are logged in to.
-
-class SshNodesTest : public ControllerTest {
- protected:
-  void SetUp() override {
-    machine_.make_transport = [this](const std::string&, ControllerIdentity identity) {
-      manifest_key_pem_ = identity.manifest_key_pem;
-      return std::make_unique<TransportView>(transport_);
-    };
-    transport_.Node("old-1");
-    ConfigureText(R"(state: state
-master_key: {file: master.key}
-certificates:
-  - {name: ev, domains: [www.example.com], nodes: all}
-ssh: {agent: true, known_hosts: known_hosts, sudo: true}
-services:
-  - name: web
-    certificate: ev
-    files: [{path: /etc/tls/a.pem, content: combined}]
-    probes: [{tls: {address: "127.0.0.1:443", server_name: www.example.com}}]
-nodes:
-  - {name: old-1, address: "ssh://deploy@127.0.0.9:2022", services: [web], verify: ["old-1:443"]}
-)");
-  }
-  v1::DoctorResponse::Check Doctor() {
-    absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
-    EXPECT_THAT(response, IsOk());
-    for (const auto& check : response->checks()) {
-      if (check.name() == "node old-1") return check;
-    }
-    return {};
-  }
-
-  std::string manifest_key_pem_;
-};
-
-TEST_F(SshNodesTest, TakePartInARollout) {
-  ASSERT_THAT(Import(Make()), IsOk());
-  absl::StatusOr<v1::ApplyResponse> response = Apply();
-  ASSERT_THAT(response, IsOk());
-  ASSERT_EQ(response->rollouts_size(), 1);
-  EXPECT_EQ(response->rollouts(0).state(), v1::Rollout::COMPLETED);
-  EXPECT_THAT(manifest_key_pem_, HasSubstr("BEGIN PUBLIC KEY"));
-}
-
-TEST_F(SshNodesTest, AreKnownByTheirLoginAndNotSigned) {
-  absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});
-  ASSERT_THAT(nodes, IsOk());
-  EXPECT_EQ(nodes->nodes(0).address(), "ssh://deploy@127.0.0.9:2022");
-  EXPECT_FALSE(nodes->nodes(0).enrolled());
-  EXPECT_TRUE(nodes->nodes(0).hosted());
-  v1::SignNodeRequest request;
-  request.set_name("old-1");
-  const absl::Status refused = controller_->SignNode(request).status();
-  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
-  EXPECT_THAT(FailureOf(refused).detail(), HasSubstr("there is nothing to sign"));
-  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("certcast doctor"));
-}
-
-TEST_F(SshNodesTest, DoctorSaysWhatWorksAndWhatToTryByHand) {
-  v1::DoctorResponse::Check check = Doctor();
-  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::OK);
-  EXPECT_THAT(check.detail(), HasSubstr("over ssh as deploy@127.0.0.9:2022, sudo, /var/lib/certcast-node"));
-
-  transport_.Node("old-1").SetReachable(Fail(Reason::SUDO_REFUSED, "sudo: a password is required"));
-  check = Doctor();
-  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::PROBLEM);
-  EXPECT_THAT(check.detail(), HasSubstr("SUDO_REFUSED: sudo: a password is required"));
-  EXPECT_THAT(check.hint(), HasSubstr("known_hosts -p 2022 deploy@127.0.0.9 sudo -n -l"));
-}
-
-TEST_F(SshNodesTest, DoctorSaysWhatTheHostSaidAndWhatBothSuggest) {
-  absl::Status why = Fail(Reason::AUTH_FAILED, "the login was refused", "is the key in authorized_keys?");
-  transport_.Node("old-1").SetReachable(WithStderr(std::move(why), "line one\nline two\n"));
-  const v1::DoctorResponse::Check check = Doctor();
-  EXPECT_EQ(check.detail(), "AUTH_FAILED: the login was refused: line one; line two");
-  EXPECT_THAT(check.hint(), HasSubstr("is the key in authorized_keys?; try by hand: ssh -o UserKnownHostsFile="));
-}
-
-TEST_F(SshNodesTest, DoctorSaysThatTheClocksDiffer) {
-  transport_.Node("old-1").SetClockOff(-absl::Minutes(5));
-  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
-  ASSERT_THAT(response, IsOk());
-  std::vector<std::string> warnings;
-  for (const auto& check : response->checks()) {
-    if (check.result() != v1::DoctorResponse::Check::WARNING) continue;
-    warnings.push_back(absl::StrCat(check.name(), ": ", check.detail()));
-  }
-  EXPECT_THAT(warnings, ::testing::ElementsAre("node old-1: its clock is off by -5m"));
-}
-
-TEST_F(SshNodesTest, DoctorSaysWhatANodeRefused) {
-  transport_.Node("old-1").Inject(testing::CommandKind::kProbe,
-                                  testing::Fault::Refused(Reason::PERMISSION_DENIED, "making /var/lib/certcast-node"));
-  const v1::DoctorResponse::Check check = Doctor();
-  EXPECT_EQ(check.result(), v1::DoctorResponse::Check::PROBLEM);
-  EXPECT_THAT(check.detail(), HasSubstr("PERMISSION_DENIED: "));
-  EXPECT_THAT(check.hint(), HasSubstr("is /var/lib/certcast-node on old-1 the login's own"));
 }
 
 }  // namespace

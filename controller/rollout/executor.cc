@@ -72,7 +72,6 @@ class Execution {
   // For a node that the configuration no longer has, or no longer gives this certificate.
   absl::Status FinishRemovedNode(size_t index, bool reverting);
   void ShowEnd(size_t index);
-  void NoteEnd(const v1::Rollout::Node& result);
 
   AdmissionLimits Limits() const;
   bool MayBegin() const;
@@ -215,7 +214,7 @@ absl::Status Execution::LookAgainAt(size_t index) {
   if (config == nullptr || StandingOf(node) != Standing::kGood) return absl::OkStatus();
   if (!KeepFinding(LookAgain(*config, context_), *node.mutable_result())) return absl::OkStatus();
   RETURN_IF_ERROR(ledger_.FinishNode(index, node));
-  NoteEnd(node.result());
+  progress_.NoteNode(node.result());
   return absl::OkStatus();
 }
 
@@ -224,16 +223,7 @@ absl::Status Execution::GoOnFromPause() {
   Ledger::Nodes nodes;
   for (size_t index : Select([](const Node& node) { return StandingOf(node) == Standing::kInconclusive; })) {
     const Node before = ledger_.node(index);
-    Node node;
-    node.set_position(before.position());
-    node.set_attempt(before.attempt() + 1);
-    node.set_changed(before.changed());
-    node.set_confirmed(before.confirmed());
-    node.set_had_before(before.had_before());
-    node.set_ask_first(before.ask_first());
-    node.mutable_result()->set_name(before.result().name());
-    node.mutable_result()->set_wave(before.result().wave());
-    nodes[index] = node;
+    nodes[index] = ToBeAskedAnew(before);
     progress_.Note(
         absl::StrCat("asks ", before.result().name(), " once more, whose probes passed and failed by turns"));
   }
@@ -273,11 +263,8 @@ absl::Status Execution::EndHalted() {
   for (size_t index : Select([](const Node& node) { return node.changed() || InTheMiddle(node); })) {
     Node node = ledger_.node(index);
     if (node.had_before()) {
-      node.set_step(Node::DONE);
-      node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
-      node.mutable_result()->set_reason(Reason::ROLLOUT_HALTED);
-      node.mutable_result()->set_detail("the rollout halted; it goes back by itself to what it had of this generation");
-      nodes[index] = node;
+      nodes[index] = EndSkipped(node, Reason::ROLLOUT_HALTED,
+                                "the rollout halted; it goes back by itself to what it had of this generation");
       continue;
     }
     node.set_changed(true);
@@ -327,12 +314,7 @@ absl::Status Execution::EndAtTimeout() {
 Ledger::Nodes Execution::SkipPending(Reason::Code reason, absl::string_view detail) const {
   Ledger::Nodes nodes;
   for (size_t index : Select([](const Node& node) { return node.step() == Node::PENDING; })) {
-    Node node = ledger_.node(index);
-    node.set_step(Node::DONE);
-    node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
-    node.mutable_result()->set_reason(reason);
-    node.mutable_result()->set_detail(std::string(detail));
-    nodes[index] = node;
+    nodes[index] = EndSkipped(ledger_.node(index), reason, detail);
   }
   return nodes;
 }
@@ -453,17 +435,8 @@ void Execution::ShowEnd(size_t index) {
   if (node.step() == Node::PENDING) return progress_.NodeReturns(result.name());
   const bool going_back = ledger_.state() == v1::Rollout::REVERTING;
   const bool good = going_back ? result.outcome() == v1::Outcome::REVERTED : StandingOf(node) == Standing::kGood;
-  if (!good) NoteEnd(result);
+  if (!good) progress_.NoteNode(result);
   progress_.NodeEnds(result.name(), good);
-}
-
-void Execution::NoteEnd(const v1::Rollout::Node& result) {
-  std::string text = absl::StrCat(result.name(), ": ", v1::Outcome::Code_Name(result.outcome()), " ",
-                                  v1::Reason::Code_Name(result.reason()));
-  if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
-  if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
-  if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
-  progress_.NoteNode(text);
 }
 
 // Labels are the configuration's of now; a node that is gone has none.

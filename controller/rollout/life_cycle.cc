@@ -71,6 +71,27 @@ bool CanBeUndone(const state::v1::Rollout& rollout) {
   return false;
 }
 
+Node ToBeAskedAnew(const Node& before) {
+  Node node;
+  node.set_position(before.position());
+  node.set_attempt(before.attempt() + 1);
+  node.set_changed(before.changed());
+  node.set_confirmed(before.confirmed());
+  node.set_had_before(before.had_before());
+  node.set_ask_first(before.ask_first());
+  node.mutable_result()->set_name(before.result().name());
+  node.mutable_result()->set_wave(before.result().wave());
+  return node;
+}
+
+Node EndSkipped(Node node, v1::Reason::Code reason, absl::string_view detail) {
+  node.set_step(Node::DONE);
+  node.mutable_result()->set_outcome(v1::Outcome::SKIPPED);
+  node.mutable_result()->set_reason(reason);
+  node.mutable_result()->set_detail(std::string(detail));
+  return node;
+}
+
 std::vector<std::string> NodesToRetry(const state::v1::Rollout& rollout) {
   std::vector<std::string> names;
   for (const Node& node : rollout.nodes()) {

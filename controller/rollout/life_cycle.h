@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "certcast/state/v1/store.pb.h"
 #include "certcast/v1/api.pb.h"
 
@@ -22,6 +23,11 @@ bool TakeRequest(const state::v1::RolloutRequest& request, state::v1::Rollout& h
 state::v1::Rollout UndoRollout(state::v1::Rollout rollout, const v1::Operator& by);
 // There is a node to be put back.
 bool CanBeUndone(const state::v1::Rollout& rollout);
+
+// A node of which nobody knows yet, as one that has not begun: asked under another command id.
+state::v1::Rollout::Node ToBeAskedAnew(const state::v1::Rollout::Node& before);
+// One that ends without its turn, or without being put back.
+state::v1::Rollout::Node EndSkipped(state::v1::Rollout::Node node, v1::Reason::Code reason, absl::string_view detail);
 
 // Names of its nodes that ended without the generation, in the order of the plan.
 std::vector<std::string> NodesToRetry(const state::v1::Rollout& rollout);

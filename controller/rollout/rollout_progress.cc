@@ -5,6 +5,18 @@
 #include "absl/strings/str_cat.h"
 
 namespace certcast::controller {
+namespace {
+
+std::string SayHowItEnded(const v1::Rollout::Node& result) {
+  std::string text = absl::StrCat(result.name(), ": ", v1::Outcome::Code_Name(result.outcome()), " ",
+                                  v1::Reason::Code_Name(result.reason()));
+  if (!result.step().empty()) absl::StrAppend(&text, " at ", result.step());
+  if (!result.detail().empty()) absl::StrAppend(&text, ": ", result.detail());
+  if (!result.hint().empty()) absl::StrAppend(&text, " (", result.hint(), ")");
+  return text;
+}
+
+}  // namespace
 
 RolloutProgress::RolloutProgress(const state::v1::Rollout& rollout,
                                  const std::function<void(const Progress&)>& listener, Clock& clock)
@@ -66,11 +78,11 @@ void RolloutProgress::Note(absl::string_view text) {
   Tell(text);
 }
 
-void RolloutProgress::NoteNode(absl::string_view text) {
+void RolloutProgress::NoteNode(const v1::Rollout::Node& result) {
   absl::MutexLock lock(&mutex_);
   if (nodes_noted_ > FirstNames::kMost) return;
   Tell(nodes_noted_++ < FirstNames::kMost
-           ? text
+           ? SayHowItEnded(result)
            : "more nodes fail: each wave ends with the first by name, and the result has all");
 }
 

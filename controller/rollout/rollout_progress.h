@@ -36,7 +36,7 @@ class RolloutProgress {
   void NodeReturns(const std::string& name);
   void Note(absl::string_view text);
   // A node's bad end, told for the first FirstNames::kMost of them; then once that there are more.
-  void NoteNode(absl::string_view text);
+  void NoteNode(const v1::Rollout::Node& result);
 
  private:
   void Tell(absl::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

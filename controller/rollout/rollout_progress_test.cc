@@ -64,9 +64,18 @@ TEST_F(RolloutProgressTest, NamesTheFirstTwentyThatFailByNameAndCountsAll) {
 
 TEST_F(RolloutProgressTest, TellsOfTwentyNodesAndThenThatThereAreMore) {
   RolloutProgress progress(rollout_, listener_, clock_);
-  for (int i = 0; i < 1000; ++i) progress.NoteNode(absl::StrCat("web-", i, ": FAILED"));
+  v1::Rollout::Node failed;
+  failed.set_outcome(v1::Outcome::REVERTED);
+  failed.set_reason(v1::Reason::PROBE_FAILED);
+  failed.set_step("probe");
+  failed.set_detail("the old one is served");
+  failed.set_hint("look at it");
+  for (int i = 0; i < 1000; ++i) {
+    failed.set_name(absl::StrCat("web-", i));
+    progress.NoteNode(failed);
+  }
   ASSERT_EQ(told_.size(), 21u);
-  EXPECT_EQ(told_[19].text(), "web-19: FAILED");
+  EXPECT_EQ(told_[19].text(), "web-19: REVERTED PROBE_FAILED at probe: the old one is served (look at it)");
   EXPECT_THAT(told_[20].text(), HasSubstr("more nodes fail"));
   progress.Note("halted");
   EXPECT_EQ(told_.back().text(), "halted");
