@@ -10,7 +10,6 @@
 #include "common/x509/private_key.h"
 #include "controller/acme/issuer_fixture.h"
 #include "controller/keyring/purposes.h"
-#include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/status_matchers.h"
@@ -21,7 +20,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using testing::FakeAcmeServer;
-using testing::FakeHttpClient;
 using testing::FakeProcessRunner;
 using testing::HasCode;
 using testing::HasReason;
@@ -194,157 +192,6 @@ TEST_F(IssuerTest, SlowValidationKeepsTheRecordsForTheNextRun) {
   while (!Issue().ok()) ASSERT_EQ(ca.orders(), 1);
   EXPECT_EQ(ca.orders(), 1);
   EXPECT_THAT(zone, IsEmpty());
-}
-
-TEST_F(IssuerTest, ALostFinalizeAnswerIsNoSecondFinalize) {
-  // Found by counting: the finalize exchange of the straight way.
-  ASSERT_THAT(Issue(), IsOk());
-  const auto requests = http.requests();
-  int finalize = 0;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    if (requests[i].url.find("/finalize/") != std::string::npos) finalize = static_cast<int>(i) + 1;
-  }
-  ASSERT_GT(finalize, 0);
-  IssuerFixture other;
-  other.http.FailAt(finalize, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::TIMED_OUT, "no answer"));
-  ASSERT_THAT(other.Issue(), IsOk());
-  EXPECT_EQ(other.ca.finalized(), 1);
-  EXPECT_EQ(other.ca.orders(), 1);
-}
-
-TEST_F(IssuerTest, AFinalizeThatNeverArrivedIsSentAgain) {
-  ca.AnswerOnce("finalize", {.status = 502, .body = "bad gateway"});
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_EQ(ca.finalized(), 1);
-}
-
-TEST_F(IssuerTest, ALongOutageAtFinalizeKeepsTheOrder) {
-  ca.AnswerOnce("finalize", {.status = 503, .headers = {{"retry-after", "86400"}}});
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("sending the certificate request")));
-  clock.Advance(absl::Hours(24));
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_EQ(ca.orders(), 1);
-  EXPECT_EQ(ca.finalized(), 1);
-}
-
-TEST_F(IssuerTest, AShortOutageIsWaitedOut) {
-  ca.AnswerOnce("directory", {.status = 503, .headers = {{"retry-after", "5"}}});
-  ca.AnswerOnce("authz", {.status = 500});
-  ca.AnswerOnce("order", {.status = 503});
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_GE(clock.slept(), absl::Seconds(5));
-}
-
-TEST_F(IssuerTest, ARateLimitBindsUntilItsTime) {
-  HttpResponse limited = FakeAcmeServer::ProblemAnswer(429, "rateLimited", "too many new orders recently");
-  limited.headers.emplace_back("retry-after", "7200");
-  ca.AnswerOnce("new-order", limited);
-  const absl::Time until = clock.Now() + absl::Hours(2);
-  const auto refused = Issue();
-  EXPECT_THAT(refused, HasReason(Reason::CA_RATE_LIMITED, HasSubstr("rateLimited: too many new orders recently")));
-  const int exchanges = http.exchanges();
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("said not to ask again before")));
-  EXPECT_EQ(http.exchanges(), exchanges) << "the CA must be left alone";
-  clock.Advance(until - clock.Now() + absl::Seconds(1));
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_FALSE(ScheduleRecords(store).Get("wildcard")->has_value()) << "a success clears it";
-}
-
-TEST_F(IssuerTest, ALongOutageIsRemembered) {
-  for (int i = 0; i < 3; ++i) ca.AnswerOnce("directory", {.status = 503, .headers = {{"retry-after", "3600"}}});
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED));
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_RATE_LIMITED, HasSubstr("said not to ask again")));
-}
-
-TEST_F(IssuerTest, OtherFailuresBindTheScheduleAlone) {
-  ca.AnswerOnce("new-order", FakeAcmeServer::ProblemAnswer(403, "rejectedIdentifier", "not for you"));
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("rejectedIdentifier: not for you")));
-  EXPECT_EQ((*ScheduleRecords(store).Get("wildcard"))->failures(), 1);
-  EXPECT_THAT(Issue(Trigger::kBySchedule), HasReason(Reason::BUSY));
-  ASSERT_THAT(Issue(Trigger::kByHand), IsOk());
-}
-
-TEST_F(IssuerTest, SubproblemsAreShownByName) {
-  nlohmann::json problem = {{"type", "urn:ietf:params:acme:error:rejectedIdentifier"},
-                            {"detail", "some names were refused"},
-                            {"subproblems",
-                             {{{"type", "urn:ietf:params:acme:error:caa"},
-                               {"detail", "CAA forbids it"},
-                               {"identifier", {{"type", "dns"}, {"value", "example.com"}}}}}}};
-  ca.AnswerOnce("new-order", {.status = 403, .body = problem.dump()});
-  const auto refused = Issue();
-  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("(example.com: caa: CAA forbids it)")));
-  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("CAA record"));
-}
-
-TEST_F(IssuerTest, AFailedChallengeShowsWhatTheCaSaw) {
-  ca.behaviour.challenge_problem = {
-      {"type", "urn:ietf:params:acme:error:dns"},
-      {"detail", "SERVFAIL looking up TXT"},
-      {"subproblems", {{{"type", "urn:ietf:params:acme:error:dns"}, {"detail", "from 192.0.2.9"}}}}};
-  certificate.domains = {"example.com"};
-  // The hook writes, but another zone than the CA looks at.
-  ca.AnswerOnce("certificate", {});
-  FakeAcmeServer blind(clock, [](const std::string&) { return std::vector<std::string>(); });
-  blind.behaviour.challenge_problem = ca.behaviour.challenge_problem;
-  FakeHttpClient to_blind([&](const HttpRequest& request) { return blind.Handle(request); });
-  Issuer issuer(to_blind, dns, processes, clock, store, sealer);
-  const auto refused = issuer.Issue(certificate, account, 0, [](absl::string_view) {});
-  EXPECT_THAT(refused, HasReason(Reason::CHALLENGE_FAILED, AllOf(HasSubstr("example.com: dns: SERVFAIL looking up TXT"),
-                                                                 HasSubstr("192.0.2.9"))));
-  EXPECT_THAT(zone, IsEmpty()) << "cleaned up also after a failure";
-  EXPECT_FALSE(HasOrderRecord()) << "the next run must order anew";
-  EXPECT_THAT(issuer.Issue(certificate, account, 0, [](absl::string_view) {}), HasReason(Reason::CHALLENGE_FAILED));
-  EXPECT_EQ(blind.orders(), 2);
-}
-
-TEST_F(IssuerTest, AnOrderThatTheCaFindsInvalidIsReplacedByTheNextRun) {
-  ca.behaviour.refuse_finalize = {{"type", "urn:ietf:params:acme:error:caa"}, {"detail", "CAA forbids it"}};
-  EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("caa: CAA forbids it")));
-  ca.behaviour.refuse_finalize.reset();
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_EQ(ca.orders(), 2);
-}
-
-TEST_F(IssuerTest, ARefusedKeyTypeIsSaidAndTheNextRunHasAnotherChance) {
-  ca.behaviour.key_algorithms = {"RSA"};
-  const auto refused = Issue();
-  EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("badCSR: EC keys are not accepted")));
-  EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("rsa-2048"));
-  certificate.key_type = KeyType::kRsa2048;
-  ASSERT_THAT(Issue(), IsOk());
-}
-
-TEST_F(IssuerTest, ACertificateForOtherNamesIsNotBelieved) {
-  ca.behaviour.issue_for = {"example.com", "*.example.net"};
-  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED,
-                                 AllOf(HasSubstr("*.example.com was ordered"), HasSubstr("*.example.net"))));
-  EXPECT_THAT(Generations(), IsEmpty());
-  EXPECT_FALSE(HasOrderRecord());
-}
-
-TEST_F(IssuerTest, ACertificateForAnotherKeyIsNotBelieved) {
-  ca.behaviour.issue_for_other_key = true;
-  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
-  EXPECT_THAT(Generations(), IsEmpty());
-}
-
-TEST_F(IssuerTest, ALeafWithoutItsChainIsNotBelieved) {
-  ca.behaviour.without_chain = true;
-  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
-}
-
-TEST_F(IssuerTest, ACertificateThatIsNoneIsNotBelieved) {
-  ca.AnswerOnce("certificate", {.status = 200, .body = "<html>maintenance</html>"});
-  EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
-}
-
-TEST_F(IssuerTest, NamesThatTheCaAddsAreFine) {
-  ca.behaviour.issue_for = {"*.example.com", "example.com", "www.example.com"};
-  const auto generation = Issue();
-  ASSERT_THAT(generation, IsOk());
-  EXPECT_THAT(generation->dns_names(), SizeIs(3));
-  EXPECT_THAT(generation->ordered_names(), SizeIs(2));
 }
 
 TEST_F(IssuerTest, ExternalAccountIsBound) {
