@@ -112,6 +112,12 @@ TEST_F(RolloutTest, APauseReachesTheApplyAtWorkAndHoldsUntilItIsResumed) {
   EXPECT_THAT(held.err, HasSubstr(absl::StrCat("certcast rollout resume ", IdOf(paused))));
   EXPECT_FALSE(IssuedIn(held));
   EXPECT_EQ(Rollout({"status"}).exit_code, 3);
+  const CommandResult status = fleet().controller().Run({"status"});
+  EXPECT_EQ(status.exit_code, 3) << status;
+  EXPECT_THAT(status.out,
+              HasSubstr(absl::StrCat("  rollout ", IdOf(paused), " PAUSED, wave 1 of 2, 1 of ", fleet().nodes().size(),
+                                     " nodes serve generation 2, ", fleet().nodes().size() - 1, " to do\n")));
+  EXPECT_THAT(status.out, HasSubstr(absl::StrCat("`certcast rollout resume ", IdOf(paused), "` goes on\n")));
   ExpectOnlyCanaryRenewed();
 
   const CommandResult resumed = Rollout({"resume"});
@@ -178,6 +184,8 @@ TEST_F(RolloutTest, WhatTheOthersWantIsForTheOneThatIsAtWork) {
                                    HasSubstr("hint: wait until it has ended")));
   }
   EXPECT_EQ(StateOf(Rollout({"status"})), "RUNNING");
+  EXPECT_THAT(fleet().controller().Run({"status"}).out,
+              AllOf(HasSubstr(" RUNNING, wave 1 of 2, 0 of "), HasSubstr(" --watch` follows it;")));
   reload_->LetGo();
   const CommandResult apply = renewal_->Finish();
   EXPECT_EQ(apply.exit_code, 0) << apply;
