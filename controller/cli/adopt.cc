@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -121,6 +122,10 @@ struct Known {
     }
     return nullptr;
   }
+  bool HasAccountNamed(const std::string& name) const {
+    return std::any_of(accounts.begin(), accounts.end(),
+                       [&](const v1::Account& known) { return known.configured() && known.name() == name; });
+  }
   bool Has(const AdoptedCertificate& certificate) const {
     return std::find(certificates.begin(), certificates.end(), certificate.name) != certificates.end();
   }
@@ -141,6 +146,21 @@ absl::StatusOr<Known> AskWhatIsKnown(Session& session) {
   if (!status.ok()) return FromGrpc(status);
   for (const auto& certificate : response.certificates()) known.certificates.push_back(certificate.name());
   return known;
+}
+
+// As the configuration calls them, or will.
+void NameAccountsAsConfigured(const Known& known, Adoption& adoption) {
+  std::map<std::string, std::string> names;
+  for (AdoptedAccount& account : adoption.accounts) {
+    std::string& name = names[account.name];
+    const v1::Account* configured = known.Find(account);
+    name = configured != nullptr ? configured->name() : account.name;
+    for (int number = 2; configured == nullptr && known.HasAccountNamed(name); ++number) {
+      name = absl::StrCat(account.name, "-", number);
+    }
+    account.name = name;
+  }
+  for (AdoptedCertificate& certificate : adoption.certificates) certificate.account = names[certificate.account];
 }
 
 // What the configuration lacks, and how to go on with it.
@@ -231,6 +251,7 @@ int RunAdopt(Session& session, const AdoptOptions& options) {
   }
   absl::StatusOr<Known> known = AskWhatIsKnown(session);
   if (!known.ok()) return ReportError(session.err, known.status());
+  NameAccountsAsConfigured(*known, *adoption);
   PrintLeft(*adoption, session.err);
   const bool accounts = AdoptAccounts(session, *known, *adoption);
   const bool certificates = AdoptCertificates(session, *known, *adoption);

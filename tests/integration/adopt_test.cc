@@ -168,11 +168,20 @@ TEST_F(AdoptTest, WithAConfigurationOnlyWhatItLacksIsPrinted) {
   EXPECT_THAT(printed.out, AllOf(HasSubstr("accounts:\n"), HasSubstr("certificates:\n"), Not(HasSubstr("state:"))));
   EXPECT_THAT(printed.err, HasSubstr("1 certificate and 1 account are not in the configuration, and not taken over"));
 
-  ASSERT_THAT(WriteFile(certcast_.config_path(), absl::StrCat(Config(), printed.out), 0644), IsOk());
+  ASSERT_THAT(WriteFile(certcast_.config_path(),
+                        absl::StrCat(Config(), absl::StrReplaceAll(printed.out, {{"localhost-", "our-ca-"}})), 0644),
+              IsOk());
+  ASSERT_NO_FATAL_FAILURE(ChangeConfig({{"name: demo-test", "name: under-another-name"}}));
+  const CommandResult renamed = Adopt("lego");
+  EXPECT_EQ(renamed.exit_code, 0) << renamed;
+  EXPECT_THAT(renamed.err, HasSubstr("account our-ca-"));
+  EXPECT_THAT(renamed.out, AllOf(HasSubstr("account: our-ca-"), Not(HasSubstr("accounts:"))))
+      << "as the configuration calls it";
+  ASSERT_NO_FATAL_FAILURE(ChangeConfig({{"name: under-another-name", "name: demo-test"}}));
   const CommandResult taken = Adopt("lego");
   EXPECT_EQ(taken.exit_code, 0) << taken;
   EXPECT_EQ(taken.out, "");
-  EXPECT_THAT(taken.err, AllOf(HasSubstr("taken over with its key"), HasSubstr("taken over as generation 1")));
+  EXPECT_THAT(taken.err, AllOf(HasSubstr("there already, and kept"), HasSubstr("taken over as generation 1")));
 }
 
 }  // namespace
