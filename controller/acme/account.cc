@@ -13,6 +13,7 @@
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/links.h"
 #include "controller/keyring/purposes.h"
 
 namespace certcast::controller {
@@ -136,7 +137,7 @@ absl::StatusOr<bool> AcmeAccount::Adopt(const AccountConfig& config, const Keep&
   ASSIGN_OR_RETURN(const auto known, AccountRecords(keep.store).Get(KeyOf(config)));
   if (known) return false;
   ASSIGN_OR_RETURN(AcmeAccount account, Make(config, keep, std::move(key)));
-  account.record_.set_account_url(account_url);
+  if (IsPlainUrl(account_url)) account.record_.set_account_url(account_url);
   RETURN_IF_ERROR(AccountRecords(keep.store).Put(account.record_, keep.epoch));
   return true;
 }

@@ -44,8 +44,8 @@ class AcmeAccount {
   // Asks the CA again with the same key; for a CA that has forgotten the account (`accountDoesNotExist`).
   absl::Status Register(AcmeClient& client, const AccountConfig& config, const Keep& keep);
 
-  // Takes over one that another client made; false: there is one already, which is kept. An empty `account_url`: the CA
-  // is asked for it when it is used first. Asks nobody. FailInput for a key that ACME servers do not take.
+  // Takes over one that another client made; false: there is one already, which is kept. An `account_url` that is
+  // empty or no URL: the CA is asked for it when it is used first. Asks nobody. FailInput for a key that ACME servers do not take.
   static absl::StatusOr<bool> Adopt(const AccountConfig& config, const Keep& keep, PrivateKey key,
                                     const std::string& account_url);
 

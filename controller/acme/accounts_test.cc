@@ -239,12 +239,15 @@ TEST_F(AccountsTest, OneOfAnotherClientIsTakenOver) {
   EXPECT_FALSE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::Generate(KeyType::kEcdsaP256), url)) << "it is kept";
   ASSERT_THAT(Issue(), IsOk());
   EXPECT_EQ(ca.accounts(), 1);
-  // Without its URL the CA is asked.
-  ForgetAccounts();
-  EXPECT_TRUE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::FromPem(pem), ""));
-  ASSERT_THAT(Issue(), IsOk());
-  EXPECT_EQ(Record().account_url(), url);
-  EXPECT_EQ(ca.accounts(), 1);
+  // Without its URL, or with what is none, the CA is asked.
+  for (const std::string other : {"", "12345", "http://ca.test/account/1"}) {
+    ForgetAccounts();
+    EXPECT_TRUE(*AcmeAccount::Adopt(account, Keep(), *PrivateKey::FromPem(pem), other));
+    EXPECT_EQ(Record().account_url(), "");
+    ASSERT_THAT(Issue(), IsOk());
+    EXPECT_EQ(Record().account_url(), url);
+    EXPECT_EQ(ca.accounts(), 1);
+  }
 }
 
 TEST_F(AccountsTest, AKeyThatNoCaTakesIsNotTakenOver) {

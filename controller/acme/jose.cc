@@ -102,11 +102,15 @@ nlohmann::ordered_json Flattened(absl::string_view header, absl::string_view pay
       {"protected", std::string(header)}, {"payload", std::string(payload)}, {"signature", Base64UrlEncode(signature)}};
 }
 
+// A URL may have come in a header or another client's file, so that nobody checked its encoding.
+std::string TextOf(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+}
+
 std::string EncodedHeader(const std::string& algorithm, const nlohmann::ordered_json& rest) {
   nlohmann::ordered_json header = {{"alg", algorithm}};
   header.update(rest);
-  // A URL may have come in a header, so that nobody checked its encoding.
-  return Base64UrlEncode(header.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
+  return Base64UrlEncode(TextOf(header));
 }
 
 }  // namespace
@@ -192,7 +196,7 @@ absl::StatusOr<nlohmann::ordered_json> KeyChangeRequest(EVP_PKEY* new_key, EVP_P
   ASSIGN_OR_RETURN(header["jwk"], PublicJwk(new_key));
   nlohmann::ordered_json payload = {{"account", account_url}};
   ASSIGN_OR_RETURN(payload["oldKey"], PublicJwk(old_key));
-  ASSIGN_OR_RETURN(const std::string jws, SignJws(new_key, header, payload.dump()));
+  ASSIGN_OR_RETURN(const std::string jws, SignJws(new_key, header, TextOf(payload)));
   return nlohmann::ordered_json::parse(jws);
 }
 
