@@ -113,7 +113,8 @@ class CurlHttpClient final : public HttpClient {
 
   absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) override {
     const absl::MutexLock lock(&mutex_);
-    if (!absl::StartsWithIgnoreCase(request.url, "https://")) {
+    const bool plain = request.plain_http && absl::StartsWithIgnoreCase(request.url, "http://");
+    if (!plain && !absl::StartsWithIgnoreCase(request.url, "https://")) {
       return FailInput(absl::StrCat(request.url, " is not an https:// URL"),
                        "ACME is spoken over https:// only (RFC 8555 section 6.1)");
     }
@@ -148,7 +149,7 @@ class CurlHttpClient final : public HttpClient {
   void SetTransport(const HttpRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     CURL* const handle = handle_.get();
     curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
-    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, request.plain_http ? "http,https" : "https");
     curl_easy_setopt(handle, CURLOPT_REDIR_PROTOCOLS_STR, "https");
     curl_easy_setopt(handle, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     if (!request.ca_file.empty()) {

@@ -16,7 +16,7 @@ namespace certcast::controller {
 struct HttpRequest {
   // GET, HEAD or POST.
   std::string method = "GET";
-  // Absolute, https.
+  // Absolute, https unless plain_http.
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
@@ -24,6 +24,8 @@ struct HttpRequest {
   absl::Duration timeout = absl::Seconds(60);
   // PEM file of the only roots that are trusted; empty: the system's.
   std::string ca_file;
+  // The URL may be http: what is asked is no secret, and the answer is signed.
+  bool plain_http = false;
 };
 
 struct HttpResponse {
@@ -50,7 +52,7 @@ class HttpClient {
 
   // Any answer is a success, whatever its status. Errors: no answer came (NO_ROUTE, TIMED_OUT, LINK_LOST), the peer's
   // certificate is not trusted (AUTH_FAILED), the answer is larger than kMaxBody or no HTTP (PROTOCOL), the URL is not
-  // https (kInvalidArgument). Never retried here: after an error of a POST it is not known whether it arrived.
+  // https, nor http where that may be (kInvalidArgument). Never retried here: after an error of a POST it is not known whether it arrived.
   virtual absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) = 0;
 };
 

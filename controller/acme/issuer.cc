@@ -222,6 +222,7 @@ absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& ce
   ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
   const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
   OrderRun run({.client = client,
+                .http = http_,
                 .account = opened,
                 .keep = keep,
                 .certificate = certificate,

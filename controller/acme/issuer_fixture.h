@@ -105,7 +105,11 @@ class IssuerFixture {
   // What the hook wrote.
   const std::vector<DnsRecord>& zone = hook.zone;
   testing::FakeAcmeServer ca{clock, [this](const std::string& fqdn) { return Txt(fqdn); }};
-  testing::FakeHttpClient http{[this](const HttpRequest& request) { return ca.Handle(request); }};
+  // Answers what goes to the CA's OCSP responder.
+  std::function<HttpResponse(const HttpRequest&)> on_ocsp;
+  testing::FakeHttpClient http{[this](const HttpRequest& request) {
+    return on_ocsp && request.url == ca.behaviour.ocsp_responder ? on_ocsp(request) : ca.Handle(request);
+  }};
   testing::FakeProcessRunner processes;
   MortalStore store;
   testing::FakeSealer sealer;

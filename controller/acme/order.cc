@@ -13,6 +13,7 @@
 #include "common/x509/certificate.h"
 #include "controller/acme/chain_choice.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/ocsp.h"
 #include "controller/acme/order_key.h"
 #include "controller/acme/renewal_info.h"
 #include "controller/keyring/purposes.h"
@@ -240,6 +241,8 @@ absl::StatusOr<Generation> OrderRun::Download() {
   RETURN_IF_ERROR(chain.status());
   const RenewalCheck renewal = AskWhenToRenew(chain->front());
   if (!renewal.believable.ok()) return KeepFirst(renewal.believable, journal_.Drop());
+  const absl::Status not_revoked = CheckNotRevoked(*chain);
+  if (!not_revoked.ok()) return KeepFirst(not_revoked, journal_.Drop());
   // Before the generation: after a crash in between it is about a certificate that the next run saves.
   RETURN_IF_ERROR(RenewalInfoRecords(context_.keep.store).Put(renewal.record, context_.keep.epoch));
   return Save(*chain, key);
@@ -266,6 +269,23 @@ OrderRun::RenewalCheck OrderRun::AskWhenToRenew(const Certificate& leaf) {
                         ", which it says of what it revokes"),
            "it was not installed anywhere; ask the CA. Where it is the CA's mistake: renewal: {ari: false}");
   return check;
+}
+
+absl::Status OrderRun::CheckNotRevoked(const std::vector<Certificate>& chain) {
+  const auto answer = AskOcsp(context_.http, context_.keep.clock, chain);
+  if (!answer.ok()) {
+    context_.on_progress(
+        absl::StrCat("whether the CA revoked it at once is not known: ", FailureOf(answer.status()).detail()));
+    return absl::OkStatus();
+  }
+  if (!answer->has_value() || (*answer)->verdict != OcspAnswer::Verdict::kRevoked) return absl::OkStatus();
+  const OcspAnswer& said = **answer;
+  return Fail(
+      Reason::CERTIFICATE_UNEXPECTED,
+      absl::StrCat("the CA's new certificate: ", OcspResponderOf(chain.front()), " says that the CA revoked it at ",
+                   absl::FormatTime(absl::RFC3339_sec, said.revoked_at, absl::UTCTimeZone()),
+                   said.reason.empty() ? "" : absl::StrCat(" (", said.reason, ")")),
+      "it was not installed anywhere; ask the CA");
 }
 
 // The order is invalid, or one of its names is: it can't be saved, and the next run orders anew.

@@ -18,6 +18,7 @@
 #include "controller/acme/acme_client.h"
 #include "controller/acme/authorizations.h"
 #include "controller/acme/challenge_solver.h"
+#include "controller/acme/http_client.h"
 #include "controller/acme/issue_options.h"
 #include "controller/acme/order_journal.h"
 #include "controller/acme/patience.h"
@@ -33,6 +34,7 @@ class OrderRun {
  public:
   struct Context {
     AcmeClient& client;
+    HttpClient& http;
     AcmeAccount& account;
     AcmeAccount::Keep keep;
     const CertificateConfig& certificate;
@@ -76,6 +78,8 @@ class OrderRun {
     absl::Status believable;
   };
   RenewalCheck AskWhenToRenew(const Certificate& leaf);
+  // CERTIFICATE_UNEXPECTED when the CA's OCSP responder says so. That it can't be asked is a line of progress.
+  absl::Status CheckNotRevoked(const std::vector<Certificate>& chain);
   absl::Status PrepareKeyAndCsr();
   absl::StatusOr<PrivateKey> OpenKey();
   absl::Status Take(const AcmeAnswer& answer);

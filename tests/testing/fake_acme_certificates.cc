@@ -71,7 +71,7 @@ std::string FakeAcmeServer::Issue(const std::string& csr_der, const std::string&
   const absl::Time now = clock_.Now();
   const std::string leaf = SignLeaf(intermediate_, behaviour.issue_for_other_key ? other.get() : csr.key.get(),
                                     behaviour.issue_for.empty() ? csr.dns_names : behaviour.issue_for,
-                                    now - absl::Hours(1), now + behaviour.lifetime);
+                                    now - absl::Hours(1), now + behaviour.lifetime, behaviour.ocsp_responder);
   issued_to_[DerOf(leaf)] = account;
   return leaf;
 }

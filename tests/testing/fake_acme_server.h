@@ -60,6 +60,8 @@ class FakeAcmeServer {
     std::vector<std::string> issue_for;
     // A key of its own instead of the CSR's.
     bool issue_for_other_key = false;
+    // What certificates name as such; who answers there is the test's affair. Empty: none.
+    std::string ocsp_responder;
     // Only the leaf.
     bool without_chain = false;
     // finalize ends in an invalid order with this problem.

@@ -41,7 +41,7 @@ std::optional<ParsedCsr> ParseCsr(const std::string& der) {
 }
 
 std::string SignLeaf(const TestCa& issuer, EVP_PKEY* key, const std::vector<std::string>& dns_names,
-                     absl::Time not_before, absl::Time not_after) {
+                     absl::Time not_before, absl::Time not_after, const std::string& ocsp_responder) {
   const SslPtr<X509> leaf(X509_new());
   X509_set_version(leaf.get(), X509_VERSION_3);
   unsigned char serial[8] = {};
@@ -61,6 +61,7 @@ std::string SignLeaf(const TestCa& issuer, EVP_PKEY* key, const std::vector<std:
   AddExtension(leaf.get(), NID_key_usage, "critical,digitalSignature");
   AddExtension(leaf.get(), NID_ext_key_usage, "serverAuth");
   AddExtension(leaf.get(), NID_authority_key_identifier, "keyid:always", issuer.certificate().get());
+  if (!ocsp_responder.empty()) AddExtension(leaf.get(), NID_info_access, "OCSP;URI:" + ocsp_responder);
   X509_sign(leaf.get(), issuer.key().get(), EVP_sha256());
   return Certificate::FromX509(leaf.get())->ToPem();
 }

@@ -21,9 +21,9 @@ struct ParsedCsr {
 // nullopt when it does not parse or its own signature is wrong.
 std::optional<ParsedCsr> ParseCsr(const std::string& der);
 
-// PEM of the leaf, signed by `issuer`.
+// PEM of the leaf, signed by `issuer`. `ocsp_responder`: a URL that it names; empty: none.
 std::string SignLeaf(const TestCa& issuer, EVP_PKEY* key, const std::vector<std::string>& dns_names,
-                     absl::Time not_before, absl::Time not_after);
+                     absl::Time not_before, absl::Time not_after, const std::string& ocsp_responder = "");
 
 }  // namespace certcast::testing
 
