@@ -35,25 +35,31 @@ absl::Status CheckRoots(const std::vector<Certificate>& chain, const std::string
   return CheckChainAgainstRoots(chain, *roots, now);
 }
 
+// The hints of these checks are for those who bring a file; here it is the CA's to mend.
+absl::Status Unexpected(const absl::Status& status) {
+  if (status.ok() || absl::IsInvalidArgument(status)) return status;
+  v1::Failure failure = FailureOf(status);
+  const bool by_date = failure.reason() == Reason::EXPIRED || failure.reason() == Reason::NOT_YET_VALID;
+  failure.set_reason(Reason::CERTIFICATE_UNEXPECTED);
+  failure.set_hint(by_date ? "it was not installed anywhere; is this machine's clock right?"
+                           : "it was not installed anywhere; ask the CA");
+  return Annotate(StatusOf(failure), "the CA's new certificate");
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Certificate>> CheckIssuedChain(absl::string_view pem, const CertificateConfig& certificate,
                                                           const PrivateKey& key, absl::Time now) {
-  const auto unexpected = [](absl::Status status) {
-    if (status.ok() || absl::IsInvalidArgument(status)) return status;
-    return WithHint(Annotate(WithReason(std::move(status), Reason::CERTIFICATE_UNEXPECTED), "the CA's new certificate"),
-                    "it was not installed anywhere; ask the CA");
-  };
   auto chain = ParseChainPem(pem);
-  if (!chain.ok()) return unexpected(Fail(Reason::MALFORMED, chain.status().message()));
+  if (!chain.ok()) return Unexpected(Fail(Reason::MALFORMED, chain.status().message()));
   const Certificate& leaf = chain->front();
-  RETURN_IF_ERROR(unexpected(CheckNames(leaf, certificate.domains)));
-  RETURN_IF_ERROR(unexpected(CheckKeyMatches(leaf, key)));
-  RETURN_IF_ERROR(unexpected(CheckKeyStrength(leaf)));
-  RETURN_IF_ERROR(unexpected(CheckDates(leaf, now)));
+  RETURN_IF_ERROR(Unexpected(CheckNames(leaf, certificate.domains)));
+  RETURN_IF_ERROR(Unexpected(CheckKeyMatches(leaf, key)));
+  RETURN_IF_ERROR(Unexpected(CheckKeyStrength(leaf)));
+  RETURN_IF_ERROR(Unexpected(CheckDates(leaf, now)));
   // Below a private root a CA may issue from the root itself.
-  RETURN_IF_ERROR(unexpected(CheckChain(*chain, now, /*allow_leaf_alone=*/!certificate.ca_file.empty())));
-  RETURN_IF_ERROR(unexpected(CheckRoots(*chain, certificate.ca_file, now)));
+  RETURN_IF_ERROR(Unexpected(CheckChain(*chain, now, /*allow_leaf_alone=*/!certificate.ca_file.empty())));
+  RETURN_IF_ERROR(Unexpected(CheckRoots(*chain, certificate.ca_file, now)));
   return *std::move(chain);
 }
 

@@ -208,8 +208,11 @@ absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
 
   // Only what is seen on the wire counts.
   return t.Take(Journal::PROBING, "", [&] {
+    std::vector<Expectation> expectations = AllExpectations(engine, certificate, to);
+    const auto former = ReadRecord(engine, certificate, t.journal.baseline().directory());
+    if (former.ok()) ExpectAnotherChain(certificate, *former, expectations);
     std::vector<v1::ProbeResult> results;
-    absl::Status served = ProbeServices(engine, AllExpectations(engine, certificate, to), &results);
+    absl::Status served = ProbeServices(engine, expectations, &results);
     t.NoteProbes(std::move(results));
     return served;
   });

@@ -302,6 +302,41 @@ TEST_F(InstallTest, AChainWithoutItsIntermediateIsSeenWhereTheChainIsExpected) {
   EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
 }
 
+// The same leaf: its fingerprint shows nothing.
+TEST_F(InstallTest, AnotherChainOfTheSameLeafIsProvenByTheChain) {
+  HaveGenerationOne();
+  const testing::TestCa& ca = CaOfTests();
+  const testing::TestCa cross_signed =
+      testing::TestCa::Root("Other Root").Intermediate("Test Intermediate", {.key = &ca.key()});
+  const testing::IssuedCertificate& first = IssuedFor(1);
+  const testing::IssuedCertificate same_leaf = {
+      .certificate = first.certificate,
+      .key = *PrivateKey::FromPem(first.key_pem.ExposeSecret()),
+      .fullchain_pem = first.certificate.ToPem() + cross_signed.certificate().ToPem(),
+      .key_pem = first.key_pem.Clone()};
+  bool reload_lies = true;
+  const auto shows = [&](const testing::TestCa& issuer) {
+    Observation seen = testing::FakeProber::Serves(LeafOf(1));
+    seen.chain_sha256 = {LeafOf(1), issuer.certificate().sha256()};
+    return seen;
+  };
+  node.prober.On(node.config.services[0].probes[0].Describe(), [&](const ProbeSpec&) {
+    return shows(node.ReloadsOf("nginx") == nginx_reloads || reload_lies ? ca : cross_signed);
+  });
+
+  const v1::InstallResult result = node.ResultOf(node.InstallCommand(2, "wildcard", same_leaf));
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.failure().reason(), Reason::PROBE_FAILED);
+  EXPECT_THAT(result.failure().detail(), HasSubstr("still in the chain of the generation before"));
+  EXPECT_EQ(result.generation_in_force(), 1);
+
+  reload_lies = false;
+  nginx_reloads = node.ReloadsOf("nginx");
+  const v1::InstallResult again = node.ResultOf(node.InstallCommand(2, "wildcard", same_leaf));
+  EXPECT_EQ(again.outcome(), Outcome::INSTALLED) << again.ShortDebugString();
+  EXPECT_EQ(again.generation_in_force(), 2);
+}
+
 TEST_F(InstallTest, EveryListenerIsAskedForItself) {
   HaveGenerationOne();
   ProbeSpec second = node.config.services[0].probes[0];

@@ -46,7 +46,11 @@ std::string WrongCertificate(const Expectation& expectation, const ProbeSpec& sp
   if (!SeesLeaf(spec) || expected.empty()) return "";
   if (seen.served_sha256 != expected) return absl::StrCat("serves ", seen.served_sha256, ", not ", expected);
   const auto* tls = std::get_if<TlsProbe>(&spec.what);
-  if (tls == nullptr || !tls->expects_chain || expectation.chain_sha256.empty()) return "";
+  if (tls == nullptr) return "";
+  if (!expectation.former_chain_sha256.empty() && seen.chain_sha256 == expectation.former_chain_sha256) {
+    return "serves the right leaf, but still in the chain of the generation before";
+  }
+  if (!tls->expects_chain || expectation.chain_sha256.empty()) return "";
   return WrongChain(seen.chain_sha256, expectation.chain_sha256);
 }
 
@@ -197,6 +201,16 @@ std::vector<Expectation> ExpectationsOf(const EngineContext& engine, absl::strin
     }
   }
   return expectations;
+}
+
+void ExpectAnotherChain(absl::string_view certificate, const GenerationRecord& former,
+                        std::vector<Expectation>& expectations) {
+  for (Expectation& expectation : expectations) {
+    if (expectation.certificate != certificate) continue;
+    std::vector<std::string> chain = ChainOf(former, *expectation.service);
+    const bool same_leaf = !chain.empty() && chain.front() == expectation.leaf_sha256;
+    if (same_leaf && chain != expectation.chain_sha256) expectation.former_chain_sha256 = std::move(chain);
+  }
 }
 
 std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, absl::string_view certificate) {

@@ -22,6 +22,9 @@ struct Expectation {
   std::string leaf_sha256;
   // The same for probes that expect the whole chain; empty: not known, so that they look at the leaf alone.
   std::vector<std::string> chain_sha256 = {};
+  // The chain in which the same leaf was served before: who still shows that has loaded nothing. Empty: it was another
+  // leaf, or the same chain.
+  std::vector<std::string> former_chain_sha256 = {};
 
   // Whether it is about that probe of the service. Those that see no certificate go with the service's `certificate`.
   bool IsAbout(const ProbeSpec& probe) const { return service->CertificateOf(probe) == certificate; }
@@ -31,6 +34,11 @@ struct Expectation {
 // what its files hold now, whoever put it there.
 std::vector<Expectation> ExpectationsOf(const EngineContext& engine, absl::string_view certificate,
                                         const GenerationRecord& record, const Service& service);
+
+// Where it is the same leaf in another chain, which the leaf alone would not tell apart: tls probes must not see that
+// of `former`, a generation of `certificate`.
+void ExpectAnotherChain(absl::string_view certificate, const GenerationRecord& former,
+                        std::vector<Expectation>& expectations);
 
 // The leaf in the first file of the certificate that holds one, as the service reads it now; empty: none.
 std::string ReadInstalledLeaf(const EngineContext& engine, const Service& service, absl::string_view certificate);

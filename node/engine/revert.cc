@@ -163,6 +163,8 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
     place = KeepFirst(std::move(place), std::move(reloaded));
     std::move(probes.begin(), probes.end(), std::back_inserter(expectations));
   }
+  const auto left = ReadRecord(t.engine, t.journal.certificate(), t.journal.target().directory());
+  if (left.ok()) ExpectAnotherChain(t.journal.certificate(), *left, expectations);
   std::vector<v1::ProbeResult> results;
   back.failed = KeepFirst(std::move(back.failed), ProbeServices(t.engine, expectations, &results));
   t.NoteProbes(std::move(results));

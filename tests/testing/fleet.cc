@@ -183,13 +183,15 @@ absl::Status Fleet::WriteConfig() const {
     const std::string external = options_.external_account.empty()
                                      ? ""
                                      : absl::StrCat("    external_account: ", options_.external_account, "\n");
-    absl::StrAppend(&text, absl::Substitute(kAccount, pebble_->directory_url(), pebble_->ca_file(), external));
+    const bool other_ca = !options_.directory_url.empty();
+    absl::StrAppend(&text, absl::Substitute(kAccount, other_ca ? options_.directory_url : pebble_->directory_url(),
+                                            other_ca ? options_.directory_root : pebble_->ca_file(), external));
     challenge = options_.http01
                     ? std::string(kHttpChallenge)
                     : absl::Substitute(kChallenge, options_.hook, pebble_->dns_address(), options_.hook_timeout);
   }
   absl::StrAppend(&text,
-                  absl::Substitute(kCertificate, challenge, options_.rollout,
+                  absl::Substitute(kCertificate, absl::StrCat(challenge, options_.certificate_lines), options_.rollout,
                                    options_.http01 ? "demo.test, www.demo.test" : R"("*.demo.test", "demo.test")"),
                   "nodes:\n");
   for (const FleetNode& node : nodes_) {

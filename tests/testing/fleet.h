@@ -30,6 +30,11 @@ struct FleetOptions {
   // What is written in certcast.yaml. They may be changed later; WriteConfig then writes it anew.
   std::string rollout = R"({waves: ["1", "100%"], max_failures: 0, on_halt: revert})";
   std::string external_account;
+  // Another CA than Pebble: its directory, and the root of its own TLS certificate.
+  std::string directory_url;
+  std::string directory_root;
+  // Further lines of the certificate.
+  std::string certificate_lines;
   // Empty: Pebble's.
   std::string hook;
   std::string hook_timeout = "30s";
