@@ -30,20 +30,6 @@ std::string KeyIdOf(const AccountConfig& config) {
   return config.external_account ? config.external_account->key_id : "";
 }
 
-// What the CA would refuse, in words about the configuration.
-absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConfig& config) {
-  if (!directory.terms_of_service.empty() && !config.terms_of_service_agreed) {
-    return FailInput(absl::StrCat("the account `", config.name,
-                                  "`: the CA wants its terms to be agreed to: ", directory.terms_of_service),
-                     "read them, then set terms_of_service_agreed: true");
-  }
-  if (directory.external_account_required && !config.external_account) {
-    return FailInput(absl::StrCat("the account `", config.name, "`: the CA requires an external account"),
-                     "set external_account (key_id and hmac_key) to what the CA's customer page shows");
-  }
-  return absl::OkStatus();
-}
-
 // With an external account a refusal of the whole request is about its binding.
 absl::Status CheckRegistered(const AcmeAnswer& answer, const AccountConfig& config) {
   absl::Status refused = answer.Check(absl::StrCat("registering the account `", config.name, "`"));
@@ -74,6 +60,19 @@ absl::StatusOr<nlohmann::ordered_json> NewAccountPayload(const AcmeDirectory& di
 }
 
 }  // namespace
+
+absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConfig& config) {
+  if (!directory.terms_of_service.empty() && !config.terms_of_service_agreed) {
+    return FailInput(absl::StrCat("the account `", config.name,
+                                  "`: the CA wants its terms to be agreed to: ", directory.terms_of_service),
+                     "read them, then set terms_of_service_agreed: true");
+  }
+  if (directory.external_account_required && !config.external_account) {
+    return FailInput(absl::StrCat("the account `", config.name, "`: the CA requires an external account"),
+                     "set external_account (key_id and hmac_key) to what the CA's customer page shows");
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::Load(const AccountConfig& config, const Keep& keep) {
   const std::string account_key = KeyOf(config);

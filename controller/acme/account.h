@@ -18,6 +18,10 @@
 
 namespace certcast::controller {
 
+// What the CA would refuse to register, in words about the configuration: FailInput when its terms are not agreed to, or
+// an external account is missing.
+absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConfig& config);
+
 // Opened for use. Movable.
 class AcmeAccount {
  public:

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
 #include "controller/acme/links.h"
@@ -65,6 +66,15 @@ AcmeAnswer ReadAnswer(HttpResponse response, absl::Time now) {
 }
 
 }  // namespace
+
+absl::Status CheckProfile(const AcmeDirectory& directory, const std::string& profile) {
+  if (profile.empty() || directory.profiles.contains(profile)) return absl::OkStatus();
+  std::vector<std::string> offered;
+  for (const auto& [name, description] : directory.profiles) offered.push_back(name);
+  return FailInput(absl::StrCat("the CA has no profile `", profile, "`"),
+                   offered.empty() ? "it offers none: remove certificates[].profile"
+                                   : absl::StrCat("it offers: ", absl::StrJoin(offered, ", ")));
+}
 
 absl::Status AcmeAnswer::Check(absl::string_view doing) const {
   if (!problem) return absl::OkStatus();

@@ -36,6 +36,9 @@ struct AcmeDirectory {
   std::map<std::string, std::string> profiles;
 };
 
+// FailInput when the CA does not offer that profile, with what it offers. OK for none.
+absl::Status CheckProfile(const AcmeDirectory& directory, const std::string& profile);
+
 // What the server said to one request.
 struct AcmeAnswer {
   int status = 0;

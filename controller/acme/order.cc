@@ -350,16 +350,8 @@ absl::StatusOr<AcmeAnswer> OrderRun::PostNewOrder() {
     payload["identifiers"].push_back({{"type", "dns"}, {"value", name}});
   }
   const std::string& profile = context_.certificate.profile;
-  if (!profile.empty()) {
-    if (!directory.profiles.contains(profile)) {
-      std::vector<std::string> offered;
-      for (const auto& [name, description] : directory.profiles) offered.push_back(name);
-      return FailInput(absl::StrCat("the CA has no profile `", profile, "`"),
-                       offered.empty() ? "it offers none: remove certificates[].profile"
-                                       : absl::StrCat("it offers: ", absl::StrJoin(offered, ", ")));
-    }
-    payload["profile"] = profile;
-  }
+  RETURN_IF_ERROR(CheckProfile(directory, profile));
+  if (!profile.empty()) payload["profile"] = profile;
   ASSIGN_OR_RETURN(const std::string replaces, ReplacedId(directory));
   if (replaces.empty()) return context_.client.Post(context_.account.signer(), directory.new_order, payload);
   nlohmann::ordered_json replacing = payload;

@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using testing::FakeAcmeServer;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -283,6 +284,38 @@ TEST_F(CaNewsTest, AContractThatEndsIsWarnedOf) {
   EXPECT_EQ(warnings, 1);
   GoTo(60);
   EXPECT_THAT(Status().warnings(), Contains(HasSubstr("ended on 2030-02-20")));
+}
+
+// --- What doctor says of a CA.
+
+TEST_F(CaNewsTest, WhatACaWouldRefuseIsSaidBeforeItIsAsked) {
+  processes.Otherwise([](const ProcessRequest&) { return testing::FakeProcessRunner::Exits(0); });
+  const auto problems = [&] {
+    std::vector<std::string> found;
+    const auto doctor = controller->Doctor();
+    EXPECT_THAT(doctor, IsOk());
+    for (const auto& check : doctor->checks()) {
+      if (check.result() != v1::DoctorResponse::Check::PROBLEM) continue;
+      if (check.name() == "account ca" || check.name() == "certificate wildcard") {
+        found.push_back(absl::StrCat(check.name(), ": ", check.detail(), " / ", check.hint()));
+      }
+    }
+    return found;
+  };
+  EXPECT_THAT(problems(), IsEmpty());
+  ca.AnswerOnce("directory", {.status = 200, .body = "<html>a shop</html>"});
+  EXPECT_THAT(problems(), ElementsAre(AllOf(HasSubstr("it is none (newNonce, newAccount or newOrder is missing)"),
+                                            HasSubstr("check accounts[].directory"))));
+  ca.AnswerOnce("directory", {.status = 404});
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("check accounts[].directory, with its query string")));
+  ca.behaviour.external_account_required = true;
+  ca.behaviour.profiles = {{"classic", "the usual"}};
+  certificate_lines = "    profile: tlsserver\n";
+  Configure();
+  EXPECT_THAT(problems(), ElementsAre(HasSubstr("account ca: the account `ca`: the CA requires an external account"),
+                                      AllOf(HasSubstr("certificate wildcard: the CA has no profile `tlsserver`"),
+                                            HasSubstr("it offers: classic"))));
+  EXPECT_EQ(ca.accounts(), 0);
 }
 
 // --- Accounts.

@@ -14,9 +14,9 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "common/clock/timestamp.h"
-#include "common/secret/reference.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
+#include "controller/api/check_account.h"
 #include "controller/api/check_challenge.h"
 #include "controller/api/controller.h"
 #include "controller/api/findings.h"
@@ -27,42 +27,13 @@
 namespace certcast::controller {
 namespace {
 
-// Beyond it dates in certificates and manifests are misjudged.
+// Beyond it dates in manifests are misjudged.
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 // Two generations of every service fit many times.
 constexpr uint64_t kFreeBytes = uint64_t{16} * 1024 * 1024;
 // An identity lives 30 days.
 constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
 constexpr uint16_t kSshPort = 22;
-
-// Asks the ACME server for its directory, and takes its Date as a second opinion on the time.
-void CheckDirectory(const AccountConfig& account, const Machine& machine, Findings& findings) {
-  const std::string name = absl::StrCat("account ", account.name);
-  if (account.external_account.has_value()) {
-    if (absl::Status read = ReadSecret(account.external_account->hmac_key).status(); !read.ok()) {
-      findings.Problem(name, read);
-    }
-  }
-  HttpRequest request;
-  request.url = account.directory;
-  request.ca_file = account.ca_file;
-  request.timeout = absl::Seconds(15);
-  absl::StatusOr<HttpResponse> response = machine.http->Perform(request);
-  if (!response.ok()) return findings.Problem(name, response.status());
-  if (response->status != 200) {
-    return findings.Problem(name, absl::StrCat(account.directory, " answered with status ", response->status),
-                            "is it the URL of an ACME directory (RFC 8555 section 7.1.1)?");
-  }
-  findings.Ok(name, absl::StrCat(account.directory, " answers"));
-  absl::Time date;
-  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", response->Header("date"), &date, nullptr)) return;
-  const absl::Duration off = machine.clock->Now() - date;
-  if (absl::AbsDuration(off) <= kClockTolerance) return findings.Ok("clock", "agrees with the CA's to a minute");
-  findings.Warning("clock",
-                   absl::StrCat("is ", absl::FormatDuration(absl::Trunc(off, absl::Seconds(1))),
-                                " ahead of the CA's (negative: behind)"),
-                   "synchronise it: certificates and manifests have dates");
-}
 
 void CheckContracts(const Config& config, const Machine& machine, Findings& findings) {
   for (const ContractNotice& notice : ContractNotices(config.accounts, machine.clock->Now())) {
@@ -263,7 +234,7 @@ absl::StatusOr<v1::DoctorResponse> Controller::Doctor(const v1::DoctorRequest& r
   }
   findings.Ok("configuration", absl::StrCat(config_.path, ": ", config_.certificates.size(), " certificates, ",
                                             config_.nodes.size(), " nodes"));
-  for (const AccountConfig& account : config_.accounts) CheckDirectory(account, machine_, findings);
+  for (const AccountConfig& account : config_.accounts) CheckAccount(config_, account, machine_, findings);
   CheckContracts(config_, machine_, findings);
   for (const CertificateConfig& certificate : config_.certificates) {
     CheckChallenge(certificate, machine_, findings);
