@@ -169,7 +169,7 @@ TEST_F(AdoptTest, WithAConfigurationOnlyWhatItLacksIsPrinted) {
   EXPECT_THAT(printed.err, HasSubstr("1 certificate and 1 account are not in the configuration, and not taken over"));
 
   ASSERT_THAT(WriteFile(certcast_.config_path(),
-                        absl::StrCat(Config(), absl::StrReplaceAll(printed.out, {{"localhost-", "our-ca-"}})), 0644),
+                        absl::StrCat(Config(), absl::StrReplaceAll(printed.out, {{"127-0-0-1-", "our-ca-"}})), 0644),
               IsOk());
   ASSERT_NO_FATAL_FAILURE(ChangeConfig({{"name: demo-test", "name: under-another-name"}}));
   const CommandResult renamed = Adopt("lego");
