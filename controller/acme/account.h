@@ -18,8 +18,8 @@
 
 namespace certcast::controller {
 
-// What the CA would refuse to register, in words about the configuration: FailInput when its terms are not agreed to, or
-// an external account is missing.
+// What the CA would refuse to register, in words about the configuration: FailInput when its terms are not agreed to,
+// or an external account is missing.
 absl::Status CheckRequirements(const AcmeDirectory& directory, const AccountConfig& config);
 
 // Opened for use. Movable.
@@ -49,7 +49,8 @@ class AcmeAccount {
   absl::Status Register(AcmeClient& client, const AccountConfig& config, const Keep& keep);
 
   // Takes over one that another client made; false: there is one already, which is kept. An `account_url` that is
-  // empty or no URL: the CA is asked for it when it is used first. Asks nobody. FailInput for a key that ACME servers do not take.
+  // empty or no URL: the CA is asked for it when it is used first. Asks nobody. FailInput for a key that ACME servers
+  // do not take.
   static absl::StatusOr<bool> Adopt(const AccountConfig& config, const Keep& keep, PrivateKey key,
                                     const std::string& account_url);
 

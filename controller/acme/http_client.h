@@ -52,7 +52,8 @@ class HttpClient {
 
   // Any answer is a success, whatever its status. Errors: no answer came (NO_ROUTE, TIMED_OUT, LINK_LOST), the peer's
   // certificate is not trusted (AUTH_FAILED), the answer is larger than kMaxBody or no HTTP (PROTOCOL), the URL is not
-  // https, nor http where that may be (kInvalidArgument). Never retried here: after an error of a POST it is not known whether it arrived.
+  // https, nor http where that may be (kInvalidArgument). Never retried here: after an error of a POST it is not known
+  // whether it arrived.
   virtual absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) = 0;
 };
 
