@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "controller/adopt/adopt.h"
+#include "controller/cli/absolute_path.h"
 #include "controller/cli/table.h"
 #include "controller/config/config.h"
 
@@ -36,15 +36,13 @@ std::string Command(const AdoptOptions& options) {
   return absl::StrCat("certcast adopt ", options.client, " ", options.directory);
 }
 
-// The configuration names files in it.
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.lexically_normal().string();
+// Without `.` and `..`: the configuration names files in it.
+std::string PlainPath(const std::string& path) {
+  return std::filesystem::path(AbsolutePath(path)).lexically_normal().string();
 }
 
 absl::StatusOr<Adoption> Read(const AdoptOptions& options) {
-  return ReadClient(options.client, Absolute(options.directory));
+  return ReadClient(options.client, PlainPath(options.directory));
 }
 
 // Beside a configuration that is not in the usual place; relative to it.
@@ -84,11 +82,11 @@ absl::Status WriteConfig(const std::string& path, const std::string& text) {
 }
 
 std::optional<int> BeginWithout(AdoptOptions& options, const std::string& given, std::ostream& out, std::ostream& err) {
-  const std::string path = Absolute(given);
+  const std::string path = PlainPath(given);
   const absl::StatusOr<Adoption> adoption = Read(options);
   if (!adoption.ok()) return ReportError(err, adoption.status());
   const std::string text =
-      NewConfigFor(*adoption, absl::StrCat(options.client, " in ", Absolute(options.directory)), StateFor(path));
+      NewConfigFor(*adoption, absl::StrCat(options.client, " in ", PlainPath(options.directory)), StateFor(path));
   if (options.write) {
     if (const absl::Status written = WriteConfig(path, text); !written.ok()) return ReportError(err, written);
     err << "wrote " << Printable(path) << "\n";

@@ -1,11 +1,10 @@
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include "common/file/atomic.h"
 #include "common/secret/reference.h"
 #include "common/status/status.h"
+#include "controller/cli/absolute_path.h"
 #include "controller/cli/issued.h"
 #include "controller/cli/verbs.h"
 
@@ -18,20 +17,13 @@ struct ImportOptions {
   std::string key;
 };
 
-// Relative to the directory that the command was given in.
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.string();
-}
-
 absl::StatusOr<v1::ImportRequest> ReadRequest(const ImportOptions& options) {
   constexpr size_t kLimit = 64 * 1024;
   v1::ImportRequest request;
   request.set_certificate(options.certificate);
-  ASSIGN_OR_RETURN(std::string fullchain, ReadWholeFile(FileSystem::Real(), Absolute(options.fullchain), kLimit));
+  ASSIGN_OR_RETURN(std::string fullchain, ReadWholeFile(FileSystem::Real(), AbsolutePath(options.fullchain), kLimit));
   request.set_fullchain_pem(std::move(fullchain));
-  ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, Absolute(options.key)}));
+  ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, AbsolutePath(options.key)}));
   request.set_private_key_pem(std::string(key.ExposeSecret()));
   return request;
 }

@@ -1,13 +1,12 @@
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "common/file/atomic.h"
 #include "common/secret/reference.h"
 #include "common/status/status.h"
+#include "controller/cli/absolute_path.h"
 #include "controller/cli/holders.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -25,13 +24,6 @@ struct RevokeOptions {
   bool force = false;
 };
 
-// Relative to the directory that the command was given in.
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  std::filesystem::path absolute = std::filesystem::absolute(path, error);
-  return error ? path : absolute.string();
-}
-
 absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
   constexpr size_t kLimit = 64 * 1024;
   v1::RevokeRequest request;
@@ -41,12 +33,12 @@ absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
   request.set_account(options.account);
   request.set_force(options.force);
   if (!options.file.empty()) {
-    ASSIGN_OR_RETURN(std::string pem, ReadWholeFile(FileSystem::Real(), Absolute(options.file), kLimit));
+    ASSIGN_OR_RETURN(std::string pem, ReadWholeFile(FileSystem::Real(), AbsolutePath(options.file), kLimit));
     if (pem.empty()) return FailInput(absl::StrCat(options.file, " is empty"));
     request.set_certificate_pem(std::move(pem));
   }
   if (!options.key.empty()) {
-    ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, Absolute(options.key)}));
+    ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, AbsolutePath(options.key)}));
     request.set_private_key_pem(std::string(key.ExposeSecret()));
   }
   return request;
