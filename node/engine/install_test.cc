@@ -337,6 +337,24 @@ TEST_F(InstallTest, AnotherChainOfTheSameLeafIsProvenByTheChain) {
   EXPECT_EQ(again.generation_in_force(), 2);
 }
 
+// What it was given before certcast, and is given now: the chain that nodes know of it is more than it ever serves.
+TEST_F(InstallTest, AServiceThatServesItsLeafAloneIsTakenOverWithTheSameLeaf) {
+  node.AddService("nginx");
+  node.config.services[0].files[0].content = FileContent::kCertificate;
+  const testing::IssuedCertificate& issued = IssuedFor(1);
+  node.PutByHand("nginx", {.certificate = issued.certificate,
+                           .key = *PrivateKey::FromPem(issued.key_pem.ExposeSecret()),
+                           .fullchain_pem = issued.certificate.ToPem(),
+                           .key_pem = issued.key_pem.Clone()});
+  node.prober.On(node.config.services[0].probes[0].Describe(), [&](const ProbeSpec&) {
+    Observation seen = testing::FakeProber::Serves(LeafOf(1));
+    seen.chain_sha256 = {LeafOf(1)};
+    return seen;
+  });
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.Install(1).outcome(), Outcome::INSTALLED);
+}
+
 TEST_F(InstallTest, EveryListenerIsAskedForItself) {
   HaveGenerationOne();
   ProbeSpec second = node.config.services[0].probes[0];
