@@ -20,7 +20,7 @@ packages=(
   libsqlite3-dev libssh-dev libssl-dev libyaml-cpp-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc zlib1g-dev
   # The tests.
   libbenchmark-dev libgmock-dev libgtest-dev
-  apache2 bind9 binutils busybox ca-certificates certbot csh curl dehydrated dovecot-imapd dovecot-lmtpd dovecot-pop3d fish git
+  apache2 bind9 binutils busybox ca-certificates caddy certbot csh curl dehydrated dovecot-imapd dovecot-lmtpd dovecot-pop3d fish git
   haproxy ldap-utils lego
   mariadb-server nginx-light openjdk-17-jre-headless openssh-client openssh-server openssl pebble postfix postgresql-15 procps
   prosody slapd sudo unbound vsftpd

@@ -30,10 +30,13 @@ absl::Status NotOffered(const AccountConfig& account) {
 
 absl::Status ExplainRefusal(const AcmeAnswer& answer, bool has_certificate_key) {
   absl::Status refused = answer.Check("revoking a certificate");
-  if (!answer.Is("unauthorized") && !answer.Is("accountDoesNotExist")) return refused;
+  // smallstep says malformed of a certificate that it does not know.
+  const bool is_unknown = answer.Is("malformed");
+  if (!is_unknown && !answer.Is("unauthorized") && !answer.Is("accountDoesNotExist")) return refused;
   v1::Failure failure = FailureOf(refused);
   failure.set_hint(
-      has_certificate_key
+      is_unknown ? "is it this CA's certificate?"
+      : has_certificate_key
           ? "the CA takes neither the account nor the certificate's key for it: is it this CA's certificate?"
           : "this account may not revoke it: sign with the certificate's own key (--key FILE), or name the "
             "account that obtained it (--account NAME)");

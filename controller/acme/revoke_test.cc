@@ -132,6 +132,15 @@ TEST_F(RevokeTest, TheKeyThatTheOperatorGaveSignsAlone) {
   EXPECT_THAT(ca.revocations(), IsEmpty());
 }
 
+TEST_F(RevokeTest, WhatACaDoesNotKnowIsAskedBack) {
+  RevocationRequest request = Request(4);
+  request.certificate_key = nullptr;
+  ca.AnswerOnce("revoke-cert", testing::FakeAcmeServer::ProblemAnswer(400, "malformed", "The request message was"));
+  const auto answer = Revoke(request);
+  ASSERT_EQ(VerdictOf(answer), Verdict::kRefused);
+  EXPECT_EQ(FailureOf(answer->status).hint(), "is it this CA's certificate?");
+}
+
 TEST_F(RevokeTest, WhatIsRevokedAlreadyIsDone) {
   EXPECT_EQ(VerdictOf(Revoke(4)), Verdict::kRevoked);
   EXPECT_EQ(VerdictOf(Revoke(4)), Verdict::kAlreadyRevoked);

@@ -1,16 +1,11 @@
 #include "tests/testing/pebble.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <openssl/bn.h>
 #include <openssl/x509.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
-#include "common/process/process.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "common/x509/ssl_ptr.h"
@@ -25,17 +20,6 @@ constexpr int kStartTries = 3;
 
 std::string Local(int port) {
   return absl::StrCat("127.0.0.1:", port);
-}
-
-bool Accepts(int port) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  const bool accepted = connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  close(fd);
-  return accepted;
 }
 
 }  // namespace
@@ -53,21 +37,15 @@ absl::StatusOr<std::unique_ptr<Pebble>> Pebble::Start(const std::string& folder,
 absl::Status Pebble::TryStart(const PebbleOptions& options) {
   ASSIGN_OR_RETURN(const int port, FreePort("127.0.0.1"));
   ASSIGN_OR_RETURN(const int admin_port, FreePort("127.0.0.1"));
-  ASSIGN_OR_RETURN(const int dns_port, FreePort("127.0.0.1"));
-  ASSIGN_OR_RETURN(const int management_port, FreePort("127.0.0.1"));
   ASSIGN_OR_RETURN(http_port_, FreePort("127.0.0.1"));
   directory_url_ = absl::StrCat("https://", Local(port), "/dir");
   admin_url_ = absl::StrCat("https://", Local(admin_port));
-  dns_address_ = Local(dns_port);
-  management_url_ = absl::StrCat("http://", Local(management_port));
   RETURN_IF_ERROR(WriteCertificates());
   RETURN_IF_ERROR(WriteConfig(options, port, admin_port));
-  RETURN_IF_ERROR(WriteHook());
-  RETURN_IF_ERROR(StartPrograms(options, management_port));
-  RETURN_IF_ERROR(WaitUntil("Pebble answers or has ended", absl::Seconds(20), [&] {
-    return !pebble_->Running() || !challtestsrv_->Running() || Answers(management_port);
-  }));
-  return Answers(management_port) ? absl::OkStatus() : absl::UnavailableError("it ended by itself");
+  RETURN_IF_ERROR(StartPrograms(options));
+  RETURN_IF_ERROR(
+      WaitUntil("Pebble answers or has ended", absl::Seconds(20), [&] { return !pebble_->Running() || Answers(); }));
+  return Answers() ? absl::OkStatus() : absl::UnavailableError("it ended by itself");
 }
 
 absl::Status Pebble::WriteCertificates() const {
@@ -92,33 +70,13 @@ absl::Status Pebble::WriteConfig(const PebbleOptions& options, int port, int adm
   return WriteFile(folder_ + "/pebble.json", nlohmann::json{{"pebble", settings}}.dump(2));
 }
 
-absl::Status Pebble::WriteHook() const {
-  const std::string script = absl::StrCat(
-      "#!/bin/sh\n"
-      "set -eu\n"
-      "case \"$1\" in\n"
-      "present) curl -sSf -d \"{\\\"host\\\":\\\"$2\\\",\\\"value\\\":\\\"$3\\\"}\" ",
-      management_url_,
-      "/set-txt ;;\n"
-      "cleanup) curl -sSf -d \"{\\\"host\\\":\\\"$2\\\"}\" ",
-      management_url_,
-      "/clear-txt ;;\n"
-      "esac\n");
-  return WriteFile(hook(), script, 0700);
-}
-
-absl::Status Pebble::StartPrograms(const PebbleOptions& options, int management_port) {
-  const std::string dns_log = folder_ + "/challtestsrv.log";
-  ASSIGN_OR_RETURN(challtestsrv_, Program::Start({.argv = {"pebble-challtestsrv", "-dns01", dns_address_, "-management",
-                                                           Local(management_port), "-http01", "", "-https01", "",
-                                                           "-tlsalpn01", "", "-defaultIPv6", ""},
-                                                  .output = dns_log,
-                                                  .error = dns_log}));
+absl::Status Pebble::StartPrograms(const PebbleOptions& options) {
+  ASSIGN_OR_RETURN(dns_, ChallengeDns::Start(folder_));
   const std::string log = folder_ + "/pebble.log";
   ASSIGN_OR_RETURN(
       pebble_,
       Program::Start({.argv = {"pebble", "-strict", "-config", folder_ + "/pebble.json", "-dnsserver",
-                               options.dns_server.empty() ? dns_address_ : options.dns_server},
+                               options.dns_server.empty() ? dns_address() : options.dns_server},
                       .environment = {{options.slow_validation ? "PEBBLE_VA_SLEEPTIME" : "PEBBLE_VA_NOSLEEP",
                                        options.slow_validation ? "4" : "1"},
                                       {"PEBBLE_ALTERNATE_ROOTS", std::to_string(options.alternate_roots)},
@@ -129,22 +87,10 @@ absl::Status Pebble::StartPrograms(const PebbleOptions& options, int management_
   return absl::OkStatus();
 }
 
-bool Pebble::Answers(int management_port) const {
+bool Pebble::Answers() const {
   const auto answer = controller::MakeCurlHttpClient("certcast-tests")
                           ->Perform({.url = directory_url_, .timeout = absl::Seconds(5), .ca_file = ca_file()});
-  return answer.ok() && answer->status == 200 && Accepts(management_port);
-}
-
-absl::Status Pebble::SetAddresses(const std::string& host, const std::vector<std::string>& addresses) const {
-  const nlohmann::json old = {{"host", host + "."}};
-  const nlohmann::json body = {{"host", host + "."}, {"addresses", addresses}};
-  for (const auto& [path, text] : {std::pair{"/clear-a", old.dump()}, std::pair{"/add-a", body.dump()}}) {
-    ProcessRequest request;
-    request.argv = {"curl", "-sSf", "-d", text, management_url_ + path};
-    ASSIGN_OR_RETURN(const ProcessResult result, ProcessRunner::Real().Run(request));
-    if (!result.ok()) return absl::InternalError(result.error);
-  }
-  return absl::OkStatus();
+  return answer.ok() && answer->status == 200;
 }
 
 absl::StatusOr<std::string> Pebble::IssuingRoot(int number) const {
@@ -171,7 +117,7 @@ absl::StatusOr<std::string> Pebble::StatusOf(absl::string_view certificate_pem) 
 }
 
 std::string Pebble::Log() const {
-  return absl::StrCat(ReadFile(folder_ + "/challtestsrv.log"), ReadFile(folder_ + "/pebble.log"));
+  return absl::StrCat(ReadFile(ChallengeDns::LogOf(folder_)), ReadFile(folder_ + "/pebble.log"));
 }
 
 }  // namespace certcast::testing

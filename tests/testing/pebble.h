@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tests/testing/challenge_dns.h"
 #include "tests/testing/program.h"
 
 namespace certcast::testing {
@@ -50,15 +51,15 @@ class Pebble {
   // The root of Pebble's own TLS certificate.
   std::string ca_file() const { return folder_ + "/pebble-https-root.pem"; }
   // challtestsrv's DNS, as host:port.
-  const std::string& dns_address() const { return dns_address_; }
+  const std::string& dns_address() const { return dns_->address(); }
   // Where it looks by http-01, instead of port 80.
   int http_port() const { return http_port_; }
-  // What challtestsrv answers for the addresses of `host` from now on; 127.0.0.1 for every other one.
-  absl::Status SetAddresses(const std::string& host, const std::vector<std::string>& addresses) const;
-  // challtestsrv's management interface: http://host:port.
-  const std::string& management_url() const { return management_url_; }
-  // A shell script with lego's exec contract that writes to that DNS with curl.
-  std::string hook() const { return folder_ + "/pebble-dns-hook"; }
+  // See ChallengeDns.
+  absl::Status SetAddresses(const std::string& host, const std::vector<std::string>& addresses) const {
+    return dns_->SetAddresses(host, addresses);
+  }
+  const std::string& management_url() const { return dns_->management_url(); }
+  std::string hook() const { return dns_->hook(); }
   // PEM of the root that Pebble issues under, or of one of the alternate ones, from 1; new ones each time it starts.
   absl::StatusOr<std::string> IssuingRoot(int number = 0) const;
   // What Pebble says of a certificate that it issued, given as PEM: "Valid", "Revoked", "Revoked 1" with the reason.
@@ -74,17 +75,14 @@ class Pebble {
   absl::Status TryStart(const PebbleOptions& options);
   absl::Status WriteCertificates() const;
   absl::Status WriteConfig(const PebbleOptions& options, int port, int admin_port) const;
-  absl::Status WriteHook() const;
-  absl::Status StartPrograms(const PebbleOptions& options, int management_port);
-  bool Answers(int management_port) const;
+  absl::Status StartPrograms(const PebbleOptions& options);
+  bool Answers() const;
 
   const std::string folder_;
   std::string directory_url_;
   std::string admin_url_;
-  std::string dns_address_;
-  std::string management_url_;
   int http_port_ = 0;
-  std::unique_ptr<Program> challtestsrv_;
+  std::unique_ptr<ChallengeDns> dns_;
   std::unique_ptr<Program> pebble_;
 };
 
