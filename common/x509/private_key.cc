@@ -28,19 +28,21 @@ constexpr NamedType kTypes[] = {
 };
 
 EVP_PKEY* GenerateRaw(KeyType type) {
+  OSSL_LIB_CTX* const library = KeyLibrary();
+  const auto rsa = [&](size_t bits) { return EVP_PKEY_Q_keygen(library, nullptr, "RSA", bits); };
   switch (type) {
     case KeyType::kEcdsaP256:
-      return EVP_EC_gen("P-256");
+      return EVP_PKEY_Q_keygen(library, nullptr, "EC", "P-256");
     case KeyType::kEcdsaP384:
-      return EVP_EC_gen("P-384");
+      return EVP_PKEY_Q_keygen(library, nullptr, "EC", "P-384");
     case KeyType::kRsa2048:
-      return EVP_RSA_gen(2048);
+      return rsa(2048);
     case KeyType::kRsa3072:
-      return EVP_RSA_gen(3072);
+      return rsa(3072);
     case KeyType::kRsa4096:
-      return EVP_RSA_gen(4096);
+      return rsa(4096);
     case KeyType::kEd25519:
-      return EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+      return EVP_PKEY_Q_keygen(library, nullptr, "ED25519");
   }
   return nullptr;
 }
