@@ -44,6 +44,7 @@ absl::StatusOr<std::vector<std::string>> Authorizations::Complete(const std::vec
   RETURN_IF_ERROR(RemoveStale(authorizations));
   ASSIGN_OR_RETURN(const std::vector<Task> tasks, Tasks(authorizations));
   std::vector<PresentedChallenge> records;
+  records.reserve(tasks.size());
   for (const Task& task : tasks) records.push_back(task.record);
   RETURN_IF_ERROR(presentation_.Present(records));
   RETURN_IF_ERROR(Tell(tasks));
