@@ -27,8 +27,8 @@ packages=(
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/ansible and what else runs a playbook.
-  ansible-core ansible-lint pycodestyle pylint python3-mock python3-pytest python3-pytest-forked python3-pytest-xdist
-  python3-venv python3-voluptuous shellcheck yamllint
+  ansible-core ansible-lint iproute2 pycodestyle pylint python3-mock python3-pytest python3-pytest-forked python3-pytest-xdist
+  python3-venv python3-voluptuous shellcheck systemd yamllint
   # tests/check.sh.
   clang-format clang-tidy
   "${bench[@]}"

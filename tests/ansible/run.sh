@@ -59,7 +59,11 @@ run_step() {
       run_test integration --allow-destructive
       ;;
     units) run_test units --python "$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')" ;;
-    lint) (cd "$collection" && ansible-lint --offline --strict -p) ;;
+    lint)
+      # It looks roles and modules up where they are installed.
+      [ -d "$work/installed" ] || run_step build
+      (cd "$collection" && ansible-lint --offline --strict -p)
+      ;;
     *)
       echo "ansible: unknown step $1" >&2
       return 2
