@@ -158,4 +158,4 @@ class InventoryModule(BaseInventoryPlugin, Constructable):
         except (OSError, program.ProgramError) as error:
             raise AnsibleParserError("%s: %s" % (found, to_native(error)))
         raise AnsibleParserError(
-            program.failure_of("%s exited with %d" % (found, ended.returncode), ended.stderr)["msg"])
+            program.failure_of(program.how_it_ended(argv, ended.returncode), ended.stderr)["msg"])

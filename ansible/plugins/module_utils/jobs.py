@@ -9,6 +9,7 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+import errno
 import json
 import os
 import shutil
@@ -57,8 +58,12 @@ class Job(object):
             raise JobError("%s is not the name of a job" % name)
         try:
             self.about = json.loads(self._read("job.json"))
-        except (IOError, OSError, ValueError) as error:
-            raise JobError("there is no job %s on this host, or it was looked at to its end already: %s" % (name, error))
+        except (IOError, OSError) as error:
+            if error.errno == errno.ENOENT:
+                raise JobError("there is no job %s on this host, or its answer was fetched already" % name)
+            raise JobError("the job %s can't be looked at: %s" % (name, error.strerror))
+        except ValueError:
+            raise JobError("%s/job.json is not what was written there" % name)
 
     def exit_code(self):
         """None while it runs. -1: it was killed, and nobody knows how the program ended."""

@@ -82,10 +82,10 @@ def judge(job, code):
     try:
         answer = program.parse_answer(job.answer(), code, err)
     except program.ProgramError as error:
-        result.update(failed=True, **program.failure_of(str(error), err))
+        result.update(failed=True, **program.failure_of("%s: %s" % (about["argv"][0], error), err))
         return result
     result.update(answer)
-    result["changed"] = has_moved(about, answer) if "standing" in about else rollouts.has_changed(answer)
+    result["changed"] = has_moved(about, answer) if "standing" in about else rollouts.has_changed(answer, about.get("had_it", {}))
     result["converged"] = code == program.DONE
     result["warnings"] = program.warnings_of(err)
     if "before" in about:
@@ -111,11 +111,14 @@ def verdict(about, code, answer, err):
     if code == program.DONE:
         return {}
     if code in (program.FAILED, program.USAGE) or not answer:
-        return dict(program.failure_of("certcast exited with %d" % code, err), failed=True)
+        return dict(program.failure_of(program.how_it_ended(about["argv"], code), err), failed=True)
+    missing = missing_certificates(answer)
     hint = rollouts.next_step(answer)
+    if missing and rollouts.is_complete(answer):
+        hint = "bring it with certcast.fleet.import_certificate"
     texts = [rollouts.describe_rollout(rollout) for rollout in rollouts.rollouts_of(answer)
              if rollout["state"] != "COMPLETED"]
-    texts += missing_certificates(answer)
+    texts += missing
     texts += missing_replacement(answer)
     if answer.get("pending"):
         texts, hint = [answer["text"]], "the request stays: it is met before the next node begins"

@@ -48,6 +48,11 @@ def job_spec():
     }
 
 
+def check_timeout(module):
+    if module.params["timeout"] < 0:
+        module.fail_json(msg="timeout: found %d, expected a number of seconds, 0 or more" % module.params["timeout"])
+
+
 def find_program(module, name, where="the controller"):
     """The absolute path of a program, or the end of the module with what to do about it."""
     if os.sep in name:
@@ -86,15 +91,22 @@ def run(module, argv, data=None):
     try:
         return code, parse_answer(out, code, err), err
     except ProgramError as error:
-        module.fail_json(exit_code=code, **failure_of(str(error), err))
+        module.fail_json(exit_code=code, **failure_of("%s: %s" % (argv[0], error), err))
 
 
 def run_or_fail(module, argv, good=(DONE,), data=None):
     """The answer, where the exit code is one of these; the end of the module otherwise."""
     code, answer, err = run(module, argv, data=data)
     if code not in good:
-        module.fail_json(exit_code=code, **failure_of("certcast exited with %d" % code, err))
+        module.fail_json(exit_code=code, **failure_of(how_it_ended(argv, code), err))
     return code, answer, err
+
+
+def how_it_ended(argv, code):
+    """For those of which it is not known in better words. A shell says 128 and the signal of a program that was killed."""
+    if code < 0 or code > 128:
+        return "%s was killed by signal %d" % (argv[0], -code if code < 0 else code - 128)
+    return "%s exited with %d" % (argv[0], code)
 
 
 def parse_answer(out, code, err):
@@ -102,11 +114,11 @@ def parse_answer(out, code, err):
     if not out.strip():
         if code in (FAILED, USAGE) or code > PENDING or code < 0:
             return {}
-        raise ProgramError("certcast exited with %d and wrote no answer" % code)
+        raise ProgramError("exited with %d and wrote no answer. Hint: is it the program certcast?" % code)
     try:
         return plain(json.loads(out))
     except ValueError:
-        raise ProgramError("certcast exited with %d, and its answer is not JSON" % code)
+        raise ProgramError("exited with %d, and its answer is not JSON. Hint: is it the program certcast?" % code)
 
 
 def plain(value, key=None):

@@ -24,12 +24,22 @@ def certificates_of(answer):
     return answer.get("certificates", [])
 
 
-def has_changed(answer):
-    """Whether a generation was obtained, or a node serves another certificate than before."""
+def good_nodes(rollouts):
+    """By rollout, how many of its nodes have the generation."""
+    return dict((rollout["id"], rollout["counts"]["good"]) for rollout in rollouts)
+
+
+def has_changed(answer, had_it):
+    """Whether a generation was obtained, or a node serves another certificate than before.
+
+    `had_it`: good_nodes before. A rollout that was gone on with shows what earlier runs of it did too.
+    """
     if any(certificate.get("issued") for certificate in certificates_of(answer)):
         return True
-    if any(node["outcome"] == "INSTALLED" for rollout in rollouts_of(answer) for node in rollout["nodes"]):
-        return True
+    for rollout in rollouts_of(answer):
+        installed = any(node["outcome"] == "INSTALLED" for node in rollout["nodes"])
+        if installed and had_it.get(rollout["id"]) != rollout["counts"]["good"]:
+            return True
     return any(revocation["revoked"] for revocation in answer.get("revocations", []))
 
 
@@ -110,6 +120,8 @@ def served_before(status, listed):
     before = {}
     for node in status["nodes"]:
         fingerprint = node["served_sha256"] or node["installed_sha256"]
+        if not fingerprint and node["state"] == "UNREACHABLE":
+            fingerprint = "unknown"
         before["%s %s" % (node["name"], node["certificate"])] = [fingerprint, expiry.get(fingerprint, "")]
     return before
 

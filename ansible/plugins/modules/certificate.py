@@ -185,8 +185,16 @@ def look(module):
     return rollouts.served_before(status, listed)
 
 
+def rollouts_before(module):
+    """How far rollouts are that this run may go on with. What is wrong with the configuration the run itself says."""
+    code, answer, dummy = program.run(module, program.controller_argv(module, "rollout", "history"))
+    return rollouts.good_nodes(answer["rollouts"]) if code == program.DONE else {}
+
+
 def check(module):
     if module.params["compromised"]:
+        # That there is such a certificate.
+        program.run_or_fail(module, program.controller_argv(module, "certificates", *program.name_of(module, "name")))
         module.exit_json(changed=True, rollouts=[], certificates=[],
                          msg="the key would be replaced, and what had the old one revoked")
     arguments = [argument for argument in arguments_of(module) if argument != "--wait"]
@@ -228,9 +236,10 @@ def main():
         mutually_exclusive=[("now", "wait_for_window"), ("compromised", "force_renewal")],
         required_if=[("compromised", True, ("name",))],
     )
+    program.check_timeout(module)
     if module.check_mode:
         check(module)
-    about = {"verb": "apply"}
+    about = {"verb": "apply", "had_it": rollouts_before(module)}
     if module._diff:
         about["before"] = look(module)
     run_long(module, program.controller_argv(module, *arguments_of(module)), about)

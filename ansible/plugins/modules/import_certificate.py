@@ -123,6 +123,13 @@ def write_private(module, text):
     return path
 
 
+def check_key(module):
+    """Of check mode. The program opens it as who the module runs as."""
+    path = module.params["key"]
+    if path and not os.access(path, os.R_OK):
+        module.fail_json(msg="key: %s can't be read%s" % (path, "" if os.path.exists(path) else ": it is not there"))
+
+
 def wanted(module):
     """Fingerprint and notAfter of the generation that nodes should have."""
     dummy, listed, dummy = program.run_or_fail(
@@ -167,6 +174,7 @@ def main():
     leaf = leaf_sha256(module, pem)
     before, expiry = wanted(module)
     if module.check_mode:
+        check_key(module)
         result = {"changed": leaf != before, "certificate": {}, "leaf_sha256": leaf}
     else:
         result = run_import(module, leaf)

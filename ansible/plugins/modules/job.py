@@ -96,7 +96,7 @@ news:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.certcast.fleet.plugins.module_utils import jobs, long_runs
+from ansible_collections.certcast.fleet.plugins.module_utils import jobs, long_runs, program
 
 
 def main():
@@ -109,6 +109,7 @@ def main():
         ),
         supports_check_mode=True,
     )
+    program.check_timeout(module)
     try:
         job = jobs.Job(module.params["job"])
     except jobs.JobError as error:

@@ -146,15 +146,13 @@ def run_text(module, argv, data=None):
     """Of a verb that answers with PEM."""
     code, out, err = module.run_command(argv, data=data, binary_data=True, environ_update=program.ENVIRONMENT)
     if code != program.DONE:
-        module.fail_json(exit_code=code, **program.failure_of("%s exited with %d" % (argv[0], code), err))
+        module.fail_json(exit_code=code, **program.failure_of(program.how_it_ended(argv, code), err))
     return out
 
 
 def inventory(module):
     """Fleet and end of the identity as the node has them."""
-    code, answer, err = program.run(module, argv_of(module, "status", "-o", "json"))
-    if code != program.DONE:
-        module.fail_json(exit_code=code, **program.failure_of("certcast-node exited with %d" % code, err))
+    dummy, answer, dummy = program.run_or_fail(module, argv_of(module, "status", "-o", "json"))
     return {"fleet_id": answer["fleet_id"], "not_after": answer.get("identity_not_after") or ""}
 
 

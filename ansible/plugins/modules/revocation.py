@@ -115,6 +115,8 @@ def generation_as_saved(module):
         module, program.controller_argv(module, "certificates", *program.name_of(module, "name")))
     certificate = listed["certificates"][0]
     number = module.params["generation"] or certificate["generation"]
+    if not number:
+        module.fail_json(msg="%s has no generation yet" % module.params["name"])
     found = [generation for generation in certificate["generations"] if generation["generation"] == number]
     if not found:
         module.fail_json(msg="%s has no generation %d" % (module.params["name"], number))

@@ -150,7 +150,7 @@ def current(module):
     argv = program.controller_argv(module, "rollout", "status", *program.name_of(module, "id"))
     code, answer, err = program.run(module, argv)
     if code == program.USAGE:
-        module.fail_json(exit_code=code, **program.failure_of("certcast exited with %d" % code, err))
+        module.fail_json(exit_code=code, **program.failure_of(program.how_it_ended(argv, code), err))
     return answer.get("rollout")
 
 
@@ -200,6 +200,7 @@ def main():
     spec.update(program.program_spec())
     spec.update(program.job_spec())
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    program.check_timeout(module)
     arguments = arguments_of(module)
     rollout = current(module)
     if module.check_mode:

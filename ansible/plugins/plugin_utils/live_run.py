@@ -19,6 +19,8 @@ display = Display()
 
 JOB = "certcast.fleet.job"
 DEFAULT_TIMEOUT = 3600
+# What the answer of the task says once more.
+SAID_LATER = ("certcast: ", "  hint: ", "warning: ")
 # How long a question waits for news. Shorter than what keeps a connection through a firewall.
 PATIENCE = 20
 
@@ -70,7 +72,8 @@ class LiveRun(ActionBase):
         if self._task.no_log:
             return
         for line in answer.get("news", answer.get("lines", [])):
-            display.display("  %s" % line)
+            if not line.startswith(SAID_LATER):
+                display.display("  %s" % line)
 
     @staticmethod
     def _is_on(value):

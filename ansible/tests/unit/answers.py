@@ -20,7 +20,8 @@ def node(name, outcome="INSTALLED", reason="REASON_UNSPECIFIED", wave=1, **more)
 def rollout(nodes, state="COMPLETED", **more):
     return dict({"id": "wildcard-2-1", "certificate": "wildcard", "generation": "2", "state": state,
                  "waves": [{"index": 1, "size": len(nodes)}], "nodes": nodes, "because": "", "pausedBy": None,
-                 "windowOpens": "", "estimatedMs": "0"}, **more)
+                 "windowOpens": "", "estimatedMs": "0",
+                 "counts": {"good": sum(node["outcome"] in ("INSTALLED", "UNCHANGED") for node in nodes)}}, **more)
 
 
 def certificate(issued=False, **more):

@@ -12,6 +12,15 @@ from ansible_collections.certcast.fleet.plugins.module_utils import jobs, long_r
 from ansible_collections.certcast.fleet.plugins.modules import certificate, job
 from ansible_collections.certcast.fleet.tests.unit import answers
 
+LOOK_BEFORE = certificate.rollouts_before
+
+
+@pytest.fixture(autouse=True)
+def nothing_unfinished(monkeypatch):
+    """So that the calls of a test are those of its subject."""
+    monkeypatch.setattr(certificate, "rollouts_before", lambda module: {})
+
+
 STATUS = answers.status([("web-1", answers.OLD), ("web-2", "")])
 
 
@@ -47,6 +56,44 @@ def test_ok_when_there_was_nothing_to_do(fake, run):
     fake.answer([], answers.apply())
     answer = run(certificate)
     assert (answer["failed"], answer["changed"]) == (False, False)
+
+
+def test_what_an_earlier_run_of_the_rollout_did_is_no_change(fake, run, monkeypatch):
+    monkeypatch.setattr(certificate, "rollouts_before", LOOK_BEFORE)
+    paused = [answers.node("web-1"), answers.node("web-2", "OUTCOME_UNSPECIFIED")]
+    fake.answer(["history"], {"rollouts": [answers.rollout(paused, state="PAUSED")]})
+    fake.answer([], answers.apply(paused, state="PAUSED"), code=3)
+    assert run(certificate)["changed"] is False
+    fake.answers.pop()
+    fake.answer([], answers.apply([answers.node("web-1"), answers.node("web-2")]))
+    assert run(certificate)["changed"] is True
+
+
+def test_what_is_wrong_with_the_configuration_is_said_once(fake, run, monkeypatch):
+    monkeypatch.setattr(certificate, "rollouts_before", LOOK_BEFORE)
+    fake.answer([], code=2, err="certcast: certcast.yaml:3:1: unknown key\n")
+    answer = run(certificate)
+    assert answer["msg"] == "certcast.yaml:3:1: unknown key"
+    assert [argv[-1] for argv in fake.argvs] == ["history", "apply"]
+
+
+def test_a_certificate_that_nobody_brought_yet_has_a_hint_of_its_own(fake, run):
+    answer = answers.apply([])
+    answer["certificates"][0].update(generation="0", renewReason="not imported yet")
+    answer["rollouts"] = []
+    fake.answer([], answer, code=3)
+    assert run(certificate)["hint"] == "bring it with certcast.fleet.import_certificate"
+
+
+@pytest.mark.parametrize("code, text", [(1, "exited with 1"), (137, "was killed by signal 9")])
+def test_a_program_that_says_nothing_is_named(fake, run, code, text):
+    fake.answer([], code=code)
+    assert run(certificate)["msg"] == "%s %s" % (fake.path, text)
+
+
+def test_a_timeout_is_not_negative(fake, run):
+    assert run(certificate, timeout=-1)["msg"] == "timeout: found -1, expected a number of seconds, 0 or more"
+    assert fake.calls == []
 
 
 def test_ok_when_every_node_had_it(fake, run):
@@ -176,9 +223,23 @@ def test_check_mode_warns_of_what_would_go_wrong(fake, run):
         "web-2 can't be reached now: NO_ROUTE: connection refused"]
 
 
-def test_check_mode_of_a_replacement_calls_nothing(fake, run):
+def test_check_mode_of_a_replacement_sees_that_there_is_such_a_certificate(fake, run):
+    fake.answer(["wildcart"], code=2, err="certcast: there is no certificate wildcart\n")
+    fake.answer(["certificates"], answers.certificates())
+    answer = run(certificate, check_mode=True, name="wildcart", compromised=True)
+    assert answer["failed"] and answer["msg"] == "there is no certificate wildcart"
     assert run(certificate, check_mode=True, name="wildcard", compromised=True)["changed"] is True
-    assert fake.calls == []
+    assert not any("replace" in argv for argv in fake.argvs)
+
+
+def test_what_a_node_serves_that_is_not_reached_is_unknown(fake, run):
+    away = answers.status([("web-1", "")])
+    away["nodes"][0]["state"] = "UNREACHABLE"
+    fake.answer(["status"], away, code=3)
+    fake.answer(["certificates"], answers.certificates())
+    fake.answer(["apply"], answers.apply([answers.node("web-1", "UNREACHABLE", "NO_ROUTE")], state="INCOMPLETE"), code=3)
+    diff = run(certificate, diff=True)["diff"]
+    assert diff["before"] == diff["after"] == "web-1 wildcard: sha256 unknown, notAfter unknown\n"
 
 
 def test_diff_has_a_line_a_node_with_fingerprint_and_expiry(fake, run):

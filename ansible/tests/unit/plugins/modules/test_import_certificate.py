@@ -91,3 +91,9 @@ def test_what_the_program_refuses_is_a_failure(fake, run):
     fake.answer(["import"], code=1, err="certcast: ev was not imported: the key does not belong to the leaf\n")
     answer = run(import_certificate, name="ev", fullchain_content=PEM, key_content=KEY)
     assert answer["failed"] and "the key does not belong to the leaf" in answer["msg"]
+
+
+def test_check_mode_sees_that_the_key_can_be_read(fake, run):
+    fake.answer(["certificates"], answers.certificates())
+    answer = run(import_certificate, check_mode=True, name="ev", fullchain_content=PEM, key="/nowhere/key.pem")
+    assert answer["failed"] and answer["msg"] == "key: /nowhere/key.pem can't be read: it is not there"

@@ -71,3 +71,10 @@ def test_a_generation_that_is_none_is_refused(fake, run):
 def test_wrong_options_are_refused(fake, run, options, words):
     answer = run(revocation, name="wildcard", reason="superseded", **options)
     assert answer["failed"] and words in answer["msg"] and fake.calls == []
+
+
+def test_a_certificate_without_generations_is_named(fake, run):
+    listed = answers.certificates()
+    listed["certificates"][0].update(generation="0", generations=[])
+    fake.answer(["certificates"], listed)
+    assert run(revocation, name="wildcard", reason="superseded")["msg"] == "wildcard has no generation yet"

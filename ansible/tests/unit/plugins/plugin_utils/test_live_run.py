@@ -48,6 +48,13 @@ def act(monkeypatch):
     return seen
 
 
+def test_what_the_answer_says_is_not_shown_before_it(act):
+    act.answers = [{"finished": True, "failed": True, "msg": "no such file\nHint: write one",
+                    "lines": ["warning: old", "certcast: no such file", "  hint: write one", "wildcard: web-1: FAILED"]}]
+    act.run(certificate, {})
+    assert act.shown == ["wildcard: web-1: FAILED"]
+
+
 def test_lines_are_shown_as_they_come_and_once(act):
     act.answers = [
         {"job": NAME, "finished": False, "lines": ["one"], "offset": 4},
