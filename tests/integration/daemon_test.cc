@@ -205,7 +205,7 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
   void InstallAndConfirm(const IssuedCertificate& issued, uint64_t generation) {
     const v1::InstallResult result = Install(issued, generation);
     ASSERT_EQ(result.outcome(), Outcome::INSTALLED) << result.ShortDebugString();
-    EXPECT_EQ(Served(), issued.certificate.sha256());
+    ExpectServes(issued);
     Confirm(issued, generation);
   }
 
@@ -213,6 +213,13 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
   std::string Served() const {
     const auto peer = TlsHandshake(place.address(), kServerName, {.starttls = server.starttls}, kHandshakeTimeout);
     return peer.ok() ? peer->leaf_sha256 : peer.status().ToString();
+  }
+  // Old workers of nginx and apache, which have not heard of the reload yet, may take a connection or two.
+  void ExpectServes(const IssuedCertificate& issued) const {
+    EXPECT_THAT(testing::WaitUntil("the new certificate is served", absl::Seconds(5),
+                                   [&] { return Served() == issued.certificate.sha256(); }),
+                IsOk())
+        << Served();
   }
   int Reloads() const {
     const auto* command = std::get_if<CommandReload>(&service.reload.how);
@@ -230,7 +237,7 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
     EXPECT_EQ(result.failure().reason(), expected) << result.ShortDebugString();
     // Where the check fails nothing is reloaded at all.
     EXPECT_EQ(result.reloaded().empty(), expected == Reason::CHECK_FAILED) << result.ShortDebugString();
-    EXPECT_EQ(Served(), to.certificate.sha256());
+    ExpectServes(to);
   }
 
   IssuedCertificate Issue() const { return ca.Issue({.dns_names = {"*.example.com"}}); }
@@ -274,7 +281,7 @@ TEST_P(DaemonTest, ServesEachRenewalAndKeepsWhoIsConnected) {
   EXPECT_EQ(again.outcome(), Outcome::UNCHANGED) << again.ShortDebugString();
   EXPECT_TRUE(again.reloaded().empty());
   EXPECT_EQ(Reloads(), reloads + one_reload());
-  EXPECT_EQ(Served(), second.certificate.sha256());
+  ExpectServes(second);
   EXPECT_TRUE(daemon->Running());
 }
 
@@ -310,7 +317,7 @@ TEST_P(DaemonTest, GoesBackWhereTheReloadDoesNothing) {
   EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
   EXPECT_EQ(result.failure().reason(), Reason::PROBE_FAILED) << result.ShortDebugString();
   EXPECT_THAT(result.failure().detail(), HasSubstr(absl::StrCat("serves ", first.certificate.sha256())));
-  EXPECT_EQ(Served(), first.certificate.sha256());
+  ExpectServes(first);
   EXPECT_TRUE(daemon->Running());
 }
 
