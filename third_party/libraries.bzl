@@ -66,7 +66,10 @@ FROM_ARCHIVES = [
     "-Wl,--push-state",
     "-Wl,-Bstatic",
     "-Wl,--start-group",
+    "-lldns",
     "-lprotobuf",
+    "-lsqlite3",
+    "-lstdc++",
     "-lyaml-cpp",
 ] + ["-l" + name for name in GRPC] + ["-labsl_" + name for name in ABSL] + [
     "-Wl,--end-group",
