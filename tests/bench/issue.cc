@@ -4,7 +4,7 @@
 // are shipped, certcast, certbot, lego, uacme and dehydrated, each for one name with a P-256 key, a new account, in a
 // home of its own, by http-01 from the same folder; by turns. Seconds and CPU are of the program and what it starts
 // (hooks), medians. Requests are counted by Pebble's own log. Each trusts Pebble's root by its own means; uacme has
-// none, and is started by `unshare` and `mount`, some 3 ms of its CPU. `certcast with init` also makes the fleet with
+// none, and is started by `unshare` and `mount`, some 2 ms of its CPU. `certcast with init` also makes the fleet with
 // its keys and CA, which others have no counterpart of. Account keys are each one's own choice: dehydrated's is RSA
 // 4096 and certbot's RSA 2048, which is most of dehydrated's CPU.
 //
