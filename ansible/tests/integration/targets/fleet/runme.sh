@@ -126,6 +126,13 @@ grep "  api: wave 1/1: 1/1" "$work/play"
 play certcast.fleet.add_host -e '{"certcast_new": ["web-4"]}'
 expect_same
 
+# A configuration that is wrong does not take the place of one that works.
+if play certcast.fleet.add_host -e '{"controller_config": {"state": "/var/lib/certcast", "nonsense": 1}}'; then
+    fail "a wrong configuration was taken"
+fi
+grep 'unknown key .*nonsense' "$work/play"
+on 10 'sudo grep -q pebble /etc/certcast/certcast.yaml && ! sudo ls -A /etc/certcast | grep new$'
+
 play certcast.fleet.emergency_replace -e certcast_certificate=api --diff
 grep "  api: revoking generation 1 (keyCompromise)" "$work/play"
 [ "$(grep -cE '^[-+]web-[124] api: sha256 [0-9a-f]{64}, notAfter 20' "$work/play")" -eq 6 ]
