@@ -72,6 +72,7 @@ port = $1
 innodb-buffer-pool-size = 8M
 innodb-log-file-size = 4M
 innodb-flush-log-at-trx-commit = 0
+innodb-use-native-aio = 0
 skip-log-bin
 skip-name-resolve
 init-file = $0/visitor.sql
@@ -89,7 +90,7 @@ DaemonPlan PlanMariadb(const ServerPlace& place) {
           .files = {{config, absl::Substitute(kMariadb, place.home, place.port, tls)},
                     {place.home + "/visitor.sql", "CREATE USER IF NOT EXISTS visitor@'%';\n"}},
           .prepare = {{"mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir=" + place.home + "/data",
-                       "--skip-test-db", "--innodb-log-file-size=4M"}},
+                       "--skip-test-db", "--innodb-log-file-size=4M", "--innodb-use-native-aio=0"}},
           .argv = {"mariadbd", "--defaults-file=" + config},
           .address = place.address()};
 }
