@@ -18,7 +18,7 @@ struct ImportOptions {
 };
 
 absl::StatusOr<v1::ImportRequest> ReadRequest(const ImportOptions& options) {
-  constexpr size_t kLimit = 64 * 1024;
+  constexpr size_t kLimit = size_t{64} * 1024;
   v1::ImportRequest request;
   request.set_certificate(options.certificate);
   ASSIGN_OR_RETURN(std::string fullchain, ReadWholeFile(FileSystem::Real(), AbsolutePath(options.fullchain), kLimit));

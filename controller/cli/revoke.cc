@@ -25,7 +25,7 @@ struct RevokeOptions {
 };
 
 absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
-  constexpr size_t kLimit = 64 * 1024;
+  constexpr size_t kLimit = size_t{64} * 1024;
   v1::RevokeRequest request;
   request.set_certificate(options.certificate);
   request.set_generation(options.generation);

@@ -34,7 +34,7 @@ class AdoptTest : public ::testing::Test {
   const std::string& home() const { return directory_.path(); }
   std::string folder() const { return home() + "/client"; }
   std::string MakeHook(const std::string& text) const {
-    const std::string path = home() + "/hook";
+    std::string path = home() + "/hook";
     EXPECT_THAT(WriteFile(path, absl::StrCat("#!/bin/sh\nset -eu\n", text), 0700), IsOk());
     return path;
   }

@@ -49,7 +49,7 @@ class HookCallers : public ::testing::Test {
   const std::string& home() const { return directory_.path(); }
   // A script in a folder of its own, where its notes go.
   std::string MakeHook(const std::string& text) {
-    const std::string path = home() + "/hook";
+    std::string path = home() + "/hook";
     EXPECT_THAT(testing::WriteFile(path, text, 0700), IsOk());
     return path;
   }

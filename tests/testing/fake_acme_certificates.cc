@@ -69,9 +69,9 @@ std::string FakeAcmeServer::Issue(const std::string& csr_der, const std::string&
   const ParsedCsr csr = *ParseCsr(csr_der);
   const PrivateKey other = *PrivateKey::Generate(KeyType::kEcdsaP256);
   const absl::Time now = clock_.Now();
-  const std::string leaf = SignLeaf(intermediate_, behaviour.issue_for_other_key ? other.get() : csr.key.get(),
-                                    behaviour.issue_for.empty() ? csr.dns_names : behaviour.issue_for,
-                                    now - absl::Hours(1), now + behaviour.lifetime, behaviour.ocsp_responder);
+  std::string leaf = SignLeaf(intermediate_, behaviour.issue_for_other_key ? other.get() : csr.key.get(),
+                              behaviour.issue_for.empty() ? csr.dns_names : behaviour.issue_for, now - absl::Hours(1),
+                              now + behaviour.lifetime, behaviour.ocsp_responder);
   issued_to_[DerOf(leaf)] = account;
   return leaf;
 }
