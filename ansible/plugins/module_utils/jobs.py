@@ -24,7 +24,7 @@ from ansible_collections.certcast.fleet.plugins.module_utils.program import ENVI
 # the program the default again.
 KEEPER = 'trap : INT TERM; : >began; "$@" >out; echo $? >exit.new && mv exit.new exit'
 PREFIX = "certcast-job-"
-PAUSE = 0.05
+PAUSE = 0.02
 # The program's lines that are taken at once.
 MOST_BYTES = 1 << 20
 
