@@ -14,7 +14,7 @@ export PATH=/usr/bin:/bin:/usr/sbin:/sbin
 python=/usr/bin/python3
 work=$(mktemp -d -t certcast-ansible.XXXXXX)
 beside=
-trap '[ -z "$beside" ] || { kill "$beside" && wait "$beside"; } 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ -z "$beside" ] || { kill -- "-$beside" && wait "$beside"; } 2>/dev/null; rm -rf "$work"' EXIT
 export HOME=$work/home LC_ALL=C.UTF-8 ANSIBLE_COLLECTIONS_PATH=$work/installed ANSIBLE_NOCOLOR=1
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_LOCALHOST_WARNING=False
 mkdir -p "$HOME"
@@ -75,11 +75,14 @@ run_step() {
 # The integration tests wait for hosts most of the time, so the other steps run beside them.
 if [ "${#steps[@]}" -gt 1 ] && [[ " ${steps[*]} " = *" integration "* ]]; then
   cp -r "$work/source" "$work/beside"
+  # In a process group of its own, to be ended with all that it started.
+  set -m
   (
     collection=$work/beside/ansible_collections/certcast/fleet
     run_step integration
   ) >"$work/integration.log" 2>&1 &
   beside=$!
+  set +m
 fi
 for step in "${steps[@]}"; do
   [ "$step" != integration ] || [ -z "$beside" ] || continue

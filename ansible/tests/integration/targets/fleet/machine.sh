@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A host for Ansible to log in to: this machine's files under an overlay of its own, systemd as its first process, and an sshd.
 #   machine.sh start WORK NAME ADDRESS    until it can be logged in to, as `deploy`, who may sudo, or as root
-#   machine.sh stop WORK NAME             as if the power were cut; all it held is gone
+#   machine.sh stop WORK NAME             as if the power were cut; all it held is gone; so too when the caller of start ends
 # WORK has `key.pub` of the login and `host_key` of all sshds. The network is that of the caller. Needs root.
 set -euo pipefail
 shopt -s nullglob
@@ -9,7 +9,7 @@ shopt -s nullglob
 start() { # work, name, address
     local work=$1 name=$2 address=$3
     mkdir -p "$work/machines/$name"
-    setsid unshare --mount --propagation private "$0" keep "$work" "$name" "$address" >"$work/machines/$name.log" 2>&1 </dev/null &
+    setsid unshare --mount --propagation private "$0" keep "$work" "$name" "$address" "$PPID" >"$work/machines/$name.log" 2>&1 </dev/null &
     for _ in $(seq 300); do
         if (exec 3<>"/dev/tcp/$address/22") 2>/dev/null; then return; fi
         sleep 0.1
@@ -34,15 +34,19 @@ stop() { # work, name
 }
 
 # Lives as long as the machine does. Its first process needs a group of its own to put those of its services below.
-keep() { # work, name, address
-    local groups=$1/machines/$2.groups group
+keep() { # work, name, address, process whose end is that of the machine
+    local groups=$1/machines/$2.groups group first
     mkdir -p "$groups"
     mount -t cgroup2 cgroup2 "$groups"
     group=$groups/certcast-$2.$$
     mkdir "$group"
     echo $$ >"$1/machines/$2.pid"
     echo $$ >"$group/cgroup.procs"
-    unshare --mount --pid --ipc --uts --cgroup --fork --kill-child "$0" boot "$@" || true
+    unshare --mount --pid --ipc --uts --cgroup --fork --kill-child "$0" boot "$@" &
+    first=$!
+    while [ -d "/proc/$first" ] && [ -d "/proc/$4" ]; do sleep 0.1; done
+    kill -KILL "$first" 2>/dev/null || true
+    wait "$first" || true
     echo $$ >"$groups/cgroup.procs"
     # What was killed leaves them a moment later.
     for _ in $(seq 100); do

@@ -17,6 +17,9 @@ pids=()
 finish() {
     local code=$?
     trap - EXIT
+    # Who reads the output may be gone.
+    trap '' PIPE
+    set +e
     [ "$code" = 0 ] || tail -n 20 "$work"/*.log
     for host in control web-1 web-2 web-3 web-4; do ./machine.sh stop "$work" "$host"; done
     [ "${#pids[@]}" = 0 ] || kill "${pids[@]}"
