@@ -14,7 +14,17 @@ export PATH=/usr/bin:/bin:/usr/sbin:/sbin
 python=/usr/bin/python3
 work=$(mktemp -d -t certcast-ansible.XXXXXX)
 beside=
-trap '[ -z "$beside" ] || { kill -- "-$beside" && wait "$beside"; } 2>/dev/null; rm -rf "$work"' EXIT
+finish() {
+  # What runs beside this puts its hosts away first.
+  if [ -n "$beside" ] && kill -- "-$beside" 2>/dev/null; then
+    for _ in $(seq 300); do
+      kill -0 -- "-$beside" 2>/dev/null || break
+      sleep 0.1
+    done
+  fi
+  rm -rf "$work"
+}
+trap finish EXIT
 export HOME=$work/home LC_ALL=C.UTF-8 ANSIBLE_COLLECTIONS_PATH=$work/installed ANSIBLE_NOCOLOR=1
 export PYTHONDONTWRITEBYTECODE=1 ANSIBLE_LOCALHOST_WARNING=False
 mkdir -p "$HOME"
