@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/status/printable.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
 
@@ -101,7 +102,7 @@ void AppendBody(absl::string_view body, std::string& text) {
 std::string DescribeExchange(const HttpRequest& request, const absl::StatusOr<HttpResponse>& response, absl::Time at,
                              absl::Duration took) {
   std::string text = absl::StrCat("=== ", absl::FormatTime(absl::RFC3339_sec, at, absl::UTCTimeZone()), " ",
-                                  request.method, " ", WithoutLogin(request.url), "\n");
+                                  request.method, " ", PrintableLine(WithoutLogin(request.url)), "\n");
   AppendHeaders(request.headers, text);
   const ordered_json body = ordered_json::parse(request.body, nullptr, /*allow_exceptions=*/false);
   const bool is_acme = request.body.empty() || IsJws(body);
