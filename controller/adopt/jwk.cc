@@ -82,9 +82,15 @@ class KeyParts {
   std::string bytes_;
 };
 
+// Of a curve or a kind of key, for messages. What is longer may be a part of the key that stands in the wrong place.
+std::string NameIn(const std::string& member) {
+  constexpr size_t kLongestName = 12;
+  return member.size() > kLongestName ? "none that is known" : absl::StrCat("`", member, "`");
+}
+
 absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
   const std::string curve = MemberOf(jwk, "crv");
-  if (curve != "P-256" && curve != "P-384") return NoKey(absl::StrCat("its curve is `", curve, "`"));
+  if (curve != "P-256" && curve != "P-384") return NoKey(absl::StrCat("its curve is ", NameIn(curve)));
   const auto x = Base64UrlDecode(MemberOf(jwk, "x"));
   const auto y = Base64UrlDecode(MemberOf(jwk, "y"));
   const size_t width = curve == "P-256" ? 32 : 48;
@@ -101,7 +107,7 @@ absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
 absl::StatusOr<Secret> KeyFromJwk(const nlohmann::json& jwk) {
   const std::string type = MemberOf(jwk, "kty");
   if (type == "EC") return EcKey(jwk);
-  if (type != "RSA") return NoKey(absl::StrCat("its type is `", type, "`"));
+  if (type != "RSA") return NoKey(absl::StrCat("its type is ", NameIn(type)));
   KeyParts parts;
   for (const NumberName& number : kRsa) RETURN_IF_ERROR(parts.Add(jwk, number.member, number.parameter));
   return parts.ToPem("RSA");

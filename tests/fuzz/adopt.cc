@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
@@ -79,7 +80,8 @@ void CheckAdoption(const Adoption& adoption, const std::vector<std::string>& key
   for (const std::string& left : adoption.left) {
     const absl::Status said = Fail(Reason::MALFORMED, left);
     RequireOrderly(said);
-    for (const std::string& key : keys) RequireHidden(said, key, names);
+    // Errors name files that should be there too: a key's text that reads as such a path is none of it.
+    for (const std::string& key : keys) RequireHidden(said, absl::StrReplaceAll(key, {{"/", " "}}), names);
   }
 }
 
