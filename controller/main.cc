@@ -20,6 +20,7 @@
 #include "common/process/process.h"
 #include "common/secret/secret.h"
 #include "common/version/version.h"
+#include "common/x509/key_library.h"
 #include "controller/api/controller.h"
 #include "controller/api/host.h"
 #include "controller/api/real_machine.h"
@@ -102,6 +103,7 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
 int Main(int argc, char** argv) {
   SetUmaskOfPrograms(umask(077));
   if (absl::Status hardened = HardenProcess(); !hardened.ok()) return cli::ReportError(std::cerr, hardened);
+  StartOpensslForOneRun();
   // Debian's Abseil looks for cycles of locks each time one is taken, which is for tests: it cost a tenth of a link.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   SilenceGrpcLog();

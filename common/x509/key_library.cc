@@ -25,6 +25,13 @@ void SetRandomGenerator(OSSL_LIB_CTX* library) {
   if (RAND_set_DRBG_type(library, "HASH-DRBG", nullptr, nullptr, "SHA256") != 1) TakeOpensslErrors();
 }
 
+// What keys and PKCS #12 are encrypted with.
+void AddCiphersOfKeys() {
+  for (const EVP_CIPHER* cipher : {EVP_aes_128_cbc(), EVP_aes_192_cbc(), EVP_aes_256_cbc(), EVP_des_ede3_cbc()}) {
+    EVP_add_cipher(cipher);
+  }
+}
+
 // OpenSSL's own default provider, in the default context, where its algorithms look for what they use themselves.
 OSSL_PROVIDER* whole = nullptr;
 
@@ -153,6 +160,11 @@ OSSL_LIB_CTX* KeyLibrary() {
   return library;
 }
 
+void StartOpensslForOneRun() {
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT, nullptr);
+  AddCiphersOfKeys();
+}
+
 void StartOpensslBriefly() {
   OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_NO_ADD_ALL_DIGESTS,
                       nullptr);
@@ -160,9 +172,15 @@ void StartOpensslBriefly() {
                                EVP_sha3_384(), EVP_sha3_512()}) {
     EVP_add_digest(digest);
   }
-  for (const EVP_CIPHER* cipher : {EVP_aes_128_cbc(), EVP_aes_256_cbc(), EVP_des_ede3_cbc()}) EVP_add_cipher(cipher);
+  AddCiphersOfKeys();
   SetRandomGenerator(nullptr);
   starts_briefly = true;
+}
+
+UsesKeyLibrary::UsesKeyLibrary() : before_(OSSL_LIB_CTX_set0_default(KeyLibrary())) {
+}
+UsesKeyLibrary::~UsesKeyLibrary() {
+  OSSL_LIB_CTX_set0_default(before_);
 }
 
 }  // namespace certcast

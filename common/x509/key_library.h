@@ -18,11 +18,30 @@ namespace certcast {
 // context. Thread-safe; it lives as long as the process.
 OSSL_LIB_CTX* KeyLibrary();
 
-// For a program that lives for a moment: leaves out what OpenSSL does at its start and such a program has no use for.
-// That is openssl.cnf, the names of two hundred ciphers and digests (there are SHA-1, SHA-2, SHA-3, and what encrypts
-// keys and PKCS #12), and a random generator that is made of one of these ciphers: it is Hash_DRBG (NIST SP 800-90A)
-// with SHA-256 instead. Once, before anything else asks OpenSSL for something.
+// For a program that does one thing and ends: leaves out what OpenSSL does at its start and its end that such a program
+// has no use for. That is the names of two hundred ciphers (there are those that keys and PKCS #12 are encrypted with;
+// EVP_CIPHER_fetch has all of them), and freeing what the process is about to give back. openssl.cnf counts. Once,
+// before anything else asks OpenSSL for something.
+void StartOpensslForOneRun();
+
+// The same for a program that lives for a moment: leaves out what OpenSSL does at its start and such a program has no
+// use for. That is openssl.cnf, the names of two hundred ciphers and digests (there are SHA-1, SHA-2, SHA-3, and what
+// encrypts keys and PKCS #12), and a random generator that is made of one of these ciphers: it is Hash_DRBG (NIST SP
+// 800-90A) with SHA-256 instead. Once, before anything else asks OpenSSL for something.
 void StartOpensslBriefly();
+
+// While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary: for work
+// that reads many keys, and libraries that make their own TLS connections. The thread that made it ends it.
+class UsesKeyLibrary {
+ public:
+  UsesKeyLibrary();
+  ~UsesKeyLibrary();
+  UsesKeyLibrary(const UsesKeyLibrary&) = delete;
+  UsesKeyLibrary& operator=(const UsesKeyLibrary&) = delete;
+
+ private:
+  OSSL_LIB_CTX* const before_;
+};
 
 }  // namespace certcast
 

@@ -28,7 +28,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 // A call that only answers.
 template <typename Response>
 grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
-  const grpc::Status status = ToGrpc(result.status());
+  grpc::Status status = ToGrpc(result.status());
   if (result.ok()) *response = *std::move(result);
   return status;
 }
