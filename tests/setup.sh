@@ -21,13 +21,13 @@ packages=(
   # The tests.
   libbenchmark-dev libgmock-dev libgtest-dev
   apache2 bind9 binutils busybox ca-certificates caddy certbot csh curl dehydrated dovecot-imapd dovecot-lmtpd dovecot-pop3d fish git
-  haproxy ldap-utils lego
+  haproxy iproute2 ldap-utils lego
   mariadb-server nginx-light openjdk-17-jre-headless openssh-client openssh-server openssl pebble postfix postgresql-15 procps
   prosody slapd sudo unbound vsftpd
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/ansible and what else runs a playbook.
-  ansible-core ansible-lint iproute2 pycodestyle pylint python3-mock python3-pytest python3-pytest-forked python3-pytest-xdist
+  ansible-core ansible-lint pycodestyle pylint python3-mock python3-pytest python3-pytest-forked python3-pytest-xdist
   python3-venv python3-voluptuous shellcheck systemd yamllint
   # tests/check.sh.
   clang-format clang-tidy

@@ -21,12 +21,26 @@ struct BindZone {
   bool takes_updates = true;
 };
 
-// On a free port of 127.0.0.1 until this is destroyed. Also a resolver, as a CA has one: it follows CNAMEs from one of
-// its zones to another. Of other names it knows nothing.
+struct BindOptions {
+  std::string host = "127.0.0.1";
+  // 0: a free one.
+  int port = 0;
+  // Addresses of further name servers, which each zone names and which may copy it: ns2, ns3...
+  std::vector<std::string> secondaries = {};
+};
+
+// Runs until this is destroyed. Also a resolver, as a CA has one: it follows CNAMEs from one of its zones to another.
+// Of other names it knows nothing.
 class Bind {
  public:
   // Answers when this returns. Writes its files into `folder`, an absolute path that is there.
-  static absl::StatusOr<std::unique_ptr<Bind>> Start(const std::string& folder, const std::vector<BindZone>& zones);
+  static absl::StatusOr<std::unique_ptr<Bind>> Start(const std::string& folder, const std::vector<BindZone>& zones,
+                                                     const BindOptions& options = {});
+  // Another one, which copies these zones from `primary` (host:port), and looks every other second whether they have
+  // changed. Has them when this returns.
+  static absl::StatusOr<std::unique_ptr<Bind>> StartSecondary(const std::string& folder,
+                                                              const std::vector<BindZone>& zones,
+                                                              const std::string& primary, const BindOptions& options);
 
   // host:port.
   const std::string& address() const { return address_; }
@@ -41,6 +55,8 @@ class Bind {
 
  private:
   Bind(std::string folder, std::string address) : folder_(std::move(folder)), address_(std::move(address)) {}
+  static absl::StatusOr<std::unique_ptr<Bind>> Launch(const std::string& folder, const BindOptions& options,
+                                                      const std::string& zones, DaemonPlan plan);
 
   const std::string folder_;
   const std::string address_;
