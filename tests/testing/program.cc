@@ -9,9 +9,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
@@ -51,18 +53,24 @@ std::vector<char*> PointersTo(std::vector<std::string>& strings) {
   return pointers;
 }
 
+// Where FreePort looks: from here to where the ports begin that the kernel gives to connections. A connection of
+// another test may be on one of those by the time that a server wants it.
+constexpr int kFirstPort = 10'000;
+
+int PortsToLookAt() {
+  int first_of_connections = 0;
+  std::istringstream(ReadFile("/proc/sys/net/ipv4/ip_local_port_range")) >> first_of_connections;
+  return std::max(first_of_connections - kFirstPort, 1000);
+}
+
 // False when another has it.
-bool TryBind(const std::string& host, int type, int& port) {
+bool CanBind(const std::string& host, int type, int port) {
   sockaddr_in address = {};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<uint16_t>(port));
   if (inet_pton(AF_INET, host.c_str(), &address.sin_addr) != 1) return false;
   const Descriptor fd(socket(AF_INET, type | SOCK_CLOEXEC, 0));
-  socklen_t size = sizeof address;
-  if (bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0) return false;
-  if (getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
-  port = ntohs(address.sin_port);
-  return true;
+  return bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 }  // namespace
@@ -80,9 +88,12 @@ absl::Status WaitUntil(absl::string_view what, absl::Duration longest, const std
 }
 
 absl::StatusOr<int> FreePort(const std::string& host) {
+  // Tests that run beside this one begin elsewhere.
+  static std::atomic<unsigned> next = std::random_device()();
+  static const auto ports = static_cast<unsigned>(PortsToLookAt());
   for (int tries = 0; tries < 100; ++tries) {
-    int port = 0;
-    if (TryBind(host, SOCK_STREAM, port) && TryBind(host, SOCK_DGRAM, port)) return port;
+    const int port = kFirstPort + static_cast<int>(next++ % ports);
+    if (CanBind(host, SOCK_STREAM, port) && CanBind(host, SOCK_DGRAM, port)) return port;
   }
   return absl::UnavailableError(absl::StrCat("no free port on ", host));
 }

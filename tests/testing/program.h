@@ -22,7 +22,8 @@ namespace certcast::testing {
 // Looks every 20 ms. Fails when it is not so after `longest`.
 absl::Status WaitUntil(absl::string_view what, absl::Duration longest, const std::function<bool()>& is_so);
 
-// A port of the numeric address `host` that was free for TCP and UDP a moment ago.
+// A port of the numeric address `host` that was free for TCP and UDP a moment ago, and that no connection gets. Another
+// one each time.
 absl::StatusOr<int> FreePort(const std::string& host);
 
 // Empty when it can't be read.
