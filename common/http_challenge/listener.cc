@@ -83,40 +83,38 @@ void ChallengeListener::Loop() {
     absl::Duration longest = absl::InfiniteDuration();
     for (const Connection& connection : connections_) {
       polled.push_back({.fd = connection.fd.get(), .events = POLLIN, .revents = 0});
-      longest = std::min(longest, connection.until - absl::Now());
+      longest = std::min(longest, connection.until.Remaining());
     }
-    const int timeout = longest == absl::InfiniteDuration()
-                            ? -1
-                            : static_cast<int>(std::max<int64_t>(0, absl::ToInt64Milliseconds(longest) + 1));
+    const int timeout =
+        longest == absl::InfiniteDuration() ? -1 : static_cast<int>(absl::ToInt64Milliseconds(longest)) + 1;
     if (poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) {
       absl::SleepFor(kPause);
       continue;
     }
     if ((polled[0].revents & POLLIN) != 0) return;
-    const absl::Time now = absl::Now();
-    std::erase_if(connections_, [&](Connection& connection) { return Serve(connection, now); });
-    if ((polled[1].revents & POLLIN) != 0) Accept(now);
+    std::erase_if(connections_, [this](Connection& connection) { return Serve(connection); });
+    if ((polled[1].revents & POLLIN) != 0) Accept();
   }
 }
 
-void ChallengeListener::Accept(absl::Time now) {
+void ChallengeListener::Accept() {
   Descriptor fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd.valid()) {
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) absl::SleepFor(kPause);
     return;
   }
   if (connections_.size() == kMaxConnections) connections_.erase(connections_.begin());
-  connections_.push_back({.fd = std::move(fd), .request = "", .until = now + patience_});
+  connections_.push_back({.fd = std::move(fd), .request = "", .until = Deadline::In(patience_)});
 }
 
-bool ChallengeListener::Serve(Connection& connection, absl::Time now) {
+bool ChallengeListener::Serve(Connection& connection) {
   char buffer[kMaxRequest];
   const ssize_t got = recv(connection.fd.get(), buffer, sizeof buffer - connection.request.size(), 0);
-  if (got < 0) return (errno != EAGAIN && errno != EINTR) || now >= connection.until;
+  if (got < 0) return (errno != EAGAIN && errno != EINTR) || connection.until.IsOver();
   if (got == 0) return true;
   connection.request.append(buffer, static_cast<size_t>(got));
   if (!absl::StrContains(connection.request, "\r\n\r\n")) {
-    return connection.request.size() == kMaxRequest || now >= connection.until;
+    return connection.request.size() == kMaxRequest || connection.until.IsOver();
   }
   // It fits into the socket's buffer, which is empty.
   const std::string answer = AnswerTo(connection.request);

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "common/file/descriptor.h"
 #include "common/probe/address.h"
+#include "common/probe/deadline.h"
 
 namespace certcast {
 
@@ -46,15 +47,15 @@ class ChallengeListener {
   struct Connection {
     Descriptor fd;
     std::string request;
-    absl::Time until;
+    Deadline until;
   };
 
   ChallengeListener(Descriptor listener, Descriptor wake, absl::Duration patience)
       : listener_(std::move(listener)), wake_(std::move(wake)), patience_(patience) {}
   void Loop();
-  void Accept(absl::Time now);
+  void Accept();
   // Whether it is done with.
-  bool Serve(Connection& connection, absl::Time now);
+  bool Serve(Connection& connection);
   std::string AnswerTo(absl::string_view request) const;
 
   const Descriptor listener_;

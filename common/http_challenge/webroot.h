@@ -13,8 +13,8 @@
 
 namespace certcast {
 
-// ROOT/.well-known/acme-challenge/TOKEN, 0644 and of this process's user. A link on the way that neither root nor this
-// process's user owns is refused. Thread-safe.
+// ROOT/.well-known/acme-challenge/TOKEN, 0644 and of this process's user. A link on the way to the root is followed
+// only where root or this process's user owns it, as FileSystem has it, and none below the root. Thread-safe.
 class ChallengeWebroot {
  public:
   // `root` is absolute; `files` must outlive this.

@@ -72,12 +72,21 @@ absl::Status HttpChallenges::Put(const HttpChallengePlace& place, const std::str
                                                 absl::FormatDuration(challenge.lifetime), ", not 1s to 24h"));
   }
   absl::MutexLock lock(&mutex_);
+  // Its configuration has become another meanwhile.
+  if (const auto shown = shown_.find(challenge.token); shown != shown_.end() && !IsAt(shown->second, place, state)) {
+    RETURN_IF_ERROR(Forget(challenge.token));
+  }
   if (!shown_.contains(challenge.token) && shown_.size() >= kMaxChallenges) {
     return Fail(Reason::BUSY, absl::StrCat("this node shows ", kMaxChallenges, " challenges already"));
   }
   RETURN_IF_ERROR(place.webroot.empty() ? Listen(place.listen, challenge) : PutFile(place.webroot, state, challenge));
   Note(challenge.token, {.state = state, .webroot = place.webroot, .until = clock_.Now() + challenge.lifetime});
   return absl::OkStatus();
+}
+
+bool HttpChallenges::IsAt(const Shown& shown, const HttpChallengePlace& place, const std::string& state) const {
+  if (shown.state != state || shown.webroot != place.webroot) return false;
+  return !shown.webroot.empty() || listening_on_ == place.listen;
 }
 
 absl::Status HttpChallenges::PutFile(const std::string& webroot, const std::string& state, const Challenge& challenge) {

@@ -38,8 +38,9 @@ class HttpChallenges {
     std::string key_authorization;
     absl::Duration lifetime;
   };
-  // Idempotent. MALFORMED for a challenge that is none or has no lifetime from a second to a day, BUSY when there are
-  // kMaxChallenges, NO_ROUTE when it can't be listened on, or of the file system. On an error nothing is shown.
+  // Idempotent. What was shown elsewhere under the same token is taken away first. MALFORMED for a challenge that is
+  // none or has no lifetime from a second to a day, BUSY when there are kMaxChallenges, NO_ROUTE when it can't be
+  // listened on, or of the file system. On an error nothing is shown.
   absl::Status Put(const HttpChallengePlace& place, const std::string& state, const Challenge& challenge);
   // Wherever it was put. OK also when it is not there.
   absl::Status Remove(const std::string& state, absl::string_view token);
@@ -61,6 +62,8 @@ class HttpChallenges {
     bool mine = true;
   };
 
+  bool IsAt(const Shown& shown, const HttpChallengePlace& place, const std::string& state) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PutFile(const std::string& webroot, const std::string& state, const Challenge& challenge)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Listen(const std::string& address, const Challenge& challenge) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

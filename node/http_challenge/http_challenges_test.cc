@@ -102,6 +102,20 @@ TEST_F(HttpChallengesTest, AListenerIsThereWhileItHasSomethingToShow) {
   EXPECT_FALSE(disk_.Exists(kNote));
 }
 
+// As after a reload with another node.yaml, when a controller asks once more.
+TEST_F(HttpChallengesTest, ATokenThatMovesLeavesNothingWhereItWas) {
+  HttpChallenges challenges(disk_, clock_);
+  ASSERT_THAT(challenges.Put(webroot_, kState, Challenge("tok")), IsOk());
+  ASSERT_THAT(challenges.Put(listen_, kState, Challenge("tok")), IsOk());
+  EXPECT_FALSE(disk_.Exists(kFile));
+  EXPECT_FALSE(disk_.Exists(kNote));
+  EXPECT_NE(challenges.listening_port(), 0);
+  ASSERT_THAT(challenges.Put({.webroot = "", .listen = "127.0.0.2:0"}, kState, Challenge("tok")), IsOk());
+  ASSERT_THAT(challenges.Put(webroot_, kState, Challenge("tok")), IsOk());
+  EXPECT_TRUE(disk_.Exists(kFile));
+  EXPECT_EQ(challenges.listening_port(), 0);
+}
+
 TEST_F(HttpChallengesTest, RefusesWhatIsNoChallenge) {
   HttpChallenges challenges(disk_, clock_);
   EXPECT_THAT(challenges.Put(webroot_, kState, Challenge("../x")), HasReason(Reason::MALFORMED));
