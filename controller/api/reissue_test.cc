@@ -1,4 +1,5 @@
 // A new certificate while the rollout of the last one has not ended.
+#include <atomic>
 #include <string>
 
 #include "controller/api/acme_fixture.h"
@@ -13,7 +14,7 @@ using testing::IsOk;
 
 TEST(ReissueTest, ARolloutThatPausesAgainGivesWayWithinTheSameCall) {
   AcmeWorld world;
-  int installs = 0;
+  std::atomic<int> installs = 0;
   world.transport.SetOnCommand([&](const std::string& node, const v1::Command& command) {
     if (testing::KindOf(command) != CommandKind::kInstall || ++installs > 2) return;
     world.transport.Node(node).Inject(CommandKind::kInstall,

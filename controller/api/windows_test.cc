@@ -1,4 +1,5 @@
 // Windows as operators meet them: apply outside of one, in one, with --wait and --now, and windows that come too late.
+#include <atomic>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,7 +128,7 @@ TEST_F(WindowsTest, WaitStaysUntilItOpens) {
 }
 
 TEST_F(WindowsTest, WaitStaysForAsManyWindowsAsItTakes) {
-  int installs = 0;
+  std::atomic<int> installs = 0;
   transport_.SetOnCommand([&](const std::string&, const v1::Command& command) {
     if (testing::KindOf(command) == CommandKind::kInstall && ++installs == 1) clock_.JumpTo(opens_ + absl::Hours(2));
   });
