@@ -54,10 +54,6 @@ void PrintLeft(const Adoption& adoption, std::ostream& err) {
   for (const std::string& left : adoption.left) err << "not taken over: " << Printable(left) << "\n";
 }
 
-std::string Amount(size_t number, const char* noun) {
-  return absl::StrCat(number, " ", noun, number == 1 ? "" : "s");
-}
-
 // What the operator has to do that no program can.
 void PrintLastSteps(const AdoptOptions& options, const std::string& certificate, std::ostream& err) {
   err << "next: look at each `challenge` in it, name the servers under `nodes`, and `nodes: all` at each certificate\n"
@@ -96,7 +92,7 @@ std::optional<int> BeginWithout(AdoptOptions& options, const std::string& given,
   out << text;
   PrintLeft(*adoption, err);
   err << "certcast: there is no " << Printable(path) << " yet; this is one for "
-      << Amount(adoption->certificates.size(), "certificate") << " and " << Amount(adoption->accounts.size(), "account")
+      << Count(adoption->certificates.size(), "certificate") << " and " << Count(adoption->accounts.size(), "account")
       << " of " << options.client << ". Nothing is changed or taken over yet\n"
       << "  hint: look at it, then `" << Printable(Command(options))
       << " --write` writes it, makes the fleet's keys as `certcast init` does, and takes over certificates and "
@@ -167,8 +163,8 @@ void PrintMissing(Session& session, const Known& known, Adoption missing) {
   std::erase_if(missing.certificates, [&](const AdoptedCertificate& certificate) { return known.Has(certificate); });
   session.out << ConfigFor(missing);
   if (missing.accounts.empty() && missing.certificates.empty()) return;
-  session.err << "certcast: " << Amount(missing.certificates.size(), "certificate") << " and "
-              << Amount(missing.accounts.size(), "account")
+  session.err << "certcast: " << Count(missing.certificates.size(), "certificate") << " and "
+              << Count(missing.accounts.size(), "account")
               << " are not in the configuration, and not taken over\n"
                  "  hint: add what is printed to it, look at each challenge, and run the same command again\n";
 }
