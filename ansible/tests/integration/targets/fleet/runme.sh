@@ -186,7 +186,11 @@ assert variables["web-1"]["ansible_host"] == "127.0.61.1" and "ansible_user" not
 assert variables["web-3"]["ansible_host"] == "127.0.61.3" and variables["web-3"]["ansible_user"] == "deploy", listed
 PYTHON
 
-# --- All is taken away again.
+# --- All is taken away again, and nothing that is not beside the configuration.
+if play absent.yml --check -e '{"controller_files": [{"name": "..", "content": ""}]}'; then
+    fail "a file of another directory would have been removed"
+fi
+grep 'a name without directories; found \.\.' "$work/play"
 play absent.yml
 play absent.yml
 expect_same
