@@ -21,6 +21,7 @@
 #include "node/engine/http_challenge.h"
 #include "node/engine/install.h"
 #include "node/engine/inventory.h"
+#include "node/engine/lock.h"
 #include "node/engine/probe.h"
 #include "node/engine/recover.h"
 #include "node/engine/refusal.h"
@@ -419,7 +420,8 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineConfig config, Engin
   RETURN_IF_ERROR(CheckConfig(config));
   const std::string state = Layout(config.state).state();
   RETURN_IF_ERROR(OpenOrMakeDirectory(*environment.files, state, DirectoryAttributes()).status());
-  ASSIGN_OR_RETURN(std::unique_ptr<StateLock> lock, environment.locker->Lock(state));
+  ASSIGN_OR_RETURN(std::unique_ptr<StateLock> lock,
+                   LockWithin(kLockOutlives, state, *environment.locker, *environment.clock));
   ASSIGN_OR_RETURN(EngineContext context, MakeContext(std::move(config), environment, /*read_only=*/false));
   auto engine = std::make_unique<RealEngine>(std::move(context), std::move(lock));
   RETURN_IF_ERROR(engine->Begin());

@@ -23,10 +23,11 @@ class Engine {
  public:
   using OnProgress = node::OnProgress;
 
-  // Takes the lock of the state directory (BUSY when another process has it), then recovers and puts back what is gone:
-  // see recover.h and repair.h. A node that belongs to another fleet than before counts epochs and generations anew
-  // from here, and keeps what is in force as what was there before: see EnterFleet in node_state.h. Fails for a state
-  // that can't be read; nothing was changed then, and services go on with what they have.
+  // Takes the lock of the state directory (BUSY when another process has it, and keeps it for kLockOutlives), then
+  // recovers and puts back what is gone: see recover.h and repair.h. A node that belongs to another fleet than before
+  // counts epochs and generations anew from here, and keeps what is in force as what was there before: see EnterFleet
+  // in node_state.h. Fails for a state that can't be read; nothing was changed then, and services go on with what they
+  // have.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineConfig config, EngineEnvironment environment);
 
   // To look only, beside an engine that runs: takes no lock, recovers nothing, writes nothing. Describe, Probe and

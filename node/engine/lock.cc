@@ -14,6 +14,8 @@
 namespace certcast::node {
 namespace {
 
+constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
+
 class FileLock : public StateLock {
  public:
   explicit FileLock(int descriptor) : descriptor_(descriptor) {}
@@ -42,6 +44,18 @@ class FileLocker : public StateLocker {
 };
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<StateLock>> LockWithin(absl::Duration patience, const std::string& state,
+                                                      StateLocker& locker, Clock& clock,
+                                                      const std::function<void()>& on_wait) {
+  const absl::Duration give_up = clock.Monotonic() + patience;
+  for (bool told = false;; told = true) {
+    auto lock = locker.Lock(state);
+    if (ReasonOf(lock.status()) != Reason::BUSY || clock.Monotonic() >= give_up) return lock;
+    if (!told && on_wait) on_wait();
+    clock.Sleep(kLookAgain);
+  }
+}
 
 StateLocker& StateLocker::Real() {
   static auto* const locker = new FileLocker;

@@ -12,8 +12,6 @@
 namespace certcast::node {
 namespace {
 
-constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
-
 class ConfiguredSource : public EngineSource {
  public:
   explicit ConfiguredSource(EngineConfig config) : config_(std::move(config)) {}
@@ -93,7 +91,7 @@ v1::Report OnDemandEngine::Change(const v1::Command& command, const OnProgress& 
 
 absl::StatusOr<std::string> OnDemandEngine::Recover() {
   absl::MutexLock work(&work_mutex_);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(absl::ZeroDuration(), nullptr));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(kLockOutlives, nullptr));
   return opened->engine->Recovered();
 }
 
@@ -101,7 +99,10 @@ absl::StatusOr<std::unique_ptr<OnDemandEngine::Opened>> OnDemandEngine::Open(abs
                                                                              const OnProgress& on_progress) {
   RETURN_IF_ERROR(OpenOrMakeDirectory(*environment_.files, source_->state(), DirectoryAttributes()).status());
   auto opened = std::make_unique<Opened>();
-  ASSIGN_OR_RETURN(opened->lock, Lock(patience, on_progress));
+  ASSIGN_OR_RETURN(opened->lock,
+                   LockWithin(patience, source_->state(), *environment_.locker, *environment_.clock, [&on_progress] {
+                     Tell(on_progress, "lock", "waiting for the install that is under way");
+                   }));
   EngineEnvironment environment = environment_;
   environment.locker = &opened->locker;
   ASSIGN_OR_RETURN(opened->engine, source_->Open(environment));
@@ -110,18 +111,6 @@ absl::StatusOr<std::unique_ptr<OnDemandEngine::Opened>> OnDemandEngine::Open(abs
     Tell(on_progress, "recover", recovered);
   }
   return opened;
-}
-
-absl::StatusOr<std::unique_ptr<StateLock>> OnDemandEngine::Lock(absl::Duration patience,
-                                                                const OnProgress& on_progress) {
-  const absl::Duration give_up = environment_.clock->Monotonic() + patience;
-  bool told = false;
-  while (true) {
-    auto lock = environment_.locker->Lock(source_->state());
-    if (ReasonOf(lock.status()) != Reason::BUSY || environment_.clock->Monotonic() >= give_up) return lock;
-    if (!std::exchange(told, true)) Tell(on_progress, "lock", "waiting for the install that is under way");
-    environment_.clock->Sleep(kLookAgain);
-  }
 }
 
 void OnDemandEngine::NoteDeadline(const Engine& engine) {
@@ -172,7 +161,7 @@ absl::Status OnDemandEngine::CheckClock() const {
 
 absl::Status OnDemandEngine::TrustClock() {
   absl::MutexLock work(&work_mutex_);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(absl::ZeroDuration(), nullptr));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(kLockOutlives, nullptr));
   return opened->engine->TrustClock();
 }
 

@@ -43,14 +43,16 @@ class OnDemandEngine : public Engine {
   // Describe and Probe never wait: beside another process at work they say what is on the disk now. What was recovered
   // before the command, and that it waits, is told as Progress.
   v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) override;
-  // Now, and says what was done, a line for people; empty: there was nothing. BUSY while another process is at work.
+  // Now, and says what was done, a line for people; empty: there was nothing. BUSY while another process is at work
+  // (kLockOutlives).
   absl::StatusOr<std::string> Recover();
   std::optional<absl::Time> ConfirmBy() const override;
   // Leaves it to another process that is at work.
   absl::Status RevertIfOverdue() override;
   absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) override;
   absl::Status CheckClock() const override;
-  // BUSY while another process is at work.
+  // BUSY while another process is at work
+  // (kLockOutlives).
   absl::Status TrustClock() override;
 
  private:
@@ -59,7 +61,6 @@ class OnDemandEngine : public Engine {
   // BUSY at once where `patience` is zero.
   absl::StatusOr<std::unique_ptr<Opened>> Open(absl::Duration patience, const OnProgress& on_progress)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(work_mutex_);
-  absl::StatusOr<std::unique_ptr<StateLock>> Lock(absl::Duration patience, const OnProgress& on_progress);
   v1::Report Look(const v1::Command& command, const OnProgress& on_progress);
   v1::Report Change(const v1::Command& command, const OnProgress& on_progress);
   void NoteDeadline(const Engine& engine);

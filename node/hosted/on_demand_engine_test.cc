@@ -150,6 +150,12 @@ TEST_F(OnDemand, RecoversWithoutACommandAsWell) {
   EXPECT_THAT(engine->Recover(), HasReason(Reason::BUSY));
 }
 
+// Killed between vfork and execve, of `nginx -t` for one.
+TEST_F(OnDemand, WhoWasKilledAMomentAgoIsNotAtWork) {
+  node_.locker.BeBusyFor(2);
+  EXPECT_THAT(Process()->Recover(), IsOk());
+}
+
 TEST_F(OnDemand, ANodeWithAConfigurationRefusesADefinition) {
   const v1::NodeDefinition definition = node_.DefinitionWith({"nginx"});
   const auto engine = Process();
