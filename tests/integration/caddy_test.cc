@@ -155,14 +155,16 @@ TEST_F(CaddyTest, SeveralNamesAndEachKindOfKey) {
 // It leaves a challenge that is not met pending, and does not look again by itself.
 TEST_F(CaddyTest, ARecordThatComesLateIsLookedAtAgain) {
   const std::string hook = home() + "/late-hook";
-  ASSERT_THAT(
-      WriteFile(hook,
-                absl::Substitute("#!/bin/sh\n"
-                                 "[ $$1 = present ] || exec $0 \"$$@\"\n"
-                                 "setsid sh -c 'sleep 1; exec $0 \"$$@\"' sh \"$$@\" >/dev/null 2>&1 </dev/null &\n",
-                                 dns_->hook()),
-                0700),
-      IsOk());
+  ASSERT_THAT(WriteFile(hook,
+                        absl::Substitute("#!/bin/sh\n"
+                                         "[ $$1 = present ] || exec $0 \"$$@\"\n"
+                                         "setsid sh -c 'for i in $$(seq 100); do\n"
+                                         "  grep -qs \"look again\" $1/*.err && exec $0 \"$$@\"\n"
+                                         "  sleep 0.1\n"
+                                         "done' sh \"$$@\" >/dev/null 2>&1 </dev/null &\n",
+                                         dns_->hook(), program_->captured()),
+                        0700),
+              IsOk());
   WriteConfig(absl::StrCat("domains: [www.example.com], challenge: ", ByDns(hook, /*skip=*/true)));
   const CommandResult issued = Issue();
   EXPECT_EQ(issued.exit_code, 0) << issued << caddy_->Log();

@@ -91,13 +91,14 @@ TEST_F(SshBrokenTest, ASlowLinkIsOnlySlow) {
 }
 
 TEST_F(SshBrokenTest, AnUploadMayTakeLongerThanTheTimeToConnect) {
-  // Some seconds for the stand-in, of which the time to connect has none left.
+  // Twice the time to connect for the stand-in.
+  constexpr absl::Duration kToConnect = absl::Seconds(4);
   const long whole = MeasureContact();
   ASSERT_THAT(host_->Run("rm -rf /home/deploy/state"), IsOk());
-  TcpRelay relay(host_->endpoint(), TcpRelayOptions{.bytes_per_second = std::max(whole / 3, 100000L)});
+  TcpRelay relay(host_->endpoint(), TcpRelayOptions{.bytes_per_second = whole / 8});
   const absl::Time start = absl::Now();
-  EXPECT_THAT(dialer_.Open(By(relay), absl::Milliseconds(1500)), IsOk());
-  EXPECT_GT(absl::Now() - start, absl::Milliseconds(1500));
+  EXPECT_THAT(dialer_.Open(By(relay), kToConnect), IsOk());
+  EXPECT_GT(absl::Now() - start, kToConnect);
 }
 
 TEST_F(SshBrokenTest, WhoeverStandsStillIsGivenUpInTime) {
@@ -114,14 +115,14 @@ TEST_F(SshBrokenTest, WhoeverStandsStillIsGivenUpInTime) {
     EXPECT_THAT((*link)->Call(large, absl::Milliseconds(100), nullptr), HasReason(Reason::TIMED_OUT));
   }
   link->reset();
-  EXPECT_LT(absl::Now() - start, absl::Seconds(5));
+  EXPECT_LT(absl::Now() - start, kInTime);
 }
 
 TEST_F(SshBrokenTest, AServerThatStandsStillBeforeTheLoginIsGivenUpInTime) {
   kill(host_->server(), SIGSTOP);
   const absl::Time start = absl::Now();
   EXPECT_THAT(Ask(TargetOf(*host_), absl::Milliseconds(500)), HasReason(Reason::TIMED_OUT));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(3));
+  EXPECT_LT(absl::Now() - start, kInTime);
 }
 
 TEST_F(SshBrokenTest, WhoeverOnlyTalksIsGivenUpInTime) {
@@ -132,7 +133,7 @@ TEST_F(SshBrokenTest, WhoeverOnlyTalksIsGivenUpInTime) {
     ASSERT_NE(talker, nullptr);
     const absl::Time start = absl::Now();
     EXPECT_THAT(Ask(TargetOf(*talker), absl::Seconds(1)), ::testing::Not(IsOk())) << command;
-    EXPECT_LT(absl::Now() - start, absl::Seconds(5)) << command;
+    EXPECT_LT(absl::Now() - start, kInTime) << command;
   }
 }
 

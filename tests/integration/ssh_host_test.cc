@@ -79,7 +79,7 @@ TEST_F(SshHostTest, AProfileThatNeverEndsIsGivenUp) {
   options_.setup = {"echo 'echo please wait; exec sleep 1000' >/home/deploy/.bashrc"};
   const std::unique_ptr<Sshd> host = StartHost();
   ASSERT_NE(host, nullptr);
-  EXPECT_THAT(Ask(TargetOf(*host), absl::Seconds(1)), HasReason(Reason::TIMED_OUT, HasSubstr("please wait")));
+  EXPECT_THAT(Ask(TargetOf(*host), absl::Seconds(5)), HasReason(Reason::TIMED_OUT, HasSubstr("please wait")));
 }
 
 TEST_F(SshHostTest, ARestrictedLoginSpeaksToItsAgentAlone) {

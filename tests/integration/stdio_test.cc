@@ -43,6 +43,8 @@ using v1::Outcome;
 constexpr char kAgent[] = "node/certcast-node";
 constexpr absl::Duration kPlenty = absl::Seconds(30);
 constexpr absl::Duration kLong = absl::Hours(1);
+// To confirm, where it is looked at before that is over.
+constexpr absl::Duration kToLookMeanwhile = absl::Seconds(4);
 
 std::string Delimited(const google::protobuf::Message& message) {
   std::string bytes;
@@ -423,7 +425,7 @@ TEST_F(StdioTest, ASecondConnectionLooksWhileTheFirstInstalls) {
 
 TEST_F(StdioTest, GoesBackByItselfWhenNobodyComesInTime) {
   Connection connection;
-  ASSERT_EQ(connection.Ask(Install(absl::Seconds(1))).install_result().outcome(), Outcome::INSTALLED);
+  ASSERT_EQ(connection.Ask(Install(kToLookMeanwhile)).install_result().outcome(), Outcome::INSTALLED);
   ExpectInForce(new_leaf(), "while it waits");
   connection.Cut();
   EXPECT_EQ(connection.AwaitEnd(), 0);
@@ -432,7 +434,7 @@ TEST_F(StdioTest, GoesBackByItselfWhenNobodyComesInTime) {
 
 TEST_F(StdioTest, GoesBackAfterARestartWhenNobodyComesInTime) {
   Connection connection;
-  ASSERT_EQ(connection.Ask(Install(absl::Seconds(2))).install_result().outcome(), Outcome::INSTALLED);
+  ASSERT_EQ(connection.Ask(Install(kToLookMeanwhile)).install_result().outcome(), Outcome::INSTALLED);
   connection.Kill();
   const ProcessResult recovered = Run({"recover", "--state", state(), "--wait"});
   EXPECT_EQ(recovered.exit_code, 0) << recovered.error;

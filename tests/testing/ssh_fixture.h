@@ -24,6 +24,8 @@ namespace certcast::testing {
 class SshFixture : public ::testing::Test {
  protected:
   static constexpr absl::Duration kTimeout = absl::Seconds(30);
+  // Of what was given less than a second or two, on a busy machine.
+  static constexpr absl::Duration kInTime = absl::Seconds(10);
 
   void SetUp() override {
     signal(SIGPIPE, SIG_IGN);
