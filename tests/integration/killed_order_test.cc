@@ -71,8 +71,9 @@ class World {
     std::atomic<bool> killed = false;
     const auto kill_it = [&] {
       while (pid == 0) Clock::Real().Sleep(absl::Milliseconds(1));
-      ::kill(pid, SIGKILL);
       killed = true;
+      // With this the other thread goes on, and all of this is over.
+      ::kill(pid, SIGKILL);
     };
     server_->set_on_request([&, at, after](int number, const controller::HttpRequest&) {
       AcmeTlsServer::Deed deed;
