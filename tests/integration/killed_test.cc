@@ -54,7 +54,7 @@ class HeldReload {
 };
 
 TEST_F(KilledTest, ARolloutGoesOnWhereItsControllerWasKilledBetweenWaves) {
-  ASSERT_NO_FATAL_FAILURE(StartFleet({.nodes = 3, .rollout = R"({waves: ["1", "100%"], soak: 2s})"}));
+  ASSERT_NO_FATAL_FAILURE(StartFleet({.nodes = 3, .rollout = R"({waves: ["1", "100%"], soak: 5s})"}));
   const std::string first = ApplyFirst();
   const std::unique_ptr<RunningCommand> killed = StartRenewal();
   ASSERT_THAT(WaitUntil("it soaks", kPatience, [&] { return absl::StrContains(killed->err(), "soaking"); }), IsOk())
@@ -82,7 +82,7 @@ TEST_F(KilledTest, ARolloutGoesOnWhereItsControllerWasKilledBetweenWaves) {
 }
 
 TEST_F(KilledTest, ANodeThatIsNeverConfirmedGoesBackByItself) {
-  ASSERT_NO_FATAL_FAILURE(StartFleet({.nodes = 1, .rollout = "{confirm_timeout: 2s}"}));
+  ASSERT_NO_FATAL_FAILURE(StartFleet({.nodes = 1, .rollout = "{confirm_timeout: 8s}"}));
   const std::string first = ApplyFirst();
   FleetNode& node = fleet().nodes().front();
   // The controller looks here between the node's answer and Confirm, and gets none.

@@ -130,7 +130,7 @@ INSTANTIATE_TEST_SUITE_P(Ways, SshFleetBreaking,
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(SshFleetBroken, AHostThatHangsHoldsUpNobody) {
-  connect_timeout_ = "2s";
+  connect_timeout_ = "5s";
   for (const char* name : {"old-1", "old-2", "old-3"}) AddSshHost(name);
   Configure(kPolicy);
   const std::string first = Import();
