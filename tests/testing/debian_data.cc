@@ -65,6 +65,7 @@ Conversation PostgresqlConversation() {
 constexpr absl::string_view kMariadb = R"([mariadbd]
 user = mysql
 datadir = $0/data
+tmpdir = $0/tmp
 socket = $0/run/socket
 pid-file = $0/run/pid
 bind-address = 127.0.0.1
@@ -81,16 +82,18 @@ $2
 socket = $0/run/socket
 )";
 
+// Each has a tmpdir of its own: one that begins removes the temporary tables of the others in /tmp.
 DaemonPlan PlanMariadb(const ServerPlace& place) {
   const std::string config = place.home + "/my.cnf";
   const std::string tls = place.with_tls
                               ? absl::Substitute("ssl-cert = $0\nssl-key = $1", place.fullchain(), place.key())
                               : std::string("skip-ssl");
-  return {.folders = {{place.home + "/run", "mysql"}},
+  return {.folders = {{place.home + "/run", "mysql"}, {place.home + "/tmp", "mysql"}},
           .files = {{config, absl::Substitute(kMariadb, place.home, place.port, tls)},
                     {place.home + "/visitor.sql", "CREATE USER IF NOT EXISTS visitor@'%';\n"}},
           .prepare = {{"mariadb-install-db", "--no-defaults", "--user=mysql", "--datadir=" + place.home + "/data",
-                       "--skip-test-db", "--innodb-log-file-size=4M", "--innodb-use-native-aio=0"}},
+                       "--tmpdir=" + place.home + "/tmp", "--skip-test-db", "--innodb-log-file-size=4M",
+                       "--innodb-use-native-aio=0"}},
           .argv = {"mariadbd", "--defaults-file=" + config},
           .address = place.address()};
 }
