@@ -11,11 +11,12 @@
 namespace certcast::controller {
 
 // The name at the end of the CNAMEs that begin at `fqdn`; `fqdn` itself where there is none. `servers` (host:port) are
-// asked first; where there are none, or none of them knows, the servers that are responsible for the name are. A
-// resolver of the system's is asked for zones alone, since it would remember that there is no such name yet.
-// CHALLENGE_FAILED when nobody can say, or the way does not end.
+// asked first, for what they hold themselves; where there are none, or none of them knows, the servers that are
+// responsible for the name are, as `resolvers` (host:port; none: the system's) name them. A resolver is asked for zones
+// alone, since it would remember that there is no such name yet; for the name itself only where nobody else can be
+// asked, and it is among `servers`. CHALLENGE_FAILED when nobody can say, or the way does not end.
 absl::StatusOr<std::string> FollowCnames(DnsClient& dns, const std::vector<std::string>& servers,
-                                         const std::string& fqdn);
+                                         const std::string& fqdn, const std::vector<std::string>& resolvers = {});
 
 }  // namespace certcast::controller
 

@@ -138,5 +138,36 @@ TEST(FollowCnames, NoResolverIsAskedForTheName) {
   }
 }
 
+// Public resolvers under `propagation`, as most have them: the answer to a question that comes before the record is
+// kept, and the check would see it instead of the record.
+TEST(FollowCnames, AConfiguredResolverIsAskedForZonesAlone) {
+  testing::FakeDnsClient dns;
+  const std::string resolver = "192.0.2.8:53";
+  dns.MakeRecursive(resolver);
+  dns.Add(resolver, {.owner = "example.", .type = DnsType::kSoa, .data = "ns.example."});
+  dns.Add(resolver, {.owner = "example.", .type = DnsType::kNs, .data = "ns.example."});
+  dns.Add(resolver, {.owner = "ns.example.", .type = DnsType::kA, .data = "192.0.2.53"});
+  dns.Add(kServer, Cname("_acme-challenge.example.", "target.example."));
+  EXPECT_THAT(FollowCnames(dns, {resolver}, "_acme-challenge.example.", {resolver}), IsOkAndHolds("target.example."));
+  EXPECT_THAT(FollowCnames(dns, {resolver}, "_acme-challenge.www.example.", {resolver}),
+              IsOkAndHolds("_acme-challenge.www.example."));
+  for (const auto& asked : dns.asked()) {
+    const bool remembers = asked.server == resolver && asked.question.recursion;
+    EXPECT_FALSE(remembers && asked.question.name == "_acme-challenge.example.");
+    EXPECT_FALSE(remembers && asked.question.name == "_acme-challenge.www.example.");
+    EXPECT_FALSE(remembers && asked.question.name == "target.example.");
+    // The system's may see another DNS.
+    EXPECT_NE(asked.server, "192.0.2.1:53");
+  }
+}
+
+TEST(FollowCnames, WhereTheZonesServersAreOutOfReachTheResolverIsBetterThanNothing) {
+  testing::FakeDnsClient dns;
+  const std::string resolver = "192.0.2.8:53";
+  dns.MakeRecursive(resolver);
+  dns.Add(resolver, Cname("_acme-challenge.example.", "target.example."));
+  EXPECT_THAT(FollowCnames(dns, {resolver}, "_acme-challenge.example.", {resolver}), IsOkAndHolds("target.example."));
+}
+
 }  // namespace
 }  // namespace certcast::controller

@@ -16,7 +16,8 @@ absl::Status Dns01Solver::Prepare(Challenge& challenge) {
   if (!options_.follow_cname) return absl::OkStatus();
   std::vector<std::string> servers = options_.propagation.resolvers;
   if (!options_.server.empty()) servers = {options_.server};
-  ASSIGN_OR_RETURN(*challenge.mutable_fqdn(), FollowCnames(dns_, servers, challenge.fqdn()));
+  ASSIGN_OR_RETURN(*challenge.mutable_fqdn(),
+                   FollowCnames(dns_, servers, challenge.fqdn(), options_.propagation.resolvers));
   return absl::OkStatus();
 }
 

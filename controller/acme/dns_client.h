@@ -31,6 +31,8 @@ struct DnsReply {
   // NOERROR 0, NXDOMAIN 3 (RFC 1035 section 4.1.1).
   int rcode = 0;
   bool authoritative = false;
+  // The server also looks up, and remembers, what others hold (the RA bit).
+  bool recursion_available = false;
   // Records of types that are not in DnsType are left out.
   std::vector<DnsRecord> answers;
   std::vector<DnsRecord> authority;

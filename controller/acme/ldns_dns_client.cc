@@ -154,7 +154,9 @@ absl::StatusOr<LdnsPtr<ldns_rdf>> DomainName(const std::string& name) {
 }
 
 std::string RcodeName(int rcode) {
-  return DnsReply{.rcode = rcode, .authoritative = false, .answers = {}, .authority = {}}.RcodeName();
+  DnsReply reply;
+  reply.rcode = rcode;
+  return reply.RcodeName();
 }
 
 // What an update has in its update section (RFC 2136 section 2.5).
@@ -233,6 +235,7 @@ class LdnsClient final : public DnsClient {
     }
     return DnsReply{.rcode = ldns_pkt_get_rcode(answer.get()),
                     .authoritative = ldns_pkt_aa(answer.get()) != 0,
+                    .recursion_available = ldns_pkt_ra(answer.get()) != 0,
                     .answers = Records(ldns_pkt_answer(answer.get())),
                     .authority = Records(ldns_pkt_authority(answer.get()))};
   }

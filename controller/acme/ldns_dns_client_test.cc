@@ -72,6 +72,14 @@ TEST_F(LdnsClientTest, SetsTheRecursionBitAsAsked) {
   EXPECT_FALSE(server_.recursion_desired());
 }
 
+TEST_F(LdnsClientTest, TellsAResolverFromTheZonesOwnServer) {
+  EXPECT_TRUE(Ask(kName, DnsType::kTxt)->authoritative);
+  EXPECT_FALSE(Ask(kName, DnsType::kTxt)->recursion_available);
+  server_.set_recursive(true);
+  EXPECT_FALSE(Ask(kName, DnsType::kTxt)->authoritative);
+  EXPECT_TRUE(Ask(kName, DnsType::kTxt)->recursion_available);
+}
+
 TEST_F(LdnsClientTest, AnyRcodeIsAnAnswer) {
   EXPECT_EQ(Ask(kName, DnsType::kTxt)->RcodeName(), "NXDOMAIN");
   server_.set_rcode(2);

@@ -47,10 +47,12 @@ const DnsRecord* FindRecord(const std::vector<DnsRecord>& records, const std::st
 
 class Finder {
  public:
-  explicit Finder(DnsClient& dns) : dns_(dns) {}
+  Finder(DnsClient& dns, std::vector<std::string> resolvers) : dns_(dns), resolvers_(std::move(resolvers)) {}
 
   absl::StatusOr<AuthoritativeServers> Find(std::string name) {
-    ASSIGN_OR_RETURN(resolvers_, dns_.SystemResolvers());
+    if (resolvers_.empty()) {
+      ASSIGN_OR_RETURN(resolvers_, dns_.SystemResolvers());
+    }
     // The parent: a resolver that is asked for the name itself would remember that it was not there.
     ASSIGN_OR_RETURN(std::vector<NameServer> servers, ServersOfZoneAbove(Parent(name)));
     for (int step = 0; step < kMaxSteps; ++step) {
@@ -133,8 +135,9 @@ class Finder {
 
 }  // namespace
 
-absl::StatusOr<AuthoritativeServers> FindAuthoritativeServers(DnsClient& dns, const std::string& fqdn) {
-  return Finder(dns).Find(fqdn);
+absl::StatusOr<AuthoritativeServers> FindAuthoritativeServers(DnsClient& dns, const std::string& fqdn,
+                                                              const std::vector<std::string>& resolvers) {
+  return Finder(dns, resolvers).Find(fqdn);
 }
 
 }  // namespace certcast::controller

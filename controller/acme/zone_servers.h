@@ -23,10 +23,11 @@ struct AuthoritativeServers {
   std::vector<NameServer> servers;
 };
 
-// Asks the system's resolvers for zones, name servers and addresses, and the zone's own servers for `fqdn` itself:
-// follows up to eight CNAMEs and delegations that they answer with. Errors: CHALLENGE_FAILED with what could not be
-// found.
-absl::StatusOr<AuthoritativeServers> FindAuthoritativeServers(DnsClient& dns, const std::string& fqdn);
+// Asks `resolvers` (host:port; none: the system's) for zones, name servers and addresses, and the zone's own servers
+// for `fqdn` itself: follows up to eight CNAMEs and delegations that they answer with. Errors: CHALLENGE_FAILED with
+// what could not be found.
+absl::StatusOr<AuthoritativeServers> FindAuthoritativeServers(DnsClient& dns, const std::string& fqdn,
+                                                              const std::vector<std::string>& resolvers = {});
 
 }  // namespace certcast::controller
 

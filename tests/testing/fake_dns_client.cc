@@ -34,6 +34,11 @@ void FakeDnsClient::Delegate(const std::string& server, const std::string& zone,
   servers_[server].delegations.emplace_back(zone, name_server);
 }
 
+void FakeDnsClient::MakeRecursive(const std::string& server) {
+  const absl::MutexLock lock(&mutex_);
+  servers_[server].recursive = true;
+}
+
 void FakeDnsClient::AddLater(const std::string& server, DnsRecord record, int after) {
   const absl::MutexLock lock(&mutex_);
   servers_[server].later.push_back({after, std::move(record)});
@@ -50,7 +55,8 @@ absl::StatusOr<DnsReply> FakeDnsClient::Ask(const std::string& server, const Dns
     if (zone.questions >= later.after) records.push_back(later.record);
   }
   ++zone.questions;
-  DnsReply reply{.authoritative = !question.recursion};
+  DnsReply reply{.authoritative = !question.recursion && !zone.recursive, .recursion_available = zone.recursive};
+  if (zone.recursive && !question.recursion) return reply;
   bool name_exists = false;
   for (const DnsRecord& record : records) {
     if (record.owner != question.name) continue;

@@ -27,6 +27,8 @@ class FakeDnsClient final : public controller::DnsClient {
   void Remove(const std::string& server, const controller::DnsRecord& record);
   // `server` is asked about names below `zone` and knows only who holds them.
   void Delegate(const std::string& server, const std::string& zone, const std::string& name_server);
+  // It looks up for others what they ask it to: without that it says nothing.
+  void MakeRecursive(const std::string& server);
   // From its `after`-th question on (from 0) the server's answers also have this record.
   void AddLater(const std::string& server, controller::DnsRecord record, int after);
 
@@ -54,6 +56,7 @@ class FakeDnsClient final : public controller::DnsClient {
     // zone -> name server
     std::vector<std::pair<std::string, std::string>> delegations;
     int questions = 0;
+    bool recursive = false;
   };
 
   mutable absl::Mutex mutex_;

@@ -100,7 +100,8 @@ std::string FakeDnsServer::Answer(const std::string& question) {
     ldns_pkt_push_rr(packet.get(), LDNS_SECTION_ANSWER, record.release());
   }
   ldns_pkt_set_qr(packet.get(), true);
-  ldns_pkt_set_aa(packet.get(), true);
+  ldns_pkt_set_aa(packet.get(), !recursive_);
+  ldns_pkt_set_ra(packet.get(), recursive_);
   ldns_pkt_set_rcode(packet.get(), rcode_ != 0 ? rcode_.load() : name_exists ? 0 : LDNS_RCODE_NXDOMAIN);
   if (wrong_id_) ldns_pkt_set_id(packet.get(), ldns_pkt_id(packet.get()) + 1);
   uint8_t* wire = nullptr;

@@ -31,6 +31,8 @@ class FakeDnsServer {
   void set_silent(bool silent) { silent_ = silent; }
   // What is answered to any question; 0: NOERROR, or NXDOMAIN where the name has no record.
   void set_rcode(int rcode) { rcode_ = rcode; }
+  // As a resolver says it: recursion is available, and nothing is its own.
+  void set_recursive(bool recursive) { recursive_ = recursive; }
   // Answers with another id than the question's.
   void set_wrong_id(bool wrong) { wrong_id_ = wrong; }
 
@@ -47,6 +49,7 @@ class FakeDnsServer {
   std::atomic<bool> stop_{false};
   std::atomic<bool> silent_{false};
   std::atomic<int> rcode_{0};
+  std::atomic<bool> recursive_{false};
   std::atomic<bool> wrong_id_{false};
   std::atomic<int> questions_{0};
   std::atomic<bool> recursion_desired_{false};
