@@ -85,7 +85,7 @@ absl::Status Http01Fleet::Present(const Challenge& challenge) {
     if (IsUnanswered(error)) {
       unreachable_.insert(node);
       const auto session = sessions_.find(node);
-      if (session == sessions_.end() || !session->second->in_doubt()) untold_.insert(node);
+      if (session == sessions_.end() || !session->second->in_doubt()) untold_.insert({node, challenge.token()});
     }
     if (IsUnanswered(error) && static_cast<int>(unreachable_.size()) <= config_.max_unreachable) continue;
     problems[node] = std::string(error.message());
@@ -138,7 +138,7 @@ absl::Status Http01Fleet::CleanUp(const Challenge& challenge) {
   std::map<std::string, std::string> problems;
   std::vector<const NodeConfig*> nodes;
   for (const NodeConfig* node : NodesOf(challenge)) {
-    if (!untold_.contains(node->name)) nodes.push_back(node);
+    if (!untold_.contains({node->name, challenge.token()})) nodes.push_back(node);
   }
   for (const auto& [node, error] : Tell(nodes, command)) problems[node] = std::string(error.message());
   if (problems.empty()) return absl::OkStatus();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -75,9 +76,10 @@ class Http01Fleet final : public Http01Solver {
   int commands_ = 0;
   std::unique_ptr<Transport> transport_;
   std::map<std::string, std::unique_ptr<NodeSession>> sessions_;
-  // Out of reach when they were to be told; and those of them that certainly heard nothing.
+  // Out of reach when they were to be told.
   std::set<std::string> unreachable_;
-  std::set<std::string> untold_;
+  // Node and token: it certainly heard nothing of that one.
+  std::set<std::pair<std::string, std::string>> untold_;
 };
 
 }  // namespace certcast::controller

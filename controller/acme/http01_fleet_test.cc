@@ -125,6 +125,23 @@ TEST_F(Http01FleetTest, ANodeThatMayHaveHeardIsAskedToTakeItAway) {
   EXPECT_THAT(fixture_.Shown(), IsEmpty());
 }
 
+// A certificate with several names has a token for each.
+TEST_F(Http01FleetTest, ANodeThatHeardNothingOfTheFirstTokenIsRidOfTheSecond) {
+  fixture_.transport.Node("web-2").SetReachable(Fail(Reason::NO_ROUTE, "nobody there"));
+  Http01Fleet solver = Solver({.max_unreachable = 1});
+  ASSERT_THAT(solver.Prepare(challenge_), IsOk());
+  ASSERT_THAT(solver.Present(challenge_), IsOk());
+  fixture_.transport.Node("web-2").SetReachable(absl::OkStatus());
+  state::v1::PresentedChallenge second = challenge_;
+  second.set_token("second");
+  second.set_key_authorization("second." + std::string(43, 'T'));
+  ASSERT_THAT(solver.Present(second), IsOk());
+  EXPECT_THAT(fixture_.Shown(), SizeIs(9));
+  ASSERT_THAT(solver.CleanUp(challenge_), IsOk());
+  ASSERT_THAT(solver.CleanUp(second), IsOk());
+  EXPECT_THAT(fixture_.Shown(), IsEmpty());
+}
+
 TEST_F(Http01FleetTest, TheCheckCanBeLeftOut) {
   Http01Fleet solver = Solver({.check = false});
   ASSERT_THAT(solver.Prepare(challenge_), IsOk());
