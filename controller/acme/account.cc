@@ -83,9 +83,11 @@ absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::Load(const AccountConfig
   return AcmeAccount(account_key, *saved, std::move(key));
 }
 
-absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::FindRegistered(const AccountConfig& config, const Keep& keep) {
+absl::StatusOr<std::optional<AcmeAccount>> AcmeAccount::FindRegistered(AcmeClient& client, const AccountConfig& config,
+                                                                       const Keep& keep) {
   ASSIGN_OR_RETURN(std::optional<AcmeAccount> account, Load(config, keep));
   if (account && (account->record_.account_url().empty() || account->record_.has_deactivated_at())) account.reset();
+  if (account && account->record_.has_next_private_key()) RETURN_IF_ERROR(account->FinishKeyChange(client, keep));
   return account;
 }
 

@@ -42,8 +42,10 @@ class AcmeAccount {
   // What the account of that configuration is kept by: see AccountRecords::Key.
   static std::string KeyOf(const AccountConfig& config);
 
-  // One that the CA knows, as far as the store does; nullopt when there is none. Asks nobody.
-  static absl::StatusOr<std::optional<AcmeAccount>> FindRegistered(const AccountConfig& config, const Keep& keep);
+  // One that the CA knows, as far as the store does; nullopt when there is none, and none is made. The CA is asked for
+  // nothing but which key it takes, where a change of the key was interrupted: that is finished first.
+  static absl::StatusOr<std::optional<AcmeAccount>> FindRegistered(AcmeClient& client, const AccountConfig& config,
+                                                                   const Keep& keep);
 
   // Asks the CA again with the same key; for a CA that has forgotten the account (`accountDoesNotExist`).
   absl::Status Register(AcmeClient& client, const AccountConfig& config, const Keep& keep);

@@ -223,7 +223,7 @@ TEST_F(AccountsTest, OneThatWasDeactivatedIsUsedNoMoreUntilItIsMadeAnew) {
   const auto refused = Issue();
   EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, HasSubstr("was deactivated on 2030-01-01")));
   EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("certcast accounts register ca"));
-  EXPECT_FALSE(AcmeAccount::FindRegistered(account, Keep())->has_value());
+  EXPECT_FALSE(AcmeAccount::FindRegistered(client, account, Keep())->has_value());
   ASSERT_THAT(AcmeAccount::CreateAnew(client, account, Keep()), IsOk());
   ASSERT_THAT(Issue(), IsOk());
   EXPECT_NE(Record().account_url(), url);

@@ -146,14 +146,15 @@ absl::StatusOr<std::optional<state::v1::Generation>> Issuer::RenewChain(const Ce
                                                                         const OnIssueProgress& on_progress) {
   using None = std::optional<state::v1::Generation>;
   const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = clock_, .epoch = epoch};
-  ASSIGN_OR_RETURN(const auto opened, AcmeAccount::FindRegistered(account, keep));
-  if (latest.certificate_url().empty() || !opened) return None();
+  if (latest.certificate_url().empty()) return None();
+  AcmeClient client(http_, clock_, {.directory_url = account.directory, .ca_file = account.ca_file});
+  ASSIGN_OR_RETURN(const auto opened, AcmeAccount::FindRegistered(client, account, keep));
+  if (!opened) return None();
   const std::string& name = certificate.name;
   ASSIGN_OR_RETURN(const Secret pem,
                    sealer_.Open(GenerationKeyPurpose(name, latest.generation()), latest.private_key()));
   ASSIGN_OR_RETURN(const PrivateKey key, PrivateKey::FromPem(pem.ExposeSecret()));
   ASSIGN_OR_RETURN(const std::vector<Certificate> had, ParseChainPem(latest.fullchain_pem()));
-  AcmeClient client(http_, clock_, {.directory_url = account.directory, .ca_file = account.ca_file});
   ASSIGN_OR_RETURN(const std::vector<Certificate> chain, FetchChain({.client = client,
                                                                      .signer = opened->signer(),
                                                                      .url = latest.certificate_url(),

@@ -43,6 +43,13 @@ absl::Status ExplainRefusal(const AcmeAnswer& answer, bool has_certificate_key) 
   return StatusOf(failure, refused.code());
 }
 
+// Only the certificate's key could be tried.
+absl::Status WithUnusableAccount(const absl::Status& refused, const absl::Status& unusable) {
+  v1::Failure failure = FailureOf(refused);
+  failure.set_detail(absl::StrCat(failure.detail(), "; the account can't sign: ", FailureOf(unusable).detail()));
+  return StatusOf(failure, refused.code());
+}
+
 RevocationAnswer Judge(const absl::StatusOr<AcmeAnswer>& answer, bool has_certificate_key) {
   if (!answer.ok()) return {Verdict::kUnknown, answer.status()};
   if (answer->ok()) return {Verdict::kRevoked, absl::OkStatus()};
@@ -61,18 +68,23 @@ bool IsAboutTheReason(const absl::StatusOr<AcmeAnswer>& answer) {
 
 absl::StatusOr<RevocationAnswer> RevokeAtCa(HttpClient& http, const AccountConfig& account,
                                             const AcmeAccount::Keep& keep, const RevocationRequest& request) {
+  AcmeClient client(http, keep.clock, {.directory_url = account.directory, .ca_file = account.ca_file});
+  const bool has_certificate_key = request.certificate_key != nullptr;
   std::vector<AcmeSigner> signers;
   std::optional<AcmeAccount> registered;
+  absl::Status unusable;
   if (!request.by_certificate_key_alone) {
-    ASSIGN_OR_RETURN(registered, AcmeAccount::FindRegistered(account, keep));
+    auto found = AcmeAccount::FindRegistered(client, account, keep);
+    unusable = found.status();
+    // Without the account the certificate's key may do.
+    if (!found.ok() && !has_certificate_key) return unusable;
+    if (found.ok()) registered = *std::move(found);
     if (registered) signers.push_back(registered->signer());
   }
-  const bool has_certificate_key = request.certificate_key != nullptr;
   if (has_certificate_key) signers.push_back({.key = request.certificate_key->get()});
   if (signers.empty()) return RevocationAnswer{Verdict::kRefused, NobodyToSign(account)};
   if (request.reason == kKeyCompromise) std::reverse(signers.begin(), signers.end());
 
-  AcmeClient client(http, keep.clock, {.directory_url = account.directory, .ca_file = account.ca_file});
   ASSIGN_OR_RETURN(const AcmeDirectory directory, client.GetDirectory());
   if (directory.revoke_cert.empty()) return RevocationAnswer{Verdict::kRefused, NotOffered(account)};
   if (request.before_sending) RETURN_IF_ERROR(request.before_sending());
@@ -85,6 +97,7 @@ absl::StatusOr<RevocationAnswer> RevokeAtCa(HttpClient& http, const AccountConfi
     answer = Judge(said, has_certificate_key);
     if (answer.verdict != Verdict::kRefused || IsAboutTheReason(said)) break;
   }
+  if (!answer.status.ok() && !unusable.ok()) answer.status = WithUnusableAccount(answer.status, unusable);
   return answer;
 }
 

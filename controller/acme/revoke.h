@@ -42,8 +42,8 @@ struct RevocationAnswer {
 // key is out, and CAs block such keys. Where one of the two is refused for another reason than the revocation's, the
 // other one is tried. An account that is not registered yet is not made for this.
 //
-// What the CA says is in the answer; errors are what kept us from asking: the directory could not be read (then nothing
-// was sent), before_sending, the store.
+// What the CA says is in the answer; errors are what kept us from asking: the directory could not be read, or which key
+// an account has whose change of it was interrupted (then nothing was sent), before_sending, the store.
 absl::StatusOr<RevocationAnswer> RevokeAtCa(HttpClient& http, const AccountConfig& account,
                                             const AcmeAccount::Keep& keep, const RevocationRequest& request);
 

@@ -110,6 +110,36 @@ TEST_F(RevokeTest, WithoutAnAccountTheCertificatesKeySignsAndNoneIsMade) {
   EXPECT_EQ(ca.accounts(), 1);
 }
 
+// The CA took the other key, and its answer was lost.
+TEST_F(RevokeTest, AnAccountWhoseChangeOfKeyWasInterruptedSignsWithTheOneThatTheCaTakes) {
+  const AcmeAccount::Keep keep{.store = store, .sealer = sealer, .clock = clock};
+  AcmeClient client(http, clock, {.directory_url = account.directory});
+  auto opened = AcmeAccount::FindRegistered(client, account, keep);
+  ASSERT_THAT(opened, IsOk());
+  ASSERT_THAT(client.GetDirectory(), IsOk());
+  http.FailAt(http.exchanges() + 1, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::TIMED_OUT, "no answer"));
+  ASSERT_THAT((*opened)->RollKey(client, keep), HasReason(Reason::TIMED_OUT));
+  RevocationRequest request = Request(4);
+  request.certificate_key = nullptr;
+  EXPECT_EQ(VerdictOf(Revoke(request)), Verdict::kRevoked);
+  const auto record = *AccountRecords(store).Get(AcmeAccount::KeyOf(account));
+  EXPECT_FALSE(record->has_next_private_key());
+}
+
+// It can't be asked which key the account has.
+TEST_F(RevokeTest, AnAccountThatIsOutOfReachIsSaidBesideTheRefusalOfTheCertificatesKey) {
+  state::v1::Account record = **AccountRecords(store).Get(AcmeAccount::KeyOf(account));
+  *record.mutable_next_private_key() = record.private_key();
+  ASSERT_THAT(AccountRecords(store).Put(record, 0), IsOk());
+  ca.behaviour.certificate_key_may_revoke = false;
+  ca.AnswerOnce("new-account", FakeAcmeServer::ProblemAnswer(403, "externalAccountRequired", "bind it"));
+  const auto answer = Revoke(4);
+  ASSERT_EQ(VerdictOf(answer), Verdict::kRefused);
+  EXPECT_THAT(answer->status,
+              HasReason(Reason::CA_REFUSED, AllOf(HasSubstr("revoking a certificate"),
+                                                  HasSubstr("the account can't sign: asking which key"))));
+}
+
 TEST_F(RevokeTest, WithNeitherNobodyIsAsked) {
   account.directory += "?another";
   RevocationRequest request = Request(4);

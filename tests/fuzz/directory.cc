@@ -95,7 +95,7 @@ class FuzzedCa {
     const absl::StatusOr<AcmeAccount> account = AcmeAccount::FindOrCreate(client, config, keep);
     RequireOrderly(account.status());
     if (account.ok()) Require(IsPlainUrl(account->record().account_url()), "an account has a URL");
-    const auto registered = AcmeAccount::FindRegistered(config, keep);
+    const auto registered = AcmeAccount::FindRegistered(client, config, keep);
     Require(registered.ok() && registered->has_value() == account.ok(), "what the CA knows is in the store");
   }
 
