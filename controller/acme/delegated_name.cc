@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kMaxCnames = 8;
 constexpr absl::Duration kTimeout = absl::Seconds(3);
-constexpr int kNoSuchName = 3;
 
 // One step; the name itself: it is no CNAME. nullopt: this server does not know.
 std::optional<std::string> Step(DnsClient& dns, const std::string& server, const std::string& name, bool recursion) {
@@ -24,7 +23,7 @@ std::optional<std::string> Step(DnsClient& dns, const std::string& server, const
     return record.type == DnsType::kCname && record.owner == name;
   });
   if (cname != reply->answers.end()) return cname->data;
-  if (!reply->ok() && reply->rcode != kNoSuchName) return std::nullopt;
+  if (!reply->conclusive()) return std::nullopt;
   // A server of another zone sends elsewhere; a resolver that did not look says nothing.
   const bool looked = recursion || !reply->recursion_available;
   const bool knows =

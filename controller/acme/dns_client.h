@@ -38,6 +38,8 @@ struct DnsReply {
   std::vector<DnsRecord> authority;
 
   bool ok() const { return rcode == 0; }
+  // It knows whether there is such a name.
+  bool conclusive() const { return rcode == 0 || rcode == 3; }
   // `NOERROR`, `NXDOMAIN`, `SERVFAIL`...
   std::string RcodeName() const;
 };

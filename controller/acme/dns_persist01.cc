@@ -98,6 +98,10 @@ absl::StatusOr<std::vector<std::string>> DnsPersist01::Records(const std::string
       last = WithReason(reply.status(), Reason::CHALLENGE_FAILED);
       continue;
     }
+    if (!reply->conclusive()) {
+      last = Fail(Reason::CHALLENGE_FAILED, absl::StrCat(server, " answered ", reply->RcodeName(), " for ", name));
+      continue;
+    }
     std::vector<std::string> records;
     for (const DnsRecord& record : reply->answers) {
       if (record.type == DnsType::kTxt) records.push_back(record.data);

@@ -41,7 +41,7 @@ class DnsPersist01 final : public ChallengeSolver {
   absl::Status CleanUp(const Challenge&) override { return absl::OkStatus(); }
 
  private:
-  // All TXT records of the name, from the first server that answers.
+  // All TXT records of the name, from the first server that knows whether there are any.
   absl::StatusOr<std::vector<std::string>> Records(const std::string& fqdn);
 
   const ChallengeConfig::Propagation propagation_;

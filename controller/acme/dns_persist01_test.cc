@@ -93,6 +93,16 @@ TEST_F(DnsPersist01Test, SaysWhichRecordIsToBeMade) {
   EXPECT_THAT(Look(false), IsOk());
 }
 
+TEST_F(DnsPersist01Test, AServerThatRefusesSaysNothingOfTheRecord) {
+  propagation_.resolvers = {"192.0.2.98:53", kServer};
+  dns_.SetRcode("192.0.2.98:53", 5);
+  dns_.Add(kServer, {.owner = "_validation-persist.example.com.",
+                     .data = "ca.example; accounturi=https://ca.example/acct/1; policy=wildcard"});
+  EXPECT_THAT(Look(true), IsOk());
+  propagation_.resolvers = {"192.0.2.98:53"};
+  EXPECT_THAT(Look(true), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("192.0.2.98:53 answered REFUSED")));
+}
+
 TEST_F(DnsPersist01Test, TheLookCanBeLeftOut) {
   propagation_.skip = true;
   EXPECT_THAT(Look(true), IsOk());

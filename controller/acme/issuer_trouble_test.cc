@@ -89,6 +89,22 @@ TEST_F(IssuerTroubleTest, OtherFailuresBindTheScheduleAlone) {
   ASSERT_THAT(Issue(Trigger::kByHand), IsOk());
 }
 
+TEST_F(IssuerTroubleTest, ARehearsalWantsTheStandingRecordOfAWildcardToAllowWildcards) {
+  certificate.challenge->dns_persist01 = true;
+  const std::string name = "_validation-persist.example.com.";
+  const std::string one_name = "ca.example; accounturi=https://ca.test/account/1";
+  const auto rehearse = [&] { return MakeIssuer().Rehearse(certificate, /*epoch=*/0, [](absl::string_view) {}); };
+  dns.Add(kDnsServer, {name, DnsType::kTxt, one_name});
+  const absl::Status missing = rehearse()->presented;
+  EXPECT_THAT(missing, HasReason(Reason::CHALLENGE_FAILED, HasSubstr("no TXT record at " + name + " allows it")));
+  EXPECT_THAT(FailureOf(missing).hint(), HasSubstr("policy=wildcard"));
+  dns.Add(kDnsServer, {name, DnsType::kTxt, one_name + "; policy=wildcard"});
+  EXPECT_THAT(rehearse()->presented, IsOk());
+  certificate.domains = {"example.com"};
+  dns.Remove(kDnsServer, {name, DnsType::kTxt, one_name + "; policy=wildcard"});
+  EXPECT_THAT(rehearse()->presented, IsOk());
+}
+
 TEST_F(IssuerTroubleTest, SubproblemsAreShownByName) {
   nlohmann::json problem = {{"type", "urn:ietf:params:acme:error:rejectedIdentifier"},
                             {"detail", "some names were refused"},

@@ -28,8 +28,8 @@ absl::StatusOr<std::string> RandomToken() {
 absl::StatusOr<std::vector<Challenge>> MakeChallenges(const CertificateConfig& certificate, ChallengeSolver& solver) {
   std::vector<Challenge> challenges;
   for (absl::string_view domain : certificate.domains) {
-    absl::ConsumePrefix(&domain, "*.");
     Challenge challenge;
+    challenge.set_wildcard(absl::ConsumePrefix(&domain, "*."));
     challenge.set_domain(std::string(domain));
     ASSIGN_OR_RETURN(*challenge.mutable_token(), RandomToken());
     // As long as a thumbprint.

@@ -78,7 +78,7 @@ class Finder {
     absl::Status last = NotFound("there is no resolver in /etc/resolv.conf");
     for (const std::string& resolver : resolvers_) {
       auto reply = dns_.Ask(resolver, {.name = name, .type = type, .recursion = true}, kTimeout);
-      if (reply.ok() && (reply->rcode == 0 || reply->rcode == 3)) return reply;
+      if (reply.ok() && reply->conclusive()) return reply;
       last = reply.ok()
                  ? NotFound(absl::StrCat("the resolver ", resolver, " answered ", reply->RcodeName(), " for ", name))
                  : WithHint(WithReason(reply.status(), Reason::CHALLENGE_FAILED), kHint);

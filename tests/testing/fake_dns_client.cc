@@ -39,6 +39,11 @@ void FakeDnsClient::MakeRecursive(const std::string& server) {
   servers_[server].recursive = true;
 }
 
+void FakeDnsClient::SetRcode(const std::string& server, int rcode) {
+  const absl::MutexLock lock(&mutex_);
+  servers_[server].rcode = rcode;
+}
+
 void FakeDnsClient::AddLater(const std::string& server, DnsRecord record, int after) {
   const absl::MutexLock lock(&mutex_);
   servers_[server].later.push_back({after, std::move(record)});
@@ -50,6 +55,7 @@ absl::StatusOr<DnsReply> FakeDnsClient::Ask(const std::string& server, const Dns
   const auto found = servers_.find(server);
   if (found == servers_.end()) return Fail(Reason::TIMED_OUT, absl::StrCat("no answer from the DNS server ", server));
   Server& zone = found->second;
+  if (zone.rcode.has_value()) return DnsReply{.rcode = *zone.rcode};
   std::vector<DnsRecord> records = zone.records;
   for (const Later& later : zone.later) {
     if (zone.questions >= later.after) records.push_back(later.record);

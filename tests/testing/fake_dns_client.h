@@ -3,6 +3,7 @@
 #define CERTCAST_TESTS_TESTING_FAKE_DNS_CLIENT_H_
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -29,6 +30,8 @@ class FakeDnsClient final : public controller::DnsClient {
   void Delegate(const std::string& server, const std::string& zone, const std::string& name_server);
   // It looks up for others what they ask it to: without that it says nothing.
   void MakeRecursive(const std::string& server);
+  // What it answers whatever it is asked.
+  void SetRcode(const std::string& server, int rcode);
   // From its `after`-th question on (from 0) the server's answers also have this record.
   void AddLater(const std::string& server, controller::DnsRecord record, int after);
 
@@ -57,6 +60,7 @@ class FakeDnsClient final : public controller::DnsClient {
     std::vector<std::pair<std::string, std::string>> delegations;
     int questions = 0;
     bool recursive = false;
+    std::optional<int> rcode;
   };
 
   mutable absl::Mutex mutex_;
