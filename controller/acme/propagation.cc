@@ -15,15 +15,24 @@ namespace {
 constexpr absl::Duration kQueryTimeout = absl::Seconds(3);
 constexpr absl::Duration kLongestPause = absl::Seconds(10);
 constexpr absl::string_view kHint =
-    "check that the hook adds to the zone these servers hold, and keeps other values at the name; give a slow zone "
-    "more "
-    "challenge.propagation.timeout";
+    "check that it is written to the zone that these servers hold, and that other values at the name are kept; give a "
+    "slow zone more challenge.propagation.timeout";
+// This machine's resolver led to these servers, and the CA's may lead to others.
+constexpr absl::string_view kSplitHorizonHint =
+    "; where the DNS looks different from here than from outside (split horizon), name resolvers that see what the CA "
+    "sees in challenge.propagation.resolvers";
 
 // Who is asked for one name.
 struct Question {
   std::string name;
   std::vector<NameServer> servers;
   bool recursion = false;
+};
+
+// Why a name is not ready.
+struct Lack {
+  std::string text;
+  std::string hint;
 };
 
 // nullopt: it has every value. Else what it said.
@@ -45,16 +54,19 @@ class Watch {
   Watch(DnsClient& dns, const ChallengeConfig::Propagation& config) : dns_(dns), config_(config) {}
 
   // nullopt: every server has it.
-  std::optional<std::string> LookFor(const ExpectedTxt& expected) {
+  std::optional<Lack> LookFor(const ExpectedTxt& expected) {
     auto question = QuestionFor(expected.fqdn);
-    if (!question.ok()) return std::string(question.status().message());
+    if (!question.ok()) return Lack{std::string(question.status().message()), FailureOf(question.status()).hint()};
     for (const NameServer& server : question->servers) {
-      if (auto lacking = LookAt(server, *question, expected.values)) return lacking;
+      auto lacking = LookAt(server, *question, expected.values);
+      if (lacking.has_value()) return Lack{*std::move(lacking), Hint()};
     }
     return std::nullopt;
   }
 
  private:
+  std::string Hint() const { return absl::StrCat(kHint, config_.resolvers.empty() ? kSplitHorizonHint : ""); }
+
   absl::StatusOr<Question> QuestionFor(const std::string& fqdn) {
     if (!config_.resolvers.empty()) {
       Question question{.name = fqdn, .recursion = true};
@@ -101,11 +113,11 @@ absl::Status WaitForTxt(DnsClient& dns, Clock& clock, const ChallengeConfig::Pro
       if (clock.Monotonic() + pause > end) {
         return WithStep(Fail(Reason::CHALLENGE_FAILED,
                              absl::StrCat("the TXT record ", txt.fqdn, " is not everywhere after ",
-                                          absl::FormatDuration(config.timeout), ": ", *lacking),
-                             kHint),
+                                          absl::FormatDuration(config.timeout), ": ", lacking->text),
+                             lacking->hint),
                         "propagation");
       }
-      on_progress(absl::StrCat("waiting for ", txt.fqdn, ": ", *lacking));
+      on_progress(absl::StrCat("waiting for ", txt.fqdn, ": ", lacking->text));
       clock.Sleep(pause);
       pause = std::min(2 * pause, kLongestPause);
     }

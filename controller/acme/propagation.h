@@ -27,7 +27,8 @@ struct ExpectedTxt {
 // keeps "no such name" for a while; for that reason resolvers of the system are asked for zones and addresses only,
 // never for the name itself.
 //
-// CHALLENGE_FAILED when the time is over: names the server that lacks a value and what it said.
+// CHALLENGE_FAILED when the time is over: names the server that lacks a value and what it said; without configured
+// resolvers the hint says that the DNS may look different from here.
 absl::Status WaitForTxt(DnsClient& dns, Clock& clock, const ChallengeConfig::Propagation& config,
                         const std::vector<ExpectedTxt>& expected,
                         const std::function<void(absl::string_view)>& on_progress);

@@ -16,6 +16,7 @@ using testing::FakeDnsClient;
 using testing::HasReason;
 using ::testing::HasSubstr;
 using testing::IsOk;
+using ::testing::Not;
 
 constexpr char kResolver[] = "192.0.2.1:53";
 constexpr char kName[] = "_acme-challenge.www.example.com.";
@@ -150,6 +151,17 @@ TEST_F(PropagationTest, WithoutAnyResolverTheHintNamesTheSetting) {
   const auto found = FindAuthoritativeServers(dns_, kName);
   EXPECT_THAT(found, HasReason(Reason::CHALLENGE_FAILED));
   EXPECT_THAT(FailureOf(found.status()).hint(), HasSubstr("challenge.propagation.resolvers"));
+}
+
+// What is written is seen by the CA, but not by the servers that this machine's resolver knows.
+TEST_F(PropagationTest, AnotherViewOfTheDnsIsHintedAtWhereTheZonesServersWereAsked) {
+  const absl::Status unseen = Wait();
+  EXPECT_THAT(FailureOf(unseen).hint(),
+              AllOf(HasSubstr("split horizon"), HasSubstr("challenge.propagation.resolvers")));
+  dns_.set_resolvers({"192.0.2.99:53"});
+  EXPECT_THAT(FailureOf(Wait()).hint(), HasSubstr("challenge.propagation.resolvers"));
+  config_.resolvers = {kFirst};
+  EXPECT_THAT(FailureOf(Wait()).hint(), AllOf(HasSubstr("propagation.timeout"), Not(HasSubstr("split horizon"))));
 }
 
 TEST_F(PropagationTest, TheZoneIsTheNearestOneAbove) {

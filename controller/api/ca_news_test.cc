@@ -286,7 +286,28 @@ TEST_F(CaNewsTest, AContractThatEndsIsWarnedOf) {
   EXPECT_THAT(Status().warnings(), Contains(HasSubstr("ended on 2030-02-20")));
 }
 
-// --- What doctor says of a CA.
+// --- What doctor says of a CA, and of the way to it.
+
+TEST_F(CaNewsTest, OfAResolverThatIsOfNoUseDoctorSaysWhereToNameAnother) {
+  processes.Otherwise([](const ProcessRequest&) { return testing::FakeProcessRunner::Exits(0); });
+  const auto check = [this] {
+    const auto doctor = controller->Doctor();
+    EXPECT_THAT(doctor, IsOk());
+    v1::DoctorResponse::Check of_resolvers;
+    for (const auto& found : doctor->checks()) {
+      if (found.name() == "resolvers of wildcard") of_resolvers = found;
+    }
+    return of_resolvers;
+  };
+  EXPECT_EQ(check().result(), v1::DoctorResponse::Check::OK);
+  dns.SetRcode(kDnsServer, 2);
+  EXPECT_EQ(check().result(), v1::DoctorResponse::Check::WARNING);
+  EXPECT_EQ(check().detail(), "192.0.2.53:53 answers SERVFAIL for example.com");
+  dns.Forget(kDnsServer);
+  EXPECT_EQ(check().result(), v1::DoctorResponse::Check::PROBLEM);
+  EXPECT_THAT(check().detail(), HasSubstr("no answer from the DNS server 192.0.2.53:53"));
+  EXPECT_THAT(check().hint(), HasSubstr("challenge.propagation.resolvers"));
+}
 
 TEST_F(CaNewsTest, WhatACaWouldRefuseIsSaidBeforeItIsAsked) {
   processes.Otherwise([](const ProcessRequest&) { return testing::FakeProcessRunner::Exits(0); });

@@ -47,11 +47,18 @@ void CheckHook(const CertificateConfig& certificate, const Machine& machine, Fin
   findings.Problem(name, absl::StrCat(program, " can't be run"), "is it there and executable (chmod +x)?");
 }
 
+std::string HintForResolvers(bool configured) {
+  return configured ? "name others in challenge.propagation.resolvers"
+                    : "look at /etc/resolv.conf, or name resolvers that see what the CA sees in "
+                      "challenge.propagation.resolvers";
+}
+
 void CheckResolvers(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
   if (certificate.challenge->propagation.skip) return;
   const std::string name = absl::StrCat("resolvers of ", certificate.name);
   std::vector<std::string> servers = certificate.challenge->propagation.resolvers;
-  if (servers.empty()) {
+  const bool configured = !servers.empty();
+  if (!configured) {
     absl::StatusOr<std::vector<std::string>> system = machine.dns->SystemResolvers();
     if (!system.ok()) return findings.Problem(name, system.status());
     servers = *std::move(system);
@@ -60,7 +67,11 @@ void CheckResolvers(const CertificateConfig& certificate, const Machine& machine
   for (const std::string& server : servers) {
     absl::StatusOr<DnsReply> reply = machine.dns->Ask(server, {domain, DnsType::kSoa}, absl::Seconds(5));
     if (!reply.ok()) {
-      findings.Problem(name, Annotate(reply.status(), server));
+      findings.Problem(name, WithHint(Annotate(reply.status(), server), HintForResolvers(configured)));
+    } else if (!reply->conclusive()) {
+      // It may hold the records all the same, where `_acme-challenge` leads to another zone.
+      findings.Warning(name, absl::StrCat(server, " answers ", reply->RcodeName(), " for ", domain),
+                       HintForResolvers(configured));
     } else {
       findings.Ok(name, absl::StrCat(server, " answers (", reply->RcodeName(), " for ", domain, ")"));
     }

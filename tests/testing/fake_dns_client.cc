@@ -39,6 +39,11 @@ void FakeDnsClient::MakeRecursive(const std::string& server) {
   servers_[server].recursive = true;
 }
 
+void FakeDnsClient::Forget(const std::string& server) {
+  const absl::MutexLock lock(&mutex_);
+  servers_.erase(server);
+}
+
 void FakeDnsClient::SetRcode(const std::string& server, int rcode) {
   const absl::MutexLock lock(&mutex_);
   servers_[server].rcode = rcode;

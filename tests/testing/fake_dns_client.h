@@ -30,6 +30,8 @@ class FakeDnsClient final : public controller::DnsClient {
   void Delegate(const std::string& server, const std::string& zone, const std::string& name_server);
   // It looks up for others what they ask it to: without that it says nothing.
   void MakeRecursive(const std::string& server);
+  // It has no record any more, and does not answer.
+  void Forget(const std::string& server);
   // What it answers whatever it is asked.
   void SetRcode(const std::string& server, int rcode);
   // From its `after`-th question on (from 0) the server's answers also have this record.
