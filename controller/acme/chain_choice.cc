@@ -55,11 +55,13 @@ class ChainSearch {
  private:
   // Fetches and checks one. What does not hold stays out of `offered_`; of the CA's own choice it is kept why.
   absl::Status Take(const std::string& url) {
-    ASSIGN_OR_RETURN(AcmeAnswer answer,
-                     request_.client.Fetch(request_.signer, url, "application/pem-certificate-chain"));
-    RETURN_IF_ERROR(answer.Check("fetching the certificate"));
-    if (url == request_.url) alternates_ = answer.alternates;
-    absl::StatusOr<Chain> chain = CheckIssuedChain(answer.text, request_.certificate, request_.key, request_.now);
+    const absl::StatusOr<AcmeAnswer> answer =
+        request_.client.Fetch(request_.signer, url, "application/pem-certificate-chain");
+    const absl::Status fetched = answer.ok() ? answer->Check("fetching the certificate") : answer.status();
+    if (IsTransient(answer)) unread_ = fetched;
+    RETURN_IF_ERROR(fetched);
+    if (url == request_.url) alternates_ = answer->alternates;
+    absl::StatusOr<Chain> chain = CheckIssuedChain(answer->text, request_.certificate, request_.key, request_.now);
     // A root file that can't be read is nobody's chain.
     if (absl::IsInvalidArgument(chain.status())) return chain.status();
     if (chain.ok() && !offered_.empty() && chain->front().sha256() != offered_.front().front().sha256()) {
@@ -91,7 +93,7 @@ class ChainSearch {
   }
 
   absl::StatusOr<Chain> Otherwise() {
-    if (offered_.empty()) return own_choice_;
+    if (offered_.empty()) return unread_.ok() ? own_choice_ : WithOwnChoice(unread_);
     if (const ChainPreference& preference = request_.certificate.chain; !preference.any()) {
       std::vector<std::string> issuers;
       for (const Chain& chain : offered_) issuers.push_back(IssuerAtTop(chain));
@@ -106,6 +108,14 @@ class ChainSearch {
     return std::move(offered_.front());
   }
 
+  // Of a chain that could not be fetched: it is wanted, since the CA's own choice does not hold.
+  absl::Status WithOwnChoice(const absl::Status& unread) const {
+    v1::Failure failure = FailureOf(unread);
+    failure.set_detail(
+        absl::StrCat("another chain of the certificate: ", failure.detail(), "; ", FailureOf(own_choice_).detail()));
+    return StatusOf(failure, unread.code());
+  }
+
   void ExplainOwnChoice() const {
     if (own_choice_.ok()) return;
     request_.on_progress(absl::StrCat("another chain than the CA's own choice is used: ", own_choice_.message()));
@@ -116,6 +126,8 @@ class ChainSearch {
   // Those that hold, the CA's own choice first where it does.
   std::vector<Chain> offered_;
   absl::Status own_choice_;
+  // Why one of them could not be fetched for now.
+  absl::Status unread_;
   std::vector<std::string> alternates_;
   bool roots_read_ = false;
   Chain roots_;

@@ -30,7 +30,8 @@ struct ChainRequest {
 
 // The certificate and its chain, each one that is considered checked as CheckIssuedChain does: the first that is as
 // preferred, or else the CA's own choice (with a line of progress where none is), or else any other that holds. What
-// the CA offers beside its own choice is fetched only where it matters.
+// the CA offers beside its own choice is fetched only where it matters. Where none holds, the error is
+// CERTIFICATE_UNEXPECTED, unless one could not be fetched for now: then it is why, and the certificate may be good.
 //
 // `had`: the chain that is in use; without a preference it stays for as long as the CA offers it. Empty: none.
 absl::StatusOr<std::vector<Certificate>> FetchChain(const ChainRequest& request,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/clock/timestamp.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/issuer_fixture.h"
@@ -247,6 +248,30 @@ TEST_F(OrderOptionsTest, WhereTheCasOwnChoiceIsBrokenAnotherOneIsTaken) {
   ASSERT_THAT(generation, IsOk());
   EXPECT_EQ(IssuerAtTop(*generation), "Other Root");
   EXPECT_TRUE(ProgressMentions("another chain than the CA's own choice is used"));
+}
+
+// It may be the one that holds: another order would not be for the better.
+TEST_F(OrderOptionsTest, WhereTheOtherChainCantBeFetchedForNowTheOrderIsGoneOnWith) {
+  ca.behaviour.offers_alternate = true;
+  ca.behaviour.own_choice_is_broken = true;
+  ASSERT_THAT(Issue(), IsOk());
+  const size_t first = http.requests().size();
+  ASSERT_THAT(Issue(), IsOk());
+  const std::vector<HttpRequest> requests = http.requests();
+  // The last that was asked for a certificate, as a distance from the beginning of an issuance.
+  size_t fetch = requests.size() - 1;
+  while (!absl::StrContains(requests[fetch].url, "/certificate/other-")) --fetch;
+  for (int i = 1; i <= 3; ++i) {
+    http.FailAt(http.exchanges() + static_cast<int>(fetch - first) + i, FakeHttpClient::Fault::kRequestLost,
+                Fail(Reason::LINK_LOST, "reset"));
+  }
+  EXPECT_THAT(Issue(), HasReason(Reason::LINK_LOST, AllOf(HasSubstr("another chain"), HasSubstr("reset"),
+                                                          HasSubstr("the CA's new certificate"))));
+  const int orders = ca.orders();
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(IssuerAtTop(*generation), "Other Root");
+  EXPECT_EQ(ca.orders(), orders);
 }
 
 TEST_F(OrderOptionsTest, AnotherChainOfTheSameLeafIsTheNextGeneration) {
