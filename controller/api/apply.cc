@@ -33,11 +33,11 @@ namespace {
 // So long may pass between a request to stop and the end of the waiting for a window.
 constexpr absl::Duration kWaitSlice = absl::Seconds(1);
 
-// One certificate's way through a call.
 bool IsResting(const v1::Rollout& rollout) {
   return rollout.state() == v1::Rollout::WAITING_FOR_WINDOW || rollout.state() == v1::Rollout::PAUSED;
 }
 
+// One certificate's way through a call.
 struct Work {
   const CertificateConfig* config = nullptr;
   Obtained obtained;

@@ -199,8 +199,9 @@ absl::StatusOr<bool> Replacement::RunRollouts(const Generation& generation) {
 
 // Asks every node and looks at every endpoint.
 absl::StatusOr<bool> Replacement::Prove(const Generation& generation) {
-  std::vector<DoomedLeaf> doomed;
   ASSIGN_OR_RETURN(const std::vector<Generation> to_revoke, ToRevoke());
+  std::vector<DoomedLeaf> doomed;
+  doomed.reserve(to_revoke.size());
   for (const Generation& old : to_revoke) doomed.push_back({old.leaf_sha256(), old.generation()});
   ASSIGN_OR_RETURN(const FleetLook look, LookForHolders(context_.config, context_.machine, context_.session,
                                                         context_.certificate, generation, doomed));
@@ -233,7 +234,7 @@ absl::Status Replacement::Revoke() {
   bool all = true;
   for (const Generation& generation : to_revoke) {
     if (context_.stop) return Stopped();
-    const absl::Status status = RevokeOne(generation);
+    absl::Status status = RevokeOne(generation);
     if (ReasonOf(status) == Reason::STALE_EPOCH) return status;
     if (status.ok()) continue;
     // What was imported is its CA's and the operator's affair.
