@@ -53,6 +53,10 @@ void CheckContracts(const Config& config, const Machine& machine, Findings& find
   }
 }
 
+std::string Count(size_t count, absl::string_view what) {
+  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
+}
+
 std::string Megabytes(uint64_t bytes) {
   return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6);
 }
@@ -232,8 +236,8 @@ absl::StatusOr<v1::DoctorResponse> Controller::Doctor(const v1::DoctorRequest& r
     RETURN_IF_ERROR(RehearseChallenge(config_, machine_, *selected.front(), findings));
     return findings.Take();
   }
-  findings.Ok("configuration", absl::StrCat(config_.path, ": ", config_.certificates.size(), " certificates, ",
-                                            config_.nodes.size(), " nodes"));
+  findings.Ok("configuration", absl::StrCat(config_.path, ": ", Count(config_.certificates.size(), "certificate"), ", ",
+                                            Count(config_.nodes.size(), "node")));
   for (const AccountConfig& account : config_.accounts) CheckAccount(config_, account, machine_, findings);
   CheckContracts(config_, machine_, findings);
   for (const CertificateConfig& certificate : config_.certificates) {

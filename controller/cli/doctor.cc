@@ -14,8 +14,8 @@ int RunDoctor(Session& session, const v1::DoctorRequest& request) {
   if (grpc::Status status = session.controller.Doctor(&context, request, &response); !status.ok()) {
     return ReportError(session.err, FromGrpc(status));
   }
-  int problems = 0;
-  for (const auto& check : response.checks()) problems += check.result() == Check::PROBLEM;
+  size_t problems = 0;
+  for (const auto& check : response.checks()) problems += check.result() == Check::PROBLEM ? 1 : 0;
   if (session.options.json()) {
     session.out << ToJson(response);
   } else {
@@ -24,7 +24,7 @@ int RunDoctor(Session& session, const v1::DoctorRequest& request) {
                   << "\n";
       if (!check.hint().empty()) session.out << "    hint: " << Printable(check.hint()) << "\n";
     }
-    session.out << problems << " problems\n";
+    session.out << Count(problems, "problem") << "\n";
   }
   return problems == 0 ? kDone : kFailed;
 }

@@ -189,8 +189,8 @@ absl::Status Execution::Soak() {
   const std::vector<size_t> nodes =
       Select([](const Node& node) { return node.result().wave() > 0 && StandingOf(node) == Standing::kGood; });
   const SoakPlan plan(nodes.size(), left);
-  const absl::Duration shown = left < absl::Seconds(1) ? left : absl::Ceil(left, absl::Seconds(1));
-  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(shown), " before wave ", wave + 1));
+  progress_.Soak(wave, absl::StrCat("soaking for ", absl::FormatDuration(absl::Ceil(left, absl::Seconds(1))),
+                                    " before wave ", wave + 1));
   const absl::Duration began = clock.Monotonic();
   size_t looks = 0;
   while (!ClosedTo(v1::Rollout::SOAKING)) {

@@ -85,6 +85,18 @@ TEST_F(Soak, LooksAtTheNodesThatHaveItAllTheTime) {
   for (const std::string& name : first_) EXPECT_EQ(looks_[name], 6) << name;
 }
 
+// Of one that was interrupted, parts of a second may be left.
+TEST_F(Soak, SaysWholeSeconds) {
+  plan_.mutable_policy()->mutable_soak()->set_seconds(0);
+  plan_.mutable_policy()->mutable_soak()->set_nanos(299'987'826);
+  EXPECT_EQ(Execute().state(), v1::Rollout::COMPLETED);
+  std::vector<std::string> said;
+  for (const auto& progress : world_.progress()) {
+    if (progress.phase() == v1::ApplyEvent::Progress::SOAKING) said.push_back(progress.text());
+  }
+  EXPECT_THAT(said, ::testing::Contains("soaking for 1s before wave 2"));
+}
+
 TEST_F(Soak, HaltsWhenOneDoesNotServeItAnyMore) {
   in_soak_ = [this](const std::string& name) {
     if (name == first_[1]) world_.node(name).SetServedToController("wildcard", world_.OldLeaf());

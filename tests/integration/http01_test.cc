@@ -109,7 +109,9 @@ TEST_F(Http01Test, ANodeWithoutAPlaceRefusesAndSaysWhatToDo) {
                                  HasSubstr("http_challenge: {webroot: DIRECTORY}")));
   const CommandResult doctor = fleet().controller().Run({"doctor"});
   EXPECT_EQ(doctor.exit_code, 1) << doctor;
-  EXPECT_THAT(doctor.out, HasSubstr("it shows no HTTP challenges, as wildcard needs"));
+  EXPECT_THAT(doctor.out,
+              AllOf(HasSubstr(": 1 certificate, 1 node\n"), HasSubstr("it shows no HTTP challenges, as wildcard needs"),
+                    HasSubstr("\n1 problem\n")));
 }
 
 TEST_F(Http01Test, ANodeThatIsOutOfReachMayBeLeftOut) {
