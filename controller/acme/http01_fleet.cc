@@ -79,23 +79,23 @@ absl::Status Http01Fleet::Present(const Challenge& challenge) {
   put.set_token(challenge.token());
   put.set_key_authorization(challenge.key_authorization());
   put.mutable_lifetime()->set_seconds(absl::ToInt64Seconds(kLifetime));
-  std::map<std::string, std::string> problems;
-  absl::Status first;
-  for (const auto& [node, error] : Tell(NodesOf(challenge), command)) {
+  Errors failed = Tell(NodesOf(challenge), command);
+  for (const auto& [node, error] : failed) {
     if (IsUnanswered(error)) {
       unreachable_.insert(node);
       const auto session = sessions_.find(node);
       if (session == sessions_.end() || !session->second->in_doubt()) untold_.insert({node, challenge.token()});
     }
-    if (IsUnanswered(error) && static_cast<int>(unreachable_.size()) <= config_.max_unreachable) continue;
-    problems[node] = std::string(error.message());
-    first = KeepFirst(first, error);
   }
-  if (problems.empty()) return absl::OkStatus();
-  const std::string hint = FailureOf(first).hint();
-  return WithStep(
-      Fail(Reason::CHALLENGE_FAILED, absl::StrCat(Place(challenge), " can't be shown: ", Listed(problems)), hint),
-      "present");
+  if (static_cast<int>(unreachable_.size()) <= config_.max_unreachable) {
+    std::erase_if(failed, [](const auto& entry) { return IsUnanswered(entry.second); });
+  }
+  if (failed.empty()) return absl::OkStatus();
+  std::map<std::string, std::string> problems;
+  for (const auto& [node, error] : failed) problems[node] = std::string(error.message());
+  return WithStep(Fail(Reason::CHALLENGE_FAILED, absl::StrCat(Place(challenge), " can't be shown: ", Listed(problems)),
+                       FailureOf(failed.begin()->second).hint()),
+                  "present");
 }
 
 absl::Status Http01Fleet::AwaitVisible(const std::vector<Challenge>& challenges,

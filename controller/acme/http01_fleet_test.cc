@@ -85,7 +85,8 @@ TEST_F(Http01FleetTest, SoManyAsMayBeOutOfReach) {
   }
   Http01Fleet strict = Solver({.max_unreachable = 1});
   ASSERT_THAT(strict.Prepare(challenge_), IsOk());
-  EXPECT_THAT(strict.Present(challenge_), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("nobody there")));
+  EXPECT_THAT(strict.Present(challenge_),
+              HasReason(Reason::CHALLENGE_FAILED, HasSubstr("node web-4: nobody there; node web-5: nobody there")));
   Http01Fleet lenient = Solver({.max_unreachable = 2});
   ASSERT_THAT(lenient.Present(challenge_), IsOk());
   EXPECT_THAT(Await(lenient), IsOk());
