@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/json_member.h"
 #include "controller/acme/links.h"
 #include "controller/acme/retry_after.h"
 
@@ -20,21 +21,16 @@ constexpr absl::Duration kReadTimeout = absl::Seconds(10);
 // A server that is back within this time is waited for.
 constexpr absl::Duration kShortWait = absl::Seconds(10);
 
-std::string StringIn(const nlohmann::json& object, const char* member) {
-  const auto it = object.find(member);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
-}
-
 AcmeDirectory ParseDirectory(const nlohmann::json& body) {
-  AcmeDirectory directory{.new_nonce = StringIn(body, "newNonce"),
-                          .new_account = StringIn(body, "newAccount"),
-                          .new_order = StringIn(body, "newOrder"),
-                          .revoke_cert = StringIn(body, "revokeCert"),
-                          .key_change = StringIn(body, "keyChange"),
-                          .renewal_info = StringIn(body, "renewalInfo")};
+  AcmeDirectory directory{.new_nonce = TextMember(body, "newNonce"),
+                          .new_account = TextMember(body, "newAccount"),
+                          .new_order = TextMember(body, "newOrder"),
+                          .revoke_cert = TextMember(body, "revokeCert"),
+                          .key_change = TextMember(body, "keyChange"),
+                          .renewal_info = TextMember(body, "renewalInfo")};
   const auto meta = body.find("meta");
   if (meta == body.end() || !meta->is_object()) return directory;
-  directory.terms_of_service = StringIn(*meta, "termsOfService");
+  directory.terms_of_service = TextMember(*meta, "termsOfService");
   const auto external = meta->find("externalAccountRequired");
   directory.external_account_required = external != meta->end() && external->is_boolean() && external->get<bool>();
   const auto profiles = meta->find("profiles");

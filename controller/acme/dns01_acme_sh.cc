@@ -38,6 +38,9 @@ DOMAIN_CONF=$LE_CONFIG_HOME/certcast/$certcast_domain.conf
 "$certcast_call" "$certcast_name" "$certcast_txt"
 )";
 
+// Of variables: a few tokens, or a key.
+constexpr size_t kUsualInput = size_t{64} * 1024;
+
 // acme.sh's names have no final dot.
 std::string WithoutDot(absl::string_view fqdn) {
   absl::ConsumeSuffix(&fqdn, ".");
@@ -54,27 +57,27 @@ absl::Status AcmeShWriter::CleanUp(const PresentedChallenge& challenge) {
   return Run("_rm", "cleanup", challenge);
 }
 
+// A line each, for the script's standard input.
+absl::Status AcmeShWriter::AppendVariables(std::string& input) const {
+  for (const auto& [name, reference] : config_.variables) {
+    const absl::StatusOr<Secret> value = ReadSecret(reference);
+    const std::string place = absl::StrCat("challenge.acme-sh.variables.", name);
+    if (!value.ok()) return WithReason(Annotate(value.status(), place), Reason::CHALLENGE_FAILED);
+    if (absl::StrContains(value->ExposeSecret(), "\n")) {
+      return Fail(Reason::CHALLENGE_FAILED, absl::StrCat(place, ": the value has more than one line"));
+    }
+    absl::StrAppend(&input, name, "=", value->ExposeSecret(), "\n");
+  }
+  absl::StrAppend(&input, "\n");
+  return absl::OkStatus();
+}
+
 absl::Status AcmeShWriter::Run(const char* verb, const char* step, const PresentedChallenge& challenge) {
   const std::string call = absl::StrCat(config_.api, verb);
   HookCommand hook;
   hook.what = absl::StrCat(call, " of ", config_.script, " for ", challenge.fqdn());
   hook.step = step;
   hook.timeout_key = "challenge.acme-sh.timeout";
-  for (const auto& [name, reference] : config_.variables) {
-    const absl::StatusOr<Secret> value = ReadSecret(reference);
-    if (!value.ok()) {
-      return WithStep(WithReason(Annotate(value.status(), absl::StrCat("challenge.acme-sh.variables.", name)),
-                                 Reason::CHALLENGE_FAILED),
-                      step);
-    }
-    if (absl::StrContains(value->ExposeSecret(), "\n")) {
-      return WithStep(Fail(Reason::CHALLENGE_FAILED,
-                           absl::StrCat("challenge.acme-sh.variables.", name, ": the value has more than one line")),
-                      step);
-    }
-    absl::StrAppend(&hook.request.input, name, "=", value->ExposeSecret(), "\n");
-  }
-  absl::StrAppend(&hook.request.input, "\n");
   hook.request.argv = {"/bin/sh",
                        "-c",
                        kScript,
@@ -87,7 +90,10 @@ absl::Status AcmeShWriter::Run(const char* verb, const char* step, const Present
                        WithoutDot(challenge.fqdn()),
                        challenge.value()};
   hook.request.timeout = config_.timeout;
-  const absl::Status status = RunHook(processes_, hook).status();
+  // What is outgrown would not be wiped.
+  hook.request.input.reserve(kUsualInput);
+  absl::Status status = WithStep(AppendVariables(hook.request.input), step);
+  if (status.ok()) status = RunHook(processes_, hook).status();
   Wipe(hook.request.input.data(), hook.request.input.size());
   return status;
 }

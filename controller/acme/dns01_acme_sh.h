@@ -25,6 +25,7 @@ class AcmeShWriter final : public TxtWriter {
   absl::Status CleanUp(const state::v1::PresentedChallenge& challenge) override;
 
  private:
+  absl::Status AppendVariables(std::string& input) const;
   absl::Status Run(const char* verb, const char* step, const state::v1::PresentedChallenge& challenge);
 
   ProcessRunner& processes_;

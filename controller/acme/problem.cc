@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
+#include "controller/acme/json_member.h"
 
 namespace certcast::controller {
 namespace {
@@ -52,19 +53,14 @@ constexpr TypeHint kHints[] = {
      "again"},
 };
 
-std::string StringIn(const nlohmann::json& object, const char* member) {
-  const auto it = object.find(member);
-  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
-}
-
 Problem ParseFlat(const nlohmann::json& document) {
   Problem problem;
   if (!document.is_object()) return problem;
-  problem.type = std::string(absl::StripPrefix(StringIn(document, "type"), kUrn));
-  problem.detail = StringIn(document, "detail");
-  if (problem.detail.empty()) problem.detail = StringIn(document, "title");
+  problem.type = std::string(absl::StripPrefix(TextMember(document, "type"), kUrn));
+  problem.detail = TextMember(document, "detail");
+  if (problem.detail.empty()) problem.detail = TextMember(document, "title");
   const auto identifier = document.find("identifier");
-  if (identifier != document.end() && identifier->is_object()) problem.identifier = StringIn(*identifier, "value");
+  if (identifier != document.end() && identifier->is_object()) problem.identifier = TextMember(*identifier, "value");
   return problem;
 }
 

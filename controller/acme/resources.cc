@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/json_member.h"
 
 namespace certcast::controller {
 namespace {
@@ -19,11 +20,6 @@ constexpr size_t kMaxChallenges = 32;
 
 absl::Status Broken(absl::string_view what, absl::string_view member) {
   return Fail(Reason::PROTOCOL, absl::StrCat("the CA sent ", what, " without a usable `", member, "`"));
-}
-
-std::string StringIn(const nlohmann::json& object, const char* member) {
-  const auto it = object.is_object() ? object.find(member) : object.end();
-  return it != object.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
 std::optional<Problem> ProblemIn(const nlohmann::json& object) {
@@ -44,10 +40,10 @@ absl::StatusOr<AcmeOrder::Status> ParseOrderStatus(const std::string& name) {
 
 absl::StatusOr<AcmeChallenge> ParseChallenge(const nlohmann::json& body) {
   if (!body.is_object()) return Broken("an authorization", "challenges");
-  AcmeChallenge challenge{.type = StringIn(body, "type"),
-                          .url = StringIn(body, "url"),
-                          .status = StringIn(body, "status"),
-                          .token = StringIn(body, "token"),
+  AcmeChallenge challenge{.type = TextMember(body, "type"),
+                          .url = TextMember(body, "url"),
+                          .status = TextMember(body, "status"),
+                          .token = TextMember(body, "token"),
                           .error = ProblemIn(body)};
   // The token goes to a hook as an argument; RFC 8555 section 8.3 wants base64url of 128 bits or more.
   if (!challenge.token.empty() && (!IsBase64Url(challenge.token) || challenge.token.size() > 1024)) {
@@ -82,9 +78,9 @@ std::string AcmeAuthorization::Complaint() const {
 absl::StatusOr<AcmeOrder> ParseOrder(const nlohmann::json& body) {
   if (!body.is_object()) return Broken("an order", "status");
   AcmeOrder order;
-  ASSIGN_OR_RETURN(order.status, ParseOrderStatus(StringIn(body, "status")));
-  order.finalize = StringIn(body, "finalize");
-  order.certificate = StringIn(body, "certificate");
+  ASSIGN_OR_RETURN(order.status, ParseOrderStatus(TextMember(body, "status")));
+  order.finalize = TextMember(body, "finalize");
+  order.certificate = TextMember(body, "certificate");
   order.error = ProblemIn(body);
   const auto authorizations = body.find("authorizations");
   if (authorizations != body.end()) {
@@ -106,10 +102,10 @@ absl::StatusOr<AcmeOrder> ParseOrder(const nlohmann::json& body) {
 absl::StatusOr<AcmeAuthorization> ParseAuthorization(const nlohmann::json& body) {
   if (!body.is_object()) return Broken("an authorization", "status");
   AcmeAuthorization authorization;
-  authorization.status = StringIn(body, "status");
+  authorization.status = TextMember(body, "status");
   if (authorization.status.empty()) return Broken("an authorization", "status");
   const auto identifier = body.find("identifier");
-  if (identifier != body.end()) authorization.domain = absl::AsciiStrToLower(StringIn(*identifier, "value"));
+  if (identifier != body.end()) authorization.domain = absl::AsciiStrToLower(TextMember(*identifier, "value"));
   if (authorization.domain.empty()) return Broken("an authorization", "identifier");
   const auto wildcard = body.find("wildcard");
   authorization.wildcard = wildcard != body.end() && wildcard->is_boolean() && wildcard->get<bool>();

@@ -15,6 +15,7 @@
 #include "common/x509/openssl_errors.h"
 #include "common/x509/ssl_ptr.h"
 #include "controller/acme/jose.h"
+#include "controller/acme/json_member.h"
 
 namespace certcast::controller {
 namespace {
@@ -28,11 +29,6 @@ constexpr NumberName kRsa[] = {{"n", OSSL_PKEY_PARAM_RSA_N},          {"e", OSSL
                                {"q", OSSL_PKEY_PARAM_RSA_FACTOR2},    {"dp", OSSL_PKEY_PARAM_RSA_EXPONENT1},
                                {"dq", OSSL_PKEY_PARAM_RSA_EXPONENT2}, {"qi", OSSL_PKEY_PARAM_RSA_COEFFICIENT1}};
 
-std::string MemberOf(const nlohmann::json& jwk, const char* name) {
-  const auto member = jwk.is_object() ? jwk.find(name) : jwk.end();
-  return member != jwk.end() && member->is_string() ? member->get<std::string>() : "";
-}
-
 absl::Status NoKey(absl::string_view why) {
   return FailInput(absl::StrCat("the account's key is no private key as of RFC 7517: ", why));
 }
@@ -41,7 +37,7 @@ absl::Status NoKey(absl::string_view why) {
 class KeyParts {
  public:
   absl::Status Add(const nlohmann::json& jwk, const char* member, const char* parameter) {
-    const auto bytes = Base64UrlDecode(MemberOf(jwk, member));
+    const auto bytes = Base64UrlDecode(TextMember(jwk, member));
     if (!bytes.ok() || bytes->empty()) return NoKey(absl::StrCat("`", member, "` is missing"));
     BIGNUM* number = BN_secure_new();
     BN_bin2bn(reinterpret_cast<const unsigned char*>(bytes->data()), static_cast<int>(bytes->size()), number);
@@ -89,10 +85,10 @@ std::string NameIn(const std::string& member) {
 }
 
 absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
-  const std::string curve = MemberOf(jwk, "crv");
+  const std::string curve = TextMember(jwk, "crv");
   if (curve != "P-256" && curve != "P-384") return NoKey(absl::StrCat("its curve is ", NameIn(curve)));
-  const auto x = Base64UrlDecode(MemberOf(jwk, "x"));
-  const auto y = Base64UrlDecode(MemberOf(jwk, "y"));
+  const auto x = Base64UrlDecode(TextMember(jwk, "x"));
+  const auto y = Base64UrlDecode(TextMember(jwk, "y"));
   const size_t width = curve == "P-256" ? 32 : 48;
   if (!x.ok() || !y.ok() || x->size() != width || y->size() != width) return NoKey("its point is not on the curve");
   KeyParts parts;
@@ -105,7 +101,7 @@ absl::StatusOr<Secret> EcKey(const nlohmann::json& jwk) {
 }  // namespace
 
 absl::StatusOr<Secret> KeyFromJwk(const nlohmann::json& jwk) {
-  const std::string type = MemberOf(jwk, "kty");
+  const std::string type = TextMember(jwk, "kty");
   if (type == "EC") return EcKey(jwk);
   if (type != "RSA") return NoKey(absl::StrCat("its type is ", NameIn(type)));
   KeyParts parts;
