@@ -31,6 +31,11 @@ class ChallengeSolver {
   // What was presented stays when this process ends. Otherwise the next one presents it again while the CA looks.
   virtual bool outlives_process() const { return true; }
 
+  // Present makes something, and CleanUp takes it away. False: an operator did, for good.
+  virtual bool makes() const { return true; }
+  // AwaitVisible looks. False: what the CA will see is not known before it is asked.
+  virtual bool looks() const = 0;
+
   // Completes the record of a challenge, of which domain, token, key authorization and type are set, with all that
   // Present and CleanUp need. Nothing is made yet. Errors are CHALLENGE_FAILED.
   virtual absl::Status Prepare(Challenge& challenge) = 0;

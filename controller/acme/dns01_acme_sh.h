@@ -2,6 +2,7 @@
 #ifndef CERTCAST_CONTROLLER_ACME_DNS01_ACME_SH_H_
 #define CERTCAST_CONTROLLER_ACME_DNS01_ACME_SH_H_
 
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"

@@ -34,6 +34,7 @@ class Dns01Solver final : public ChallengeSolver {
   absl::string_view type() const override { return "dns-01"; }
   absl::string_view noun() const override { return "TXT record"; }
   std::string Place(const Challenge& challenge) const override { return challenge.fqdn(); }
+  bool looks() const override { return !options_.propagation.skip; }
   void Announce(const std::vector<Challenge>& challenges) override { writer_->Announce(challenges); }
   // The record's name and value.
   absl::Status Prepare(Challenge& challenge) override;

@@ -33,6 +33,8 @@ class DnsPersist01 final : public ChallengeSolver {
   absl::string_view type() const override { return "dns-persist-01"; }
   absl::string_view noun() const override { return "standing TXT record"; }
   std::string Place(const Challenge& challenge) const override { return challenge.fqdn(); }
+  bool makes() const override { return false; }
+  bool looks() const override { return !propagation_.skip; }
   absl::Status Prepare(Challenge& challenge) override;
   absl::Status Present(const Challenge&) override { return absl::OkStatus(); }
   // Looks once. CHALLENGE_FAILED has the record that is to be made.

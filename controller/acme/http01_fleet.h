@@ -47,6 +47,7 @@ class Http01Fleet final : public Http01Solver {
   ~Http01Fleet() override;
 
   bool outlives_process() const override { return false; }
+  bool looks() const override { return config_.check; }
   // Which nodes are told.
   absl::Status Prepare(Challenge& challenge) override;
   // CHALLENGE_FAILED names the nodes that could not show it. So many as the configuration says may be out of reach.

@@ -24,6 +24,7 @@ class Http01Solver : public ChallengeSolver {
   absl::string_view type() const override { return "http-01"; }
   absl::string_view noun() const override { return "HTTP token"; }
   std::string Place(const Challenge& challenge) const override;
+  bool looks() const override { return false; }
   absl::Status Prepare(Challenge&) override { return absl::OkStatus(); }
   absl::Status AwaitVisible(const std::vector<Challenge>&, const std::function<void(absl::string_view)>&) override {
     return absl::OkStatus();

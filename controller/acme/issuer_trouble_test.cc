@@ -100,6 +100,8 @@ TEST_F(IssuerTroubleTest, ARehearsalWantsTheStandingRecordOfAWildcardToAllowWild
   EXPECT_THAT(FailureOf(missing).hint(), HasSubstr("policy=wildcard"));
   dns.Add(kDnsServer, {name, DnsType::kTxt, one_name + "; policy=wildcard"});
   EXPECT_THAT(rehearse()->presented, IsOk());
+  EXPECT_FALSE(rehearse()->made);
+  EXPECT_TRUE(rehearse()->looked);
   certificate.domains = {"example.com"};
   dns.Remove(kDnsServer, {name, DnsType::kTxt, one_name + "; policy=wildcard"});
   EXPECT_THAT(rehearse()->presented, IsOk());

@@ -31,7 +31,7 @@ absl::Status Presentation::Present(const std::vector<Challenge>& challenges) {
   solver_.Announce(challenges);
   for (const Challenge& challenge : challenges) {
     presented_now_.push_back(challenge);
-    on_progress_(absl::StrCat("writing the ", solver_.noun(), " ", solver_.Place(challenge)));
+    if (solver_.makes()) on_progress_(absl::StrCat("writing the ", solver_.noun(), " ", solver_.Place(challenge)));
     RETURN_IF_ERROR(solver_.Present(challenge));
   }
   return solver_.AwaitVisible(challenges, on_progress_);

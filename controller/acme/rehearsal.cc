@@ -46,7 +46,7 @@ absl::StatusOr<std::vector<Challenge>> MakeChallenges(const CertificateConfig& c
 
 absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, ChallengeSolver& solver, OrderJournal& journal,
                                    const OnIssueProgress& on_progress) {
-  Rehearsal rehearsal;
+  Rehearsal rehearsal{.made = solver.makes(), .looked = solver.looks()};
   const auto challenges = MakeChallenges(certificate, solver);
   if (!challenges.ok()) {
     rehearsal.presented = challenges.status();

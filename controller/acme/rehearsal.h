@@ -16,9 +16,14 @@ namespace certcast::controller {
 
 // What became of it; steps that were not reached are OK.
 struct Rehearsal {
-  // Of each name, what was made and where: "TXT record _acme-challenge.example.com.".
+  // Of each name, what is shown and where: "TXT record _acme-challenge.example.com.".
   std::vector<std::string> places;
-  // Whether it could be made, and was seen by everyone who was asked; and whether it could be taken away.
+  // It was made here; false: it stands.
+  bool made = false;
+  // Somebody looked for it.
+  bool looked = false;
+  // Whether it could be made, and was seen by everyone who was asked, if anyone was; and whether it could be taken
+  // away.
   absl::Status presented;
   absl::Status removed;
 };

@@ -188,9 +188,8 @@ class AcmeWorld {
         "state: state\nmaster_key: {file: master.key}\naccounts:\n  - {name: ca, directory: \"", ca.directory_url(),
         "\", contact: [\"mailto:a@example.com\"], terms_of_service_agreed: true", account_fields, "}\n", more_accounts,
         "certificates:\n  - name: wildcard\n    account: ca\n    domains: [\"*.example.com\", example.com]\n"
-        "    challenge: {type: dns-01, solver: exec, exec: {command: [/hook]}, propagation: {resolvers: [\"",
-        kDnsServer, "\"]}}\n", certificate_lines, "    nodes: ", nodes, "\n    rollout: ", rollout, "\n",
-        more_certificates,
+        "    challenge: ",
+        challenge, "\n", certificate_lines, "    nodes: ", nodes, "\n    rollout: ", rollout, "\n", more_certificates,
         "nodes:\n"
         "  - {name: web-1, address: \"grpc://127.0.0.1:7001\", verify: [\"web-1:443\"]}\n"
         "  - {name: web-2, address: \"grpc://127.0.0.1:7002\"}\n"
@@ -262,6 +261,8 @@ class AcmeWorld {
   Machine machine;
   // `, ends: {...}`.
   std::string account_fields;
+  std::string challenge = absl::StrCat(
+      "{type: dns-01, solver: exec, exec: {command: [/hook]}, propagation: {resolvers: [\"", kDnsServer, "\"]}}");
   // `    renewal: {...}\n`.
   std::string certificate_lines;
   std::string more_accounts;

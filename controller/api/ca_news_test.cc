@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/clock/timestamp.h"
 #include "common/x509/certificate.h"
 #include "controller/api/acme_fixture.h"
@@ -307,6 +308,29 @@ TEST_F(CaNewsTest, OfAResolverThatIsOfNoUseDoctorSaysWhereToNameAnother) {
   EXPECT_EQ(check().result(), v1::DoctorResponse::Check::PROBLEM);
   EXPECT_THAT(check().detail(), HasSubstr("no answer from the DNS server 192.0.2.53:53"));
   EXPECT_THAT(check().hint(), HasSubstr("challenge.propagation.resolvers"));
+}
+
+TEST_F(CaNewsTest, ARehearsalCallsNothingSeenThatNobodyLookedFor) {
+  const auto rehearse = [this] {
+    Configure();
+    v1::DoctorRequest request;
+    request.set_rehearse("wildcard");
+    const auto doctor = controller->Doctor(request);
+    EXPECT_THAT(doctor, IsOk());
+    std::vector<std::string> said;
+    for (const auto& check : doctor->checks()) said.push_back(check.detail());
+    return said;
+  };
+  const std::string place = "TXT record _acme-challenge.example.com.";
+  EXPECT_THAT(rehearse(), ElementsAre(place + " was written and seen", place + " was written and seen",
+                                      "all of it was removed again"));
+  challenge = absl::StrReplaceAll(challenge, {{"resolvers:", "skip: true, resolvers:"}});
+  EXPECT_THAT(rehearse(), ElementsAre(HasSubstr("whether a CA can see it was not looked at"), ::testing::_,
+                                      "all of it was removed again"));
+  dns.Add(kDnsServer, {"_validation-persist.example.com.", DnsType::kTxt, "ca; accounturi=u; policy=wildcard"});
+  challenge = absl::StrCat("{type: dns-persist-01, draft: \"00\", propagation: {resolvers: [\"", kDnsServer, "\"]}}");
+  EXPECT_THAT(rehearse(), ElementsAre("standing TXT record _validation-persist.example.com. is there",
+                                      "standing TXT record _validation-persist.example.com. is there"));
 }
 
 TEST_F(CaNewsTest, WhatACaWouldRefuseIsSaidBeforeItIsAsked) {

@@ -103,6 +103,14 @@ void CheckHttp(const CertificateConfig& certificate, const Machine& machine, Fin
   findings.Problem(name, writable);
 }
 
+// Nothing is called seen that nobody looked for.
+absl::string_view Shown(const Rehearsal& rehearsal) {
+  if (rehearsal.made) {
+    return rehearsal.looked ? " was written and seen" : " was written; whether a CA can see it was not looked at";
+  }
+  return rehearsal.looked ? " is there" : " is needed; whether it is there was not looked at";
+}
+
 }  // namespace
 
 bool IsShownOnNodes(const CertificateConfig& certificate) {
@@ -125,13 +133,13 @@ absl::Status RehearseChallenge(const Config& config, const Machine& machine, con
   ASSIGN_OR_RETURN(const Rehearsal rehearsal, issuer.Rehearse(certificate, session.epoch(), [](absl::string_view) {}));
   const std::string name = absl::StrCat("rehearsal of ", certificate.name);
   if (rehearsal.presented.ok()) {
-    for (const std::string& place : rehearsal.places) findings.Ok(name, absl::StrCat(place, " was written and seen"));
+    for (const std::string& place : rehearsal.places) findings.Ok(name, absl::StrCat(place, Shown(rehearsal)));
   } else {
     findings.Problem(name, rehearsal.presented);
   }
   if (!rehearsal.removed.ok()) {
     findings.Problem(name, rehearsal.removed);
-  } else if (!rehearsal.places.empty()) {
+  } else if (rehearsal.made && !rehearsal.places.empty()) {
     findings.Ok(name, "all of it was removed again");
   }
   return absl::OkStatus();
