@@ -1,10 +1,13 @@
 #include "controller/acme/order_key.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "controller/acme/revocation_reason.h"
@@ -30,20 +33,42 @@ absl::StatusOr<bool> IsOut(const std::string& spki_sha256, const std::vector<Gen
   return std::find(out.begin(), out.end(), spki_sha256) != out.end();
 }
 
+bool IsOfType(const PrivateKey& key, KeyType type) {
+  const int bits = EVP_PKEY_get_bits(key.get());
+  char curve[64] = {};
+  switch (type) {
+    case KeyType::kRsa2048:
+    case KeyType::kRsa3072:
+    case KeyType::kRsa4096:
+      return EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_RSA && bits == (type == KeyType::kRsa2048   ? 2048
+                                                                         : type == KeyType::kRsa3072 ? 3072
+                                                                                                     : 4096);
+    case KeyType::kEcdsaP256:
+    case KeyType::kEcdsaP384:
+      return EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
+             EVP_PKEY_get_group_name(key.get(), curve, sizeof curve, nullptr) == 1 &&
+             absl::string_view(curve) == (type == KeyType::kEcdsaP256 ? "prime256v1" : "secp384r1");
+    case KeyType::kEd25519:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 absl::StatusOr<PrivateKey> MakeKey(const CertificateConfig& certificate, Store& store, Sealer& sealer) {
   if (!certificate.reuse_key) return PrivateKey::Generate(certificate.key_type);
   ASSIGN_OR_RETURN(const std::vector<Generation> all, GenerationRecords(store).List(certificate.name));
-  if (all.empty() || all.back().key_type() != KeyTypeName(certificate.key_type)) {
-    return PrivateKey::Generate(certificate.key_type);
-  }
+  if (all.empty()) return PrivateKey::Generate(certificate.key_type);
   const Generation& latest = all.back();
   ASSIGN_OR_RETURN(const bool is_out, IsOut(latest.spki_sha256(), all, certificate.name, store));
   if (is_out) return PrivateKey::Generate(certificate.key_type);
   ASSIGN_OR_RETURN(const Secret pem,
                    sealer.Open(GenerationKeyPurpose(certificate.name, latest.generation()), latest.private_key()));
-  return PrivateKey::FromPem(pem.ExposeSecret());
+  ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::FromPem(pem.ExposeSecret()));
+  // As it is: one that was taken over from another client has no type on record.
+  if (!IsOfType(key, certificate.key_type)) return PrivateKey::Generate(certificate.key_type);
+  return key;
 }
 
 }  // namespace certcast::controller

@@ -8,6 +8,7 @@
 #include "common/clock/timestamp.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/issuer_fixture.h"
+#include "controller/keyring/purposes.h"
 #include "controller/store/records.h"
 #include "controller/store/replacement_records.h"
 #include "gmock/gmock.h"
@@ -175,6 +176,26 @@ TEST_F(OrderOptionsTest, AKeyIsUsedAgainWhereThatIsWanted) {
   EXPECT_EQ(ca.finalized(), 2);
   certificate.key_type = KeyType::kEcdsaP384;
   EXPECT_NE(Issue()->spki_sha256(), second->spki_sha256());
+}
+
+// By `certcast adopt`: what its key is, only the key says.
+TEST_F(OrderOptionsTest, TheKeyOfAnotherClientIsUsedAgainToo) {
+  certificate.reuse_key = true;
+  const auto first = Issue();
+  ASSERT_THAT(first, IsOk());
+  const Secret pem = *sealer.Open(GenerationKeyPurpose("wildcard", 1), first->private_key());
+  state::v1::Generation adopted = *first;
+  adopted.set_generation(2);
+  adopted.clear_key_type();
+  adopted.clear_order_url();
+  *adopted.mutable_private_key() = *sealer.Seal(GenerationKeyPurpose("wildcard", 2), pem);
+  ASSERT_THAT(GenerationRecords(store).Append(adopted, GenerationRecords::PendingOrder::kKeep, 0), IsOk());
+  EXPECT_EQ(Issue()->spki_sha256(), first->spki_sha256());
+  for (const KeyType other : {KeyType::kEcdsaP384, KeyType::kRsa2048}) {
+    certificate.key_type = other;
+    EXPECT_NE(Issue()->spki_sha256(), first->spki_sha256());
+  }
+  EXPECT_EQ(Issue()->spki_sha256(), Generations()[4].spki_sha256()) << "RSA keys as well";
 }
 
 TEST_F(OrderOptionsTest, AKeyThatIsOutIsNotUsedAgain) {
