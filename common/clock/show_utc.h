@@ -10,6 +10,8 @@ namespace certcast {
 
 // To the minute: `2030-01-01 00:00 UTC`.
 std::string ShowUtc(absl::Time time);
+// To the second: `2030-01-01 00:00:00 UTC`.
+std::string ShowUtcSecond(absl::Time time);
 
 }  // namespace certcast
 

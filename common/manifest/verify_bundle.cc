@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/manifest/manifest.h"
 #include "common/status/status.h"
@@ -63,19 +64,19 @@ absl::Status CheckFleet(const v1::Manifest& manifest, const std::string& fleet_i
 }
 
 absl::Status CheckLifetime(const v1::Manifest& manifest, absl::Time now) {
-  const auto at = [](absl::Time time) { return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone()); };
   const absl::Time signed_at = FromTimestamp(manifest.signed_at());
   const absl::Time expires_at = FromTimestamp(manifest.expires_at());
   if (now + kClockTolerance < signed_at) {
-    return Fail(
-        Reason::MANIFEST_EXPIRED,
-        absl::StrCat("the manifest is from the future: signed at ", at(signed_at), "; it is ", at(now), " here"),
-        "compare the clocks of controller and node");
+    return Fail(Reason::MANIFEST_EXPIRED,
+                absl::StrCat("the manifest is from the future: signed at ", ShowUtcSecond(signed_at), "; it is ",
+                             ShowUtcSecond(now), " here"),
+                "compare the clocks of controller and node");
   }
   if (now - kClockTolerance > expires_at) {
-    return Fail(Reason::MANIFEST_EXPIRED,
-                absl::StrCat("the manifest counted until ", at(expires_at), "; it is ", at(now), " here"),
-                "compare the clocks of controller and node, then apply again");
+    return Fail(
+        Reason::MANIFEST_EXPIRED,
+        absl::StrCat("the manifest counted until ", ShowUtcSecond(expires_at), "; it is ", ShowUtcSecond(now), " here"),
+        "compare the clocks of controller and node, then apply again");
   }
   return absl::OkStatus();
 }

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/clock/show_utc.h"
 #include "common/probe/start_tls.h"
 #include "common/probe/tls_error.h"
 #include "common/status/status.h"
@@ -76,7 +77,7 @@ int VerifyAndRemember(X509_STORE_CTX* context, void* argument) {
   if (certificate.ok()) {
     verification->whose = absl::StrCat(
         certificate->dns_names().empty() ? certificate->subject_name() : absl::StrJoin(certificate->dns_names(), " "),
-        ", until ", absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", certificate->not_after(), absl::UTCTimeZone()));
+        ", until ", ShowUtcSecond(certificate->not_after()));
   }
   return 0;
 }

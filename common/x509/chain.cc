@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/clock/show_utc.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 
@@ -142,11 +143,10 @@ absl::Status CheckIssuedBy(const Chain& chain, size_t i) {
 }
 
 absl::Status CheckAuthorityDates(const Chain& chain, size_t i, absl::Time now) {
-  const auto at = [](absl::Time time) { return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone()); };
   if (now > chain[i].not_after())
-    return Invalid(absl::StrCat(Place(chain, i), " expired at ", at(chain[i].not_after())));
+    return Invalid(absl::StrCat(Place(chain, i), " expired at ", ShowUtcSecond(chain[i].not_after())));
   if (now + kClockTolerance < chain[i].not_before()) {
-    return Invalid(absl::StrCat(Place(chain, i), " is valid from ", at(chain[i].not_before())));
+    return Invalid(absl::StrCat(Place(chain, i), " is valid from ", ShowUtcSecond(chain[i].not_before())));
   }
   return absl::OkStatus();
 }

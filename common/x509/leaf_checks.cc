@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/clock/show_utc.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 
@@ -11,10 +12,6 @@ namespace certcast {
 namespace {
 
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
-
-std::string AtUtc(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
-}
 
 // A key file may carry a public half that is not its private half's: only a signature shows it.
 bool SignsFor(EVP_PKEY* private_key, EVP_PKEY* public_key) {
@@ -83,14 +80,14 @@ absl::Status CheckKeyStrength(const Certificate& leaf) {
 
 absl::Status CheckDates(const Certificate& leaf, absl::Time now) {
   if (now > leaf.not_after()) {
-    return Fail(Reason::EXPIRED,
-                absl::StrCat("the certificate expired at ", AtUtc(leaf.not_after()), "; it is ", AtUtc(now), " here"));
+    return Fail(Reason::EXPIRED, absl::StrCat("the certificate expired at ", ShowUtcSecond(leaf.not_after()),
+                                              "; it is ", ShowUtcSecond(now), " here"));
   }
   if (now + kClockTolerance < leaf.not_before()) {
-    return Fail(
-        Reason::NOT_YET_VALID,
-        absl::StrCat("the certificate is valid from ", AtUtc(leaf.not_before()), "; it is ", AtUtc(now), " here"),
-        "compare the clocks of both machines");
+    return Fail(Reason::NOT_YET_VALID,
+                absl::StrCat("the certificate is valid from ", ShowUtcSecond(leaf.not_before()), "; it is ",
+                             ShowUtcSecond(now), " here"),
+                "compare the clocks of both machines");
   }
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "node/engine/elapsed.h"
@@ -22,10 +23,6 @@ constexpr char kWayOut[] =
     "set the clock (timedatectl). Where it is right, and the time that is known is wrong: stop the agent, run "
     "`certcast-node recover --trust-clock`, start it again";
 
-std::string Show(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", time, absl::UTCTimeZone());
-}
-
 std::optional<absl::Time> KnownTime(const EngineContext& engine) {
   const NodeState state = engine.state->Get();
   if (!state.has_known_time()) return std::nullopt;
@@ -33,7 +30,7 @@ std::optional<absl::Time> KnownTime(const EngineContext& engine) {
 }
 
 absl::Status Suspicious(absl::Time now, absl::string_view because, absl::string_view hint) {
-  return Fail(Reason::CLOCK_SUSPICIOUS, absl::StrCat("this machine's clock says ", Show(now), because), hint);
+  return Fail(Reason::CLOCK_SUSPICIOUS, absl::StrCat("this machine's clock says ", ShowUtcSecond(now), because), hint);
 }
 
 }  // namespace
@@ -42,12 +39,12 @@ absl::Status CheckClock(const EngineContext& engine) {
   const absl::Time now = engine.clock().Now();
   const std::optional<absl::Time> known = KnownTime(engine);
   if (known.has_value() && now + kBehind < *known) {
-    return Suspicious(now, absl::StrCat(", but a bundle that this node has accepted was signed at ", Show(*known)),
-                      kWayOut);
+    return Suspicious(
+        now, absl::StrCat(", but a bundle that this node has accepted was signed at ", ShowUtcSecond(*known)), kWayOut);
   }
   const std::optional<absl::Time>& valid_from = engine.config.identity_not_before;
   if (valid_from.has_value() && now + kBehind < *valid_from) {
-    return Suspicious(now, absl::StrCat(", but this node's identity is valid from ", Show(*valid_from)),
+    return Suspicious(now, absl::StrCat(", but this node's identity is valid from ", ShowUtcSecond(*valid_from)),
                       "set the clock (timedatectl). Where it is right, the controller's was wrong: have the identity "
                       "signed again");
   }
@@ -57,9 +54,10 @@ absl::Status CheckClock(const EngineContext& engine) {
   if (now <= latest + kAhead) return absl::OkStatus();
   return Suspicious(
       now,
-      absl::StrCat(
-          ", more than a year after all that this node knows: its identity was valid until ", Show(*valid_until),
-          known.has_value() ? absl::StrCat(", the latest bundle was signed at ", Show(*known)) : std::string()),
+      absl::StrCat(", more than a year after all that this node knows: its identity was valid until ",
+                   ShowUtcSecond(*valid_until),
+                   known.has_value() ? absl::StrCat(", the latest bundle was signed at ", ShowUtcSecond(*known))
+                                     : std::string()),
       kWayOut);
 }
 
