@@ -12,9 +12,7 @@
 #include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
 namespace {
@@ -56,15 +54,6 @@ class AccountsTest : public ::testing::Test, public IssuerFixture {
     OPENSSL_free(der);
     return bytes;
   }
-  void BindTo(const std::string& key_id, const std::string& key, const std::string& algorithm = "HS256") {
-    const std::string path = absl::StrCat(directory_.path(), "/eab-", key_id);
-    ASSERT_THAT(testing::WriteFile(path, key), IsOk());
-    account.external_account = {
-        .key_id = key_id, .hmac_key = {.kind = SecretReference::Kind::kFile, .name = path}, .algorithm = algorithm};
-    ca.behaviour.external_account_required = true;
-  }
-
-  testing::TemporaryDirectory directory_;
 };
 
 // --- External accounts.
@@ -75,7 +64,7 @@ TEST_F(AccountsTest, AreBoundByEachMacWithKeysPaddedOrNot) {
       ca.behaviour.external_accounts["kid"] = key[0] == 'c' ? "secret1" : key[2] == 'I' ? "ab" : "a";
       ca.ForgetEverything();
       ForgetAccounts();
-      BindTo("kid", key, algorithm);
+      UseExternalAccount("kid", key, algorithm);
       EXPECT_THAT(Open(), IsOk()) << algorithm << " " << key;
     }
   }
@@ -83,13 +72,13 @@ TEST_F(AccountsTest, AreBoundByEachMacWithKeysPaddedOrNot) {
 
 TEST_F(AccountsTest, AnotherExternalAccountIsAnotherAccountAndTheFirstIsKept) {
   ca.behaviour.external_accounts = {{"old", "secret"}, {"new", "secret"}};
-  BindTo("old", "c2VjcmV0");
+  UseExternalAccount("old", "c2VjcmV0");
   const std::string first = Open()->signer().account_url;
-  BindTo("new", "c2VjcmV0");
+  UseExternalAccount("new", "c2VjcmV0");
   const std::string second = Open()->signer().account_url;
   EXPECT_NE(first, second);
   EXPECT_THAT(*AccountRecords(store).List(), SizeIs(2));
-  BindTo("old", "c2VjcmV0");
+  UseExternalAccount("old", "c2VjcmV0");
   EXPECT_EQ(Open()->signer().account_url, first);
 }
 
@@ -100,7 +89,7 @@ TEST_F(AccountsTest, OneThatIsTakenOnceIsTakenAgainAfterALostAnswer) {
     ca.behaviour.external_accounts = {{"kid", "secret"}};
     ca.ForgetEverything();
     ForgetAccounts();
-    BindTo("kid", "c2VjcmV0");
+    UseExternalAccount("kid", "c2VjcmV0");
     http.FailAt(http.exchanges() + ahead, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::LINK_LOST, "reset"));
     const auto first = Open();
     if (!first.ok()) lost.push_back(ahead);
@@ -114,15 +103,15 @@ TEST_F(AccountsTest, OneThatIsTakenOnceIsTakenAgainAfterALostAnswer) {
 TEST_F(AccountsTest, OneThatWasBurntOrHasExpiredIsSaidWithWhatToDo) {
   ca.behaviour.external_accounts = {{"kid", "other"}};
   ca.behaviour.burns_external_accounts = true;
-  BindTo("kid", "c2VjcmV0");
+  UseExternalAccount("kid", "c2VjcmV0");
   EXPECT_THAT(Open(), HasReason(Reason::CA_REFUSED, HasSubstr("MAC is wrong")));
-  BindTo("kid", "b3RoZXI");
+  UseExternalAccount("kid", "b3RoZXI");
   const auto burnt = Open();
   EXPECT_THAT(burnt, HasReason(Reason::CA_REFUSED, HasSubstr("unknown key id")));
   EXPECT_THAT(FailureOf(burnt.status()).hint(), HasSubstr("get another one there"));
   ca.behaviour.external_accounts = {{"late", "secret"}};
   ca.behaviour.expired_external_accounts = {"late"};
-  BindTo("late", "c2VjcmV0");
+  UseExternalAccount("late", "c2VjcmV0");
   EXPECT_THAT(Open(), HasReason(Reason::CA_REFUSED, HasSubstr("has expired")));
 }
 

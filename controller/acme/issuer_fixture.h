@@ -9,9 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "controller/acme/issuer.h"
 #include "controller/acme/jose.h"
 #include "controller/store/records.h"
+#include "gtest/gtest.h"
 #include "tests/testing/fake_acme_server.h"
 #include "tests/testing/fake_clock.h"
 #include "tests/testing/fake_dns_client.h"
@@ -22,6 +24,8 @@
 #include "tests/testing/fault_file_system.h"
 #include "tests/testing/memory_file_system.h"
 #include "tests/testing/memory_store.h"
+#include "tests/testing/program.h"
+#include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
 
@@ -67,6 +71,15 @@ class IssuerFixture {
     Issuer issuer(http, dns, processes, clock, store, sealer, limits);
     issuer.ShowHttpChallengesOn(files, fleet);
     return issuer;
+  }
+
+  // The CA requires it from now on. `key` is what the CA gave to the customer, base64url.
+  void UseExternalAccount(const std::string& key_id, const std::string& key, const std::string& algorithm = "HS256") {
+    const std::string path = absl::StrCat(secrets_.path(), "/eab-", key_id);
+    ASSERT_TRUE(testing::WriteFile(path, key).ok()) << path;
+    account.external_account = {
+        .key_id = key_id, .hmac_key = {.kind = SecretReference::Kind::kFile, .name = path}, .algorithm = algorithm};
+    ca.behaviour.external_account_required = true;
   }
 
   // What the CA finds for a name: TXT records, and what the key authorizations that are shown to it would be as such.
@@ -127,6 +140,8 @@ class IssuerFixture {
     }
     return hook.Run(request);
   }
+
+  testing::TemporaryDirectory secrets_;
 };
 
 }  // namespace certcast::controller

@@ -1,11 +1,6 @@
 // Against a simulated CA.
 #include "controller/acme/issuer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cstdio>
-
 #include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
 #include "controller/acme/issuer_fixture.h"
@@ -28,18 +23,7 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::SizeIs;
 
-class IssuerTest : public ::testing::Test, public IssuerFixture {
- protected:
-  void UseExternalAccount(const std::string& key_id, const std::string& key) {
-    const std::string path = ::testing::TempDir() + "/eab-" + key_id;
-    std::remove(path.c_str());
-    const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
-    ASSERT_GE(fd, 0);
-    ASSERT_EQ(write(fd, key.data(), key.size()), static_cast<ssize_t>(key.size()));
-    close(fd);
-    account.external_account = {.key_id = key_id, .hmac_key = {.kind = SecretReference::Kind::kFile, .name = path}};
-  }
-};
+class IssuerTest : public ::testing::Test, public IssuerFixture {};
 
 TEST_F(IssuerTest, ObtainsAWildcardAndItsApex) {
   const auto generation = Issue();
@@ -195,7 +179,6 @@ TEST_F(IssuerTest, SlowValidationKeepsTheRecordsForTheNextRun) {
 }
 
 TEST_F(IssuerTest, ExternalAccountIsBound) {
-  ca.behaviour.external_account_required = true;
   ca.behaviour.external_accounts = {{"kid-1", "secret"}};
   UseExternalAccount("kid-1", "c2VjcmV0");
   ASSERT_THAT(Issue(), IsOk());
@@ -210,7 +193,6 @@ TEST_F(IssuerTest, AMissingExternalAccountIsSaidBeforeTheCaIsAsked) {
 }
 
 TEST_F(IssuerTest, AWrongExternalAccountIsRefused) {
-  ca.behaviour.external_account_required = true;
   ca.behaviour.external_accounts = {{"kid-1", "another"}};
   UseExternalAccount("kid-1", "c2VjcmV0");
   const auto refused = Issue();
@@ -222,7 +204,6 @@ TEST_F(IssuerTest, AWrongExternalAccountIsRefused) {
 }
 
 TEST_F(IssuerTest, AnHmacKeyThatIsNoneIsNamedByItsPlace) {
-  ca.behaviour.external_account_required = true;
   UseExternalAccount("kid-1", "not base64url!");
   const auto refused = Issue();
   EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
