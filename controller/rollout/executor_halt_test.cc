@@ -13,17 +13,12 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using state::v1::Rollout;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-const auto kInstall = CommandKind::kInstall;
-const auto kConfirm = CommandKind::kConfirm;
-const auto kRevert = CommandKind::kRevert;
 
 TEST(ExecuteRolloutHalts, TouchesNoNodeButTheCanaryWhenThatFails) {
   RolloutWorld world(20);

@@ -28,10 +28,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const auto kInstall = CommandKind::kInstall;
-const auto kConfirm = CommandKind::kConfirm;
-const auto kRevert = CommandKind::kRevert;
-
 TEST(ExecuteRollout, BringsEveryNodeToItWaveByWave) {
   RolloutWorld world(10);
   const Rollout plan = world.Plan();

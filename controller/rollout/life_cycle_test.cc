@@ -15,16 +15,12 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using state::v1::Rollout;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using Request = state::v1::RolloutRequest;
-
-const auto kInstall = CommandKind::kInstall;
-const auto kRevert = CommandKind::kRevert;
 
 v1::Operator Alice() {
   v1::Operator alice;

@@ -10,15 +10,10 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::FakeNode;
 using certcast::testing::Fault;
 using state::v1::Rollout;
 using ::testing::HasSubstr;
-
-const auto kInstall = CommandKind::kInstall;
-const auto kConfirm = CommandKind::kConfirm;
-const auto kRevert = CommandKind::kRevert;
 
 // One node, one fault.
 struct OneNode {

@@ -14,17 +14,12 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using state::v1::Rollout;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-const auto kInstall = CommandKind::kInstall;
-const auto kConfirm = CommandKind::kConfirm;
-const auto kRevert = CommandKind::kRevert;
 
 Fault Flaps() {
   return Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE, "tls 127.0.0.1:443 passed 7 times of 12");

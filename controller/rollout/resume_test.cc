@@ -20,7 +20,6 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using certcast::testing::IsOk;
 using state::v1::Rollout;
@@ -66,8 +65,7 @@ void SoaksBadly(RolloutWorld& world, const Rollout& plan) {
 std::vector<Scenario> Scenarios() {
   const auto second_wave = [](const Rollout& plan, int i) { return RolloutWorld::NamesIn(plan, 2)[i]; };
   const auto fails = [=](RolloutWorld& world, const Rollout& plan) {
-    world.node(second_wave(plan, 1))
-        .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED));
+    world.node(second_wave(plan, 1)).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED));
   };
   return {
       {.name = "AllGoWell", .arrange = [](RolloutWorld&, const Rollout&) {}},
@@ -88,13 +86,13 @@ std::vector<Scenario> Scenarios() {
        .arrange =
            [=](RolloutWorld& world, const Rollout& plan) {
              world.node(second_wave(plan, 1))
-                 .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE));
+                 .Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE));
            }},
       {.name = "OneFlapsTwiceAndAnotherFails",
        .arrange =
            [=](RolloutWorld& world, const Rollout& plan) {
              world.node(second_wave(plan, 0))
-                 .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE), 2);
+                 .Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::PROBE_INCONCLUSIVE), 2);
              fails(world, plan);
            }},
       {.name = "AnOperatorPausesAndResumesIt", .arrange = Asks(Request::PAUSE, Request::AS_PLANNED)},
@@ -110,7 +108,7 @@ std::vector<Scenario> Scenarios() {
            [=](RolloutWorld& world, const Rollout& plan) {
              fails(world, plan);
              world.node(RolloutWorld::NamesIn(plan, 1)[0])
-                 .Inject(CommandKind::kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED));
+                 .Inject(kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED));
            },
        .undone = true},
       {.name = "OneDoesNotGoBack",
@@ -118,7 +116,7 @@ std::vector<Scenario> Scenarios() {
            [=](RolloutWorld& world, const Rollout& plan) {
              fails(world, plan);
              world.node(RolloutWorld::NamesIn(plan, 1)[0])
-                 .Inject(CommandKind::kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED));
+                 .Inject(kRevert, Fault::Result(v1::Outcome::FAILED, Reason::STORAGE_FAILED));
            }},
   };
 }
@@ -244,7 +242,7 @@ TEST(Resume, ATimeoutLeavesNoNodeInTheMiddleWhereverTheControllerDies) {
       world.policy().confirm_timeout = absl::Hours(1);
       const Rollout plan = world.Plan();
       for (const auto& [name, config] : world.configs()) {
-        world.node(name).SetDelay(CommandKind::kInstall, absl::Minutes(2));
+        world.node(name).SetDelay(kInstall, absl::Minutes(2));
       }
       world.log().DieAt(save, death);
       const auto first = world.Execute(plan);
@@ -331,15 +329,14 @@ TEST(Resume, DoesNotTakeForItsOwnWhatWasThereBefore) {
   world.log().DieAt(2, MemoryRolloutLog::Death::kAfterTheCommit);
   ASSERT_FALSE(world.Execute(plan).ok());
   ASSERT_EQ(world.log().StepOf(canary), Rollout::Node::INSTALLING);
-  ASSERT_EQ(world.node(canary).seen(CommandKind::kInstall), 0);
-  world.node(world.NamesIn(plan, 2)[0])
-      .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  ASSERT_EQ(world.node(canary).seen(kInstall), 0);
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
 
   const auto resumed = world.Resume();
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->state(), v1::Rollout::REVERTED);
   EXPECT_EQ(world.ResultOf(*resumed, canary).outcome(), v1::Outcome::UNCHANGED);
-  EXPECT_EQ(world.node(canary).seen(CommandKind::kRevert), 0);
+  EXPECT_EQ(world.node(canary).seen(kRevert), 0);
 }
 
 TEST(Resume, CountsANodeThatIsLostInTheMiddleAsFailed) {
@@ -390,17 +387,17 @@ TEST(Stop, FinishesNodesAtWorkAndBeginsNoOther) {
   ASSERT_TRUE(stopped.ok()) << stopped.status();
   EXPECT_EQ(stopped->state(), v1::Rollout::RUNNING);
   EXPECT_FALSE(IsFinished(*stopped));
-  const size_t begun = world.transport().NodesThatGot(CommandKind::kInstall).size();
+  const size_t begun = world.transport().NodesThatGot(kInstall).size();
   EXPECT_GE(begun, 4u);
   EXPECT_LT(begun, 10u);
-  EXPECT_THAT(world.transport().NodesThatGot(CommandKind::kConfirm), SizeIs(begun));
+  EXPECT_THAT(world.transport().NodesThatGot(kConfirm), SizeIs(begun));
   for (const auto& [name, config] : world.configs()) EXPECT_TRUE(world.node(name).installed("wildcard").confirmed);
 
   world.OnCommand(nullptr);
   const auto resumed = world.Resume();
   ASSERT_TRUE(resumed.ok()) << resumed.status();
   EXPECT_EQ(resumed->state(), v1::Rollout::COMPLETED);
-  EXPECT_THAT(world.transport().NodesThatGot(CommandKind::kInstall), SizeIs(10));
+  EXPECT_THAT(world.transport().NodesThatGot(kInstall), SizeIs(10));
 }
 
 TEST(Stop, EndsASoak) {
@@ -422,8 +419,7 @@ TEST(Stop, LeavesAHaltedRolloutToBePutBackLater) {
   world.OnCommand([&](const std::string& node, const v1::Command& command) {
     if (command.has_install() && node == world.NamesIn(plan, 2)[0]) world.stop() = true;
   });
-  world.node(world.NamesIn(plan, 2)[0])
-      .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  world.node(world.NamesIn(plan, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
   const auto stopped = world.Execute(plan);
   ASSERT_TRUE(stopped.ok()) << stopped.status();
   EXPECT_EQ(stopped->state(), v1::Rollout::HALTED);

@@ -27,6 +27,10 @@
 
 namespace certcast::controller {
 
+constexpr auto kInstall = testing::CommandKind::kInstall;
+constexpr auto kConfirm = testing::CommandKind::kConfirm;
+constexpr auto kRevert = testing::CommandKind::kRevert;
+
 // A log that can stop being one. Thread-safe.
 class MemoryRolloutLog : public RolloutLog {
  public:

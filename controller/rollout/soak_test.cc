@@ -15,7 +15,6 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::FakeProber;
 using certcast::testing::Fault;
 using state::v1::Rollout;
@@ -107,8 +106,8 @@ TEST_F(Soak, HaltsWhenOneDoesNotServeItAnyMore) {
   EXPECT_EQ(bad.step(), "soak");
   EXPECT_THAT(bad.detail(), HasSubstr("serves " + world_.OldLeaf()));
   EXPECT_EQ(bad.reason(), Reason::VERIFY_FAILED);
-  EXPECT_THAT(world_.transport().NodesThatGot(CommandKind::kInstall), SizeIs(3));
-  EXPECT_THAT(world_.transport().NodesThatGot(CommandKind::kRevert), SizeIs(3));
+  EXPECT_THAT(world_.transport().NodesThatGot(kInstall), SizeIs(3));
+  EXPECT_THAT(world_.transport().NodesThatGot(kRevert), SizeIs(3));
   EXPECT_EQ(ended.state(), v1::Rollout::REVERTED);
   EXPECT_TRUE(world_.AllServe(world_.OldLeaf()));
 }
@@ -157,8 +156,7 @@ TEST_F(Soak, WhatWasInconclusiveInItGoesBackWithTheOthers) {
   };
   ASSERT_EQ(Execute().state(), v1::Rollout::PAUSED);
   seen_.clear();
-  world_.node(world_.NamesIn(plan_, 2)[0])
-      .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
+  world_.node(world_.NamesIn(plan_, 2)[0]).Inject(kInstall, Fault::Result(v1::Outcome::FAILED, Reason::NO_SPACE));
   const auto ended = world_.Resume();
   ASSERT_TRUE(ended.ok()) << ended.status();
   EXPECT_EQ(ended->state(), v1::Rollout::REVERTED);

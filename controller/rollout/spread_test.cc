@@ -24,7 +24,6 @@
 namespace certcast::controller {
 namespace {
 
-using certcast::testing::CommandKind;
 using certcast::testing::Fault;
 using certcast::testing::LinkEvent;
 using state::v1::Rollout;
@@ -126,8 +125,7 @@ class Case {
       }
       if (Below(10) == 0) world_->node(member.name).SetReachable(Fail(Reason::NO_ROUTE, "nobody there"));
       if (Below(10) == 0) {
-        world_->node(member.name)
-            .Inject(CommandKind::kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED));
+        world_->node(member.name).Inject(kInstall, Fault::Result(v1::Outcome::REVERTED, Reason::CHECK_FAILED));
       }
     }
     closes_after_ = Below(2) == 0 ? Below(10) : 1'000'000;
@@ -177,7 +175,7 @@ class Case {
     return most;
   }
   const RolloutPolicy& policy() { return world_->policy(); }
-  int Installs(const std::string& node) { return world_->node(node).seen(CommandKind::kInstall); }
+  int Installs(const std::string& node) { return world_->node(node).seen(kInstall); }
 
  private:
   static bool IsForwards(const LinkEvent& event) { return !absl::StrContains(event.command_id, ".halted"); }

@@ -23,10 +23,6 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const auto kInstall = CommandKind::kInstall;
-const auto kConfirm = CommandKind::kConfirm;
-const auto kRevert = CommandKind::kRevert;
-
 class WaitingRollout : public ::testing::Test {
  protected:
   void SetUp() override {
