@@ -2,24 +2,18 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/clock/clock.h"
-#include "common/process/process.h"
-#include "controller/acme/curl_http_client.h"
-#include "controller/acme/issuer.h"
-#include "controller/acme/ldns_dns_client.h"
 #include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/bind.h"
-#include "tests/testing/fake_sealer.h"
-#include "tests/testing/memory_store.h"
-#include "tests/testing/pebble.h"
+#include "tests/testing/pebble_fixture.h"
 #include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
 namespace {
@@ -31,29 +25,21 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::Not;
-using testing::Pebble;
 using ::testing::UnorderedElementsAre;
 
 constexpr absl::Duration kPlenty = absl::Seconds(20);
 constexpr char kName[] = "_acme-challenge.demo.test.";
 
-class DnsUpdateTest : public ::testing::Test {
+class DnsUpdateTest : public testing::PebbleFixture {
  protected:
+  // BIND ends last: it takes all other programs with it.
+  void TearDown() override { pebble_.reset(); }
+
   void Start(const std::vector<testing::BindZone>& zones) {
     auto bind = Bind::Start(directory_.path(), zones);
     ASSERT_THAT(bind, IsOk());
     bind_ = *std::move(bind);
-    auto pebble = Pebble::Start(directory_.path(), {.dns_server = bind_->address()});
-    ASSERT_THAT(pebble, IsOk());
-    pebble_ = *std::move(pebble);
-    account_.name = "pebble";
-    account_.directory = pebble_->directory_url();
-    account_.ca_file = pebble_->ca_file();
-    account_.terms_of_service_agreed = true;
-    certificate_.name = "wildcard";
-    certificate_.account = "pebble";
-    certificate_.domains = {"*.demo.test", "demo.test"};
-    certificate_.challenge.emplace();
+    ASSERT_NO_FATAL_FAILURE(StartPebble({.dns_server = bind_->address()}));
     Rfc2136Server update;
     update.server = bind_->address();
     update.tsig.emplace();
@@ -67,39 +53,17 @@ class DnsUpdateTest : public ::testing::Test {
 
   Rfc2136Server& update() { return std::get<Rfc2136Server>(certificate_.challenge->writer); }
 
-  absl::StatusOr<state::v1::Generation> Issue() {
-    Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
-    return issuer.Issue(certificate_, account_, /*epoch=*/0,
-                        [this](absl::string_view line) { progress_.emplace_back(line); });
-  }
   Rehearsal Rehearse() {
-    Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
-    auto rehearsal = issuer.Rehearse(certificate_, /*epoch=*/0, [](absl::string_view) {});
+    auto rehearsal = MakeIssuer().Rehearse(certificate_, /*epoch=*/0, [](absl::string_view) {});
     EXPECT_THAT(rehearsal, IsOk());
     return rehearsal.ok() ? *std::move(rehearsal) : Rehearsal();
   }
 
   std::vector<std::string> TxtAt(const std::string& name) {
-    const auto reply = dns_->Ask(bind_->address(), {.name = name}, kPlenty);
-    std::vector<std::string> values;
-    if (!reply.ok()) return {std::string(reply.status().message())};
-    for (const DnsRecord& record : reply->answers) {
-      if (record.type == DnsType::kTxt) values.push_back(record.data);
-    }
-    return values;
+    return testing::PebbleFixture::TxtAt(bind_->address(), name);
   }
 
-  testing::TemporaryDirectory directory_;
-  const std::unique_ptr<HttpClient> http_ = MakeCurlHttpClient("certcast/test");
-  const std::unique_ptr<DnsClient> dns_ = MakeLdnsClient();
-  testing::MemoryStore store_;
-  testing::FakeSealer sealer_;
-  AccountConfig account_;
-  CertificateConfig certificate_;
-  std::vector<std::string> progress_;
-  // Ends last: it takes all other programs with it.
   std::unique_ptr<Bind> bind_;
-  std::unique_ptr<Pebble> pebble_;
 };
 
 TEST_F(DnsUpdateTest, AWildcardAndItsApexAreTwoValuesAtOneName) {

@@ -1,35 +1,25 @@
 // Hooks are called as the clients call them for which they were written: one hook, called by Debian's lego, certbot or
 // dehydrated and by certcast, for the same names at the same CA, sees the same.
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/clock/clock.h"
-#include "common/process/process.h"
-#include "controller/acme/curl_http_client.h"
-#include "controller/acme/issuer.h"
-#include "controller/acme/ldns_dns_client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "re2/re2.h"
-#include "tests/testing/fake_sealer.h"
-#include "tests/testing/memory_store.h"
 #include "tests/testing/other_clients.h"
-#include "tests/testing/pebble.h"
+#include "tests/testing/pebble_fixture.h"
 #include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
 namespace {
 
 using ::testing::ElementsAreArray;
 using testing::IsOk;
-using testing::Pebble;
 using ::testing::SizeIs;
 
 // Notes each call.
@@ -38,13 +28,9 @@ set -eu
 printf '%s\n' "$*" >>"$(dirname "$0")/notes"
 )";
 
-class HookCallers : public ::testing::Test {
+class HookCallers : public testing::PebbleFixture {
  protected:
-  void SetUp() override {
-    auto pebble = Pebble::Start(home(), {});
-    ASSERT_THAT(pebble, IsOk());
-    pebble_ = *std::move(pebble);
-  }
+  void SetUp() override { ASSERT_NO_FATAL_FAILURE(StartPebble({})); }
 
   const std::string& home() const { return directory_.path(); }
   // A script in a folder of its own, where its notes go.
@@ -66,27 +52,10 @@ class HookCallers : public ::testing::Test {
   }
 
   void RunCertcast(decltype(ChallengeConfig::writer) writer) {
-    AccountConfig account;
-    account.name = "pebble";
-    account.directory = pebble_->directory_url();
-    account.ca_file = pebble_->ca_file();
-    account.terms_of_service_agreed = true;
-    CertificateConfig certificate;
-    certificate.name = "w";
-    certificate.account = "pebble";
-    certificate.domains = {"demo.test", "*.demo.test"};
-    certificate.challenge.emplace();
-    certificate.challenge->writer = std::move(writer);
-    certificate.challenge->propagation = {.resolvers = {pebble_->dns_address()}, .timeout = absl::Seconds(20)};
-    Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
-    ASSERT_THAT(issuer.Issue(certificate, account, /*epoch=*/0, [](absl::string_view) {}), IsOk()) << pebble_->Log();
+    certificate_.domains = {"demo.test", "*.demo.test"};
+    certificate_.challenge->writer = std::move(writer);
+    ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
   }
-  testing::TemporaryDirectory directory_;
-  std::unique_ptr<Pebble> pebble_;
-  const std::unique_ptr<HttpClient> http_ = MakeCurlHttpClient("certcast/test");
-  const std::unique_ptr<DnsClient> dns_ = MakeLdnsClient();
-  testing::MemoryStore store_;
-  testing::FakeSealer sealer_;
 };
 
 TEST_F(HookCallers, LegoExec) {

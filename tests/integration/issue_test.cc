@@ -1,29 +1,19 @@
 // Issuance against real Pebble, which really looks the challenges up, through a real hook, HTTPS and DNS.
-#include <sys/stat.h>
-
-#include <fstream>
-#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "common/clock/clock.h"
-#include "common/process/process.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
-#include "controller/acme/curl_http_client.h"
-#include "controller/acme/issuer.h"
-#include "controller/acme/ldns_dns_client.h"
 #include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/testing/fake_sealer.h"
 #include "tests/testing/local_tcp_server.h"
-#include "tests/testing/memory_store.h"
-#include "tests/testing/pebble.h"
+#include "tests/testing/pebble_fixture.h"
+#include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
-#include "tests/testing/temporary_directory.h"
 
 namespace certcast::controller {
 namespace {
@@ -36,97 +26,49 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::Not;
-using testing::Pebble;
 using ::testing::UnorderedElementsAre;
 
 constexpr char kKeyId[] = "kid-1";
 // base64url of 32 bytes.
 constexpr char kHmacKey[] = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG";
 
-class IssueTest : public ::testing::Test {
+class IssueTest : public testing::PebbleFixture {
  protected:
-  std::unique_ptr<Pebble> Start(const testing::PebbleOptions& options) {
-    auto pebble = Pebble::Start(directory_.path(), options);
-    EXPECT_THAT(pebble, IsOk());
-    return pebble.ok() ? *std::move(pebble) : nullptr;
-  }
-
-  void Use(const Pebble& pebble) {
-    account_ = {.name = "pebble",
-                .directory = pebble.directory_url(),
-                .ca_file = pebble.ca_file(),
-                .contact = {"mailto:ops@example.com"},
-                .terms_of_service_agreed = true};
-    certificate_.name = "wildcard";
-    certificate_.account = "pebble";
-    certificate_.domains = {"*.demo.test", "demo.test"};
-    certificate_.challenge.emplace();
-    certificate_.challenge->writer = ExecHook{.command = {pebble.hook()}, .timeout = absl::Seconds(20)};
-    certificate_.challenge->propagation = {.resolvers = {pebble.dns_address()}, .timeout = absl::Seconds(10)};
-  }
-
   void UseExternalAccount(const std::string& key) {
     const std::string path = WriteFile("eab.key", key + "\n", 0600);
     account_.external_account = {.key_id = kKeyId, .hmac_key = {SecretReference::Kind::kFile, path}};
   }
 
-  std::string WriteFile(const std::string& name, const std::string& text, mode_t mode) {
+  std::string WriteFile(const std::string& name, const std::string& text, int mode) {
     std::string path = directory_.path() + "/" + name;
-    std::ofstream(path) << text;
-    chmod(path.c_str(), mode);
+    EXPECT_THAT(testing::WriteFile(path, text, mode), IsOk());
     return path;
   }
 
   ExecHook& exec() { return std::get<ExecHook>(certificate_.challenge->writer); }
-
-  absl::StatusOr<state::v1::Generation> Issue() {
-    Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
-    return issuer.Issue(certificate_, account_, /*epoch=*/0,
-                        [this](absl::string_view line) { progress_.emplace_back(line); });
-  }
-
-  std::vector<std::string> TxtIn(const Pebble& pebble) {
-    const auto reply = dns_->Ask(pebble.dns_address(), {.name = "_acme-challenge.demo.test."}, absl::Seconds(5));
-    std::vector<std::string> values;
-    for (const DnsRecord& record : reply->answers) values.push_back(record.data);
-    return values;
-  }
-
-  testing::TemporaryDirectory directory_;
-  const std::unique_ptr<HttpClient> http_ = MakeCurlHttpClient("certcast/test");
-  const std::unique_ptr<DnsClient> dns_ = MakeLdnsClient();
-  testing::MemoryStore store_;
-  testing::FakeSealer sealer_;
-  AccountConfig account_;
-  CertificateConfig certificate_;
-  std::vector<std::string> progress_;
 };
 
 TEST_F(IssueTest, WildcardAndApexWithARealHook) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  certificate_.ca_file = WriteFile("root.pem", *pebble->IssuingRoot(), 0644);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
+  certificate_.ca_file = WriteFile("root.pem", *pebble_->IssuingRoot(), 0644);
   const auto generation = Issue();
-  ASSERT_THAT(generation, IsOk()) << pebble->Log();
+  ASSERT_THAT(generation, IsOk()) << pebble_->Log();
   EXPECT_EQ(generation->generation(), 1);
   EXPECT_THAT(generation->dns_names(), UnorderedElementsAre("*.demo.test", "demo.test"));
   EXPECT_THAT(generation->issuer(), HasSubstr("Pebble Intermediate"));
-  EXPECT_THAT(TxtIn(*pebble), IsEmpty());
+  EXPECT_THAT(TxtAt(pebble_->dns_address(), "_acme-challenge.demo.test."), IsEmpty());
   EXPECT_FALSE(OrderRecords(store_).Get("wildcard")->has_value());
 }
 
 TEST_F(IssueTest, ASecondIssueReusesTheAccountWithAnyKeyType) {
-  const auto pebble = Start({.authorization_reuse_percent = 100});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.authorization_reuse_percent = 100}));
+  ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
   const std::string account_key = AccountRecords::Key(account_.directory, "");
   const std::string account_url = (*AccountRecords(store_).Get(account_key))->account_url();
   for (const KeyType type : {KeyType::kRsa2048, KeyType::kEcdsaP384}) {
     certificate_.key_type = type;
     const auto generation = Issue();
-    ASSERT_THAT(generation, IsOk()) << pebble->Log();
+    ASSERT_THAT(generation, IsOk()) << pebble_->Log();
     EXPECT_EQ(generation->key_type(), KeyTypeName(type));
   }
   EXPECT_EQ((*AccountRecords(store_).Get(account_key))->account_url(), account_url);
@@ -134,72 +76,60 @@ TEST_F(IssueTest, ASecondIssueReusesTheAccountWithAnyKeyType) {
 }
 
 TEST_F(IssueTest, AChainIsChosenByItsRootOrItsIssuer) {
-  const auto pebble = Start({.alternate_roots = 2});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  const std::string own = *pebble->IssuingRoot(0);
-  const std::string other = *pebble->IssuingRoot(2);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.alternate_roots = 2}));
+  const std::string own = *pebble_->IssuingRoot(0);
+  const std::string other = *pebble_->IssuingRoot(2);
   certificate_.ca_file = WriteFile("roots.pem", own + other, 0644);
-  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
   const Certificate wanted = ParseChainPem(other)->front();
   certificate_.chain.root_sha256 = wanted.sha256();
   const auto by_root = Issue();
-  ASSERT_THAT(by_root, IsOk()) << pebble->Log();
+  ASSERT_THAT(by_root, IsOk()) << pebble_->Log();
   const std::string issuer = ParseChainPem(by_root->fullchain_pem())->back().issuer_name();
   EXPECT_EQ(issuer, wanted.subject_name());
   certificate_.chain = {.issuer = issuer};
   const auto by_issuer = Issue();
-  ASSERT_THAT(by_issuer, IsOk()) << pebble->Log();
+  ASSERT_THAT(by_issuer, IsOk()) << pebble_->Log();
   EXPECT_EQ(ParseChainPem(by_issuer->fullchain_pem())->back().sha256(),
             ParseChainPem(by_root->fullchain_pem())->back().sha256());
 }
 
 TEST_F(IssueTest, SlowValidationIsWaitedFor) {
-  const auto pebble = Start({.slow_validation = true});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  EXPECT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.slow_validation = true}));
+  EXPECT_THAT(Issue(), IsOk()) << pebble_->Log();
 }
 
 TEST_F(IssueTest, AnAccountsKeyIsRolledItsContactChangedAndItIsDeactivated) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
+  ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
   const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = Clock::Real()};
   AcmeClient client(*http_, Clock::Real(), {.directory_url = account_.directory, .ca_file = account_.ca_file});
   auto opened = AcmeAccount::FindOrCreate(client, account_, keep);
   ASSERT_THAT(opened, IsOk());
   const std::string url = opened->signer().account_url;
-  ASSERT_THAT(opened->RollKey(client, keep), IsOk()) << pebble->Log();
+  ASSERT_THAT(opened->RollKey(client, keep), IsOk()) << pebble_->Log();
   account_.contact = {"mailto:other@example.com"};
-  EXPECT_TRUE(*opened->UpdateContact(client, account_, keep)) << pebble->Log();
-  ASSERT_THAT(Issue(), IsOk()) << "with the new key: " << pebble->Log();
+  EXPECT_TRUE(*opened->UpdateContact(client, account_, keep)) << pebble_->Log();
+  ASSERT_THAT(Issue(), IsOk()) << "with the new key: " << pebble_->Log();
   ASSERT_THAT(opened->Deactivate(client, keep), IsOk());
   EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr("was deactivated on")));
   ASSERT_THAT(AcmeAccount::CreateAnew(client, account_, keep), IsOk());
-  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
   EXPECT_NE((*AccountRecords(store_).Get(AcmeAccount::KeyOf(account_)))->account_url(), url);
 }
 
 TEST_F(IssueTest, HalfOfTheNoncesAreBad) {
-  const auto pebble = Start({.bad_nonces_percent = 50});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  for (int i = 0; i < 3; ++i) ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.bad_nonces_percent = 50}));
+  for (int i = 0; i < 3; ++i) ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
 }
 
 TEST_F(IssueTest, NineOfTenNoncesAreBad) {
-  const auto pebble = Start({.bad_nonces_percent = 90});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
-  ASSERT_THAT(Issue(), IsOk()) << pebble->Log();
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.bad_nonces_percent = 90}));
+  ASSERT_THAT(Issue(), IsOk()) << pebble_->Log();
 }
 
 TEST_F(IssueTest, ExternalAccountRightWrongAndMissing) {
-  const auto pebble = Start({.external_account_required = true, .external_accounts = {{kKeyId, kHmacKey}}});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.external_account_required = true, .external_accounts = {{kKeyId, kHmacKey}}}));
   const auto missing = Issue();
   EXPECT_THAT(missing, HasCode(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(std::string(missing.status().message()), HasSubstr("requires an external account"));
@@ -208,38 +138,32 @@ TEST_F(IssueTest, ExternalAccountRightWrongAndMissing) {
   EXPECT_THAT(wrong, HasReason(Reason::CA_REFUSED, HasSubstr("registering the account `pebble`")));
   EXPECT_THAT(FailureOf(wrong.status()).hint(), HasSubstr("external_account"));
   UseExternalAccount(kHmacKey);
-  EXPECT_THAT(Issue(), IsOk()) << pebble->Log();
+  EXPECT_THAT(Issue(), IsOk()) << pebble_->Log();
 }
 
 TEST_F(IssueTest, ABlockedNameIsRefusedByName) {
-  const auto pebble = Start({.blocked_domains = {"demo.test"}});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({.blocked_domains = {"demo.test"}}));
   const auto refused = Issue();
   EXPECT_THAT(refused, HasReason(Reason::CA_REFUSED, AllOf(HasSubstr("rejectedIdentifier"), HasSubstr("demo.test"))));
   EXPECT_THAT(FailureOf(refused.status()).hint(), HasSubstr("certificates[].domains"));
 }
 
 TEST_F(IssueTest, AHookThatFails) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   exec().command = {WriteFile("hook", "#!/bin/sh\necho 'login to the DNS provider refused' >&2\nexit 7\n", 0700)};
   const auto failed = Issue();
   EXPECT_THAT(failed, HasReason(Reason::CHALLENGE_FAILED,
                                 AllOf(HasSubstr(directory_.path() + "/hook present"), HasSubstr("exited with 7"),
                                       HasSubstr("login to the DNS provider refused"))));
   // The same order serves the hook that works.
-  exec().command = {pebble->hook()};
+  exec().command = {pebble_->hook()};
   const std::string order = (*OrderRecords(store_).Get("wildcard"))->order_url();
   EXPECT_THAT(Issue(), IsOk());
   EXPECT_THAT(progress_, Contains("going on with the order " + order));
 }
 
 TEST_F(IssueTest, AHookThatHangs) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   exec().command = {WriteFile("hook", "#!/bin/sh\nsleep 60\n", 0700)};
   exec().timeout = absl::Milliseconds(300);
   const auto failed = Issue();
@@ -248,21 +172,17 @@ TEST_F(IssueTest, AHookThatHangs) {
 }
 
 TEST_F(IssueTest, AHookThatIsMissing) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   exec().command = {"/no/such/hook"};
   EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("/no/such/hook")));
 }
 
 TEST_F(IssueTest, AHookThatWritesElsewhere) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   exec().command = {WriteFile("hook", "#!/bin/sh\nexit 0\n", 0700)};
   certificate_.challenge->propagation.timeout = absl::Seconds(1);
   EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED,
-                                 AllOf(HasSubstr("_acme-challenge.demo.test."), HasSubstr(pebble->dns_address()))));
+                                 AllOf(HasSubstr("_acme-challenge.demo.test."), HasSubstr(pebble_->dns_address()))));
   // Without the check it is the CA that finds out; it says so by name, and the order is given up.
   certificate_.challenge->propagation.skip = true;
   EXPECT_THAT(Issue(), HasReason(Reason::CHALLENGE_FAILED, HasSubstr("*.demo.test: unauthorized")));
@@ -271,9 +191,7 @@ TEST_F(IssueTest, AHookThatWritesElsewhere) {
 
 TEST_F(IssueTest, AnUnreachableDirectory) {
   const testing::RefusingPort refusing;
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   account_.directory = "https://" + refusing.address() + "/dir";
   const auto failed = Issue();
   EXPECT_THAT(failed, HasReason(Reason::NO_ROUTE, HasSubstr(account_.directory)));
@@ -281,9 +199,7 @@ TEST_F(IssueTest, AnUnreachableDirectory) {
 }
 
 TEST_F(IssueTest, ADirectoryWithAnUnknownRoot) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   account_.ca_file.clear();
   const auto failed = Issue();
   EXPECT_THAT(failed, HasReason(Reason::AUTH_FAILED));
@@ -291,9 +207,7 @@ TEST_F(IssueTest, ADirectoryWithAnUnknownRoot) {
 }
 
 TEST_F(IssueTest, AUrlThatIsNoDirectory) {
-  const auto pebble = Start({});
-  ASSERT_NE(pebble, nullptr);
-  Use(*pebble);
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
   account_.directory += "ectory";
   EXPECT_THAT(Issue(), HasReason(Reason::CA_REFUSED, HasSubstr(account_.directory)));
 }
