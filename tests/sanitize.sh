@@ -35,5 +35,6 @@ fi
 tests/setup.sh
 state=${XDG_CACHE_HOME:-$HOME/.cache}/certcast-sanitize
 mkdir -p "$state"
+# The targets' sizes say how long they take without a sanitizer.
 bazel "--output_base=$state/bazel" test "--config=$config" --symlink_prefix=/ --noshow_progress --build_tests_only \
-  --keep_going --test_summary=terse -- "$@"
+  --keep_going --test_timeout=3600 --test_summary=terse -- "$@"
