@@ -6,19 +6,13 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "common/clock/clock.h"
 #include "common/process/process.h"
-#include "controller/acme/curl_http_client.h"
 #include "controller/acme/issuer.h"
-#include "controller/acme/ldns_dns_client.h"
 #include "controller/store/records.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/bind.h"
-#include "tests/testing/fake_sealer.h"
-#include "tests/testing/memory_store.h"
-#include "tests/testing/pebble.h"
+#include "tests/testing/pebble_fixture.h"
 #include "tests/testing/private_network.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temporary_directory.h"
@@ -33,13 +27,12 @@ using testing::HasReason;
 using ::testing::HasSubstr;
 using testing::IsOk;
 using ::testing::Not;
-using testing::Pebble;
 
 constexpr char kSecondary[] = "ns2.demo.test. (127.0.0.2:53)";
 // Of Pebble's log, where it begins to validate.
 constexpr char kValidates[] = "Pulled a task from the Tasks queue";
 
-class SecondaryDnsTest : public ::testing::Test {
+class SecondaryDnsTest : public testing::PebbleFixture {
  protected:
   static void SetUpTestSuite() {
     network_ = new testing::TemporaryDirectory();
@@ -61,27 +54,25 @@ class SecondaryDnsTest : public ::testing::Test {
                                           {.host = "127.0.0.2", .port = 53});
     ASSERT_THAT(secondary, IsOk());
     secondary_ = *std::move(secondary);
-    auto pebble = Pebble::Start(directory_.path(), {.dns_server = primary_->address()});
-    ASSERT_THAT(pebble, IsOk());
-    pebble_ = *std::move(pebble);
-    account_.name = "pebble";
-    account_.directory = pebble_->directory_url();
-    account_.ca_file = pebble_->ca_file();
-    account_.terms_of_service_agreed = true;
-    certificate_.name = "wildcard";
-    certificate_.account = "pebble";
+    ASSERT_NO_FATAL_FAILURE(StartPebble({.dns_server = primary_->address()}));
     certificate_.domains = {"*.demo.test"};
-    certificate_.challenge.emplace();
+    certificate_.challenge->propagation = {};
     Rfc2136Server update;
     update.server = primary_->address();
     update.tsig.emplace();
     update.tsig->name = Bind::kKeyName;
     update.tsig->secret = {SecretReference::Kind::kFile, primary_->key_file()};
+    update.timeout = absl::Seconds(20);
     certificate_.challenge->writer = update;
+  }
+  // The servers end last: each takes what was started after it along.
+  void TearDown() override {
+    pebble_.reset();
+    secondary_.reset();
   }
 
   absl::Status Issue() {
-    Issuer issuer(*http_, *dns_, ProcessRunner::Real(), Clock::Real(), store_, sealer_);
+    Issuer issuer = MakeIssuer();
     return issuer.Issue(certificate_, account_, /*epoch=*/0, [this](absl::string_view line) { Hear(line); }).status();
   }
 
@@ -94,19 +85,9 @@ class SecondaryDnsTest : public ::testing::Test {
   }
 
   static testing::TemporaryDirectory* network_;
-  testing::TemporaryDirectory directory_;
-  const std::unique_ptr<HttpClient> http_ = MakeCurlHttpClient("certcast/test");
-  const std::unique_ptr<DnsClient> dns_ = MakeLdnsClient();
-  testing::MemoryStore store_;
-  testing::FakeSealer sealer_;
-  AccountConfig account_;
-  CertificateConfig certificate_;
   bool comes_back_ = false;
-  std::vector<std::string> progress_;
-  // End last: each takes what was started after it along.
   std::unique_ptr<Bind> primary_;
   std::unique_ptr<Bind> secondary_;
-  std::unique_ptr<Pebble> pebble_;
 };
 
 testing::TemporaryDirectory* SecondaryDnsTest::network_ = nullptr;
