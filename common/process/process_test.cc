@@ -63,6 +63,11 @@ bool EndsSoon(pid_t pid) {
 // To a deadline: enough for a shell to begin on a busy machine.
 constexpr absl::Duration kToBegin = absl::Seconds(1);
 
+void End(pid_t daemon) {
+  // 0 would be this process and its group.
+  if (daemon > 0) kill(daemon, SIGKILL);
+}
+
 pid_t PidIn(const std::string& text) {
   pid_t pid = 0;
   EXPECT_TRUE(absl::SimpleAtoi(text, &pid)) << text;
@@ -164,29 +169,30 @@ TEST(ProcessTest, LetsADaemonWithASessionOfItsOwnLive) {
   const pid_t daemon = PidIn(result->output);
   EXPECT_FALSE(HasEnded(daemon));
   EXPECT_LT(result->duration, absl::Seconds(10));
-  kill(daemon, SIGKILL);
+  End(daemon);
 }
 
 // As `apachectl graceful` does where apache is not running.
 TEST(ProcessTest, LetsADaemonLiveThatComesToItsSessionAfterItsParentsEnd) {
-  const auto result = RunProgram(Shell("(sleep 0.05; exec setsid sleep 60) >/dev/null 2>&1 </dev/null & echo $!"));
+  const auto result = RunProgram(
+      Shell("(while kill -0 $$; do sleep 0.01; done; exec setsid sleep 60) >/dev/null 2>&1 </dev/null & echo $!"));
   ASSERT_THAT(result, IsOk());
   EXPECT_TRUE(result->ok());
   const pid_t daemon = PidIn(result->output);
   EXPECT_FALSE(HasEnded(daemon));
-  kill(daemon, SIGKILL);
+  End(daemon);
 }
 
 // So does it: `httpd not running, trying to start` is still in its buffer when it forks.
 TEST(ProcessTest, ListensToADaemonsLastWords) {
-  const auto result =
-      RunProgram(Shell("setsid sh -c 'sleep 0.05; echo started; exec sleep 60 >/dev/null 2>&1' & echo $!;"
-                       "while [ \"$(ps -o sid= -p $! | tr -d ' ')\" != $! ]; do :; done"));
+  const auto result = RunProgram(
+      Shell("setsid sh -c 'echo $$; while kill -0 $0 2>/dev/null; do sleep 0.01; done; echo started;"
+            "exec sleep 60 >/dev/null 2>&1' $$ & while [ \"$(ps -o sid= -p $! | tr -d ' ')\" != $! ]; do :; done"));
   ASSERT_THAT(result, IsOk());
   EXPECT_THAT(result->output, EndsWith("\nstarted\n"));
   const pid_t daemon = PidIn(result->output.substr(0, result->output.find('\n')));
   EXPECT_FALSE(HasEnded(daemon));
-  kill(daemon, SIGKILL);
+  End(daemon);
 }
 
 TEST(ProcessTest, WaitsForAProgramThatHasClosedItsOutput) {
