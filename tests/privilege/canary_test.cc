@@ -61,7 +61,7 @@ class CanaryTest : public FleetTest {
     setenv("GRPC_TRACE", "all,-timer,-timer_check", 1);
     FleetOptions options = {.nodes = 1, .external_account = "{key_id: kid-1, hmac_key: {file: eab.key}}"};
     options.pebble = {.external_account_required = true, .external_accounts = {{"kid-1", kBindingKey}}};
-    options.probe_timeout = absl::Seconds(2);
+    options.probe_timeout = absl::Seconds(6);
     ASSERT_NO_FATAL_FAILURE(StartFleet(std::move(options)));
     ASSERT_THAT(WriteFile(home() + "/eab.key", kBindingKey), IsOk());
     const std::string hook = home() + "/watching-hook";

@@ -112,7 +112,7 @@ $0    - {path: $2/fullchain.pem, content: fullchain}
 $0    - {path: $2/privkey.pem, content: private_key}
 $0  check: [test, -s, $2/privkey.pem]
 $0  reload: {run: [bash, $2/reload], timeout: 60s}
-$0  probes: [{tls: {address: "$3", server_name: www.example.com, timeout: 3s}}]
+$0  probes: [{tls: {address: "$3", server_name: www.example.com, timeout: 6s}}]
 )",
                             indent, machine.name, machine.home, machine.service->address());
   }
