@@ -41,10 +41,11 @@ class Rfc2136Test : public ::testing::Test {
     dns_.Add(kServer, {.owner = "example.com.", .type = DnsType::kSoa, .data = "ns.example.com."});
   }
   std::vector<std::string> Txt(const std::string& name) {
+    const auto reply = dns_.Ask(kServer, {.name = name}, absl::Seconds(1));
+    EXPECT_THAT(reply, IsOk());
+    if (!reply.ok()) return {};
     std::vector<std::string> values;
-    for (const DnsRecord& record : dns_.Ask(kServer, {.name = name}, absl::Seconds(1))->answers) {
-      values.push_back(record.data);
-    }
+    for (const DnsRecord& record : reply->answers) values.push_back(record.data);
     return values;
   }
 
