@@ -71,10 +71,31 @@ bool IsAlias(absl::string_view properties) {
   return IsOneOf(properties.substr(properties.rfind('=') + 1), kAliases);
 }
 
+// Of TLS.
 bool IsCipher(absl::string_view name) {
-  return (absl::StartsWith(name, "AES-") && !absl::StrContains(name, "CFB") && !absl::StrContains(name, "WRAP") &&
-          !absl::StrContains(name, "SIV") && !absl::StrContains(name, "OCB") && !absl::StrContains(name, "XTS")) ||
-         absl::StartsWith(name, "ChaCha20") || name == "DES-EDE3-CBC" || name == "NULL";
+  const bool is_mode = absl::EndsWith(name, "-GCM") || absl::EndsWith(name, "-CCM") || absl::EndsWith(name, "-CBC") ||
+                       absl::StrContains(name, "-CBC-HMAC-");
+  return (is_mode && (absl::StartsWith(name, "AES-128-") || absl::StartsWith(name, "AES-256-"))) ||
+         name == "ChaCha20-Poly1305" || name == "DES-EDE3-CBC" || name == "NULL";
+}
+
+// Signatures have them, and TLS 1.2 and 1.3.
+bool IsDigest(absl::string_view name) {
+  return (absl::StartsWith(name, "SHA") && !absl::StartsWith(name, "SHAKE")) || absl::StartsWith(name, "MD5");
+}
+
+// What makes the keys of a connection, and keys of passphrases.
+bool IsDerivation(absl::string_view name) {
+  constexpr std::array<absl::string_view, 5> kDerivations = {"TLS13-KDF", "TLS1-PRF", "HKDF", "SCRYPT", "PBKDF2"};
+  return IsOneOf(name, kDerivations);
+}
+
+bool IsKeyExchange(absl::string_view name) {
+  return name == "ECDH" || IsOfTls(name);
+}
+
+bool IsSignature(absl::string_view name) {
+  return name == "ECDSA" || name == "HMAC" || IsKindOfKey(name);
 }
 
 bool IsKept(int operation, const OSSL_ALGORITHM& algorithm) {
@@ -90,6 +111,16 @@ bool IsKept(int operation, const OSSL_ALGORITHM& algorithm) {
       return IsKindOfKey(name) && IsFormat(properties) && !IsAlias(properties);
     case OSSL_OP_CIPHER:
       return IsCipher(name);
+    case OSSL_OP_DIGEST:
+      return IsDigest(name);
+    case OSSL_OP_MAC:
+      return name == "HMAC";
+    case OSSL_OP_KDF:
+      return IsDerivation(name);
+    case OSSL_OP_KEYEXCH:
+      return IsKeyExchange(name);
+    case OSSL_OP_SIGNATURE:
+      return IsSignature(name);
     default:
       return true;
   }

@@ -10,9 +10,10 @@ namespace certcast {
 // whose names end with _ex. OpenSSL 3.0 goes through all kinds of keys and all formats of a context each time that it
 // reads or writes one, certificates included, which is most of what that costs; here they are a quarter as many.
 //
-// Kinds of keys: RSA, RSA-PSS, EC, Ed25519 and Ed448 (OpenSSL's clients offer no server another one), and for the key
-// exchange X25519, X448 and DH. Formats: PEM and DER as X.509, PKCS #8, PKCS #1 and SEC 1 have them. Ciphers: those of
-// TLS, AES and Triple DES. All else is there in whole.
+// Kinds of keys: RSA, RSA-PSS, EC, Ed25519 and Ed448, and for the key exchange X25519, X448 and DH. Formats: PEM and
+// DER as X.509, PKCS #8, PKCS #1 and SEC 1 have them. Ciphers and the one MAC: those of TLS; derivations of keys also
+// scrypt and PBKDF2. Digests: SHA-1, SHA-2, SHA-3 and MD5. All that OpenSSL's clients offer to servers by themselves is
+// there, but DSA.
 //
 // What was made by it works with what was made without. Never nullptr; where it can't be made, it is the default
 // context. Thread-safe; it lives as long as the process.
