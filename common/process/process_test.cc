@@ -61,7 +61,7 @@ bool EndsSoon(pid_t pid) {
 }
 
 // To a deadline: enough for a shell to begin on a busy machine.
-constexpr absl::Duration kToBegin = absl::Seconds(1);
+constexpr absl::Duration kToBegin = absl::Seconds(2);
 
 void End(pid_t daemon) {
   // 0 would be this process and its group.
@@ -108,8 +108,8 @@ TEST(ProcessTest, EndsAtTheDeadline) {
   EXPECT_EQ(result->signal, SIGTERM);
   EXPECT_EQ(result->output, "begun\n");
   EXPECT_GE(result->duration, kToBegin);
-  EXPECT_LT(result->duration, absl::Seconds(10));
-  EXPECT_EQ(result->Describe(), "did not end within 1s");
+  EXPECT_LT(result->duration, absl::Seconds(30));
+  EXPECT_EQ(result->Describe(), "did not end within 2s");
 }
 
 TEST(ProcessTest, IsNotOkAfterTheDeadlineEvenWhenItExitsWithZero) {
@@ -158,7 +158,7 @@ TEST(ProcessTest, DoesNotWaitForWhatHoldsTheOutputOpen) {
   const auto result = RunProgram(Shell("sleep 60 & echo $!"));
   ASSERT_THAT(result, IsOk());
   EXPECT_TRUE(result->ok());
-  EXPECT_LT(result->duration, absl::Seconds(10));
+  EXPECT_LT(result->duration, absl::Seconds(30));
   EXPECT_TRUE(EndsSoon(PidIn(result->output)));
 }
 
@@ -168,14 +168,14 @@ TEST(ProcessTest, LetsADaemonWithASessionOfItsOwnLive) {
   ASSERT_THAT(result, IsOk());
   const pid_t daemon = PidIn(result->output);
   EXPECT_FALSE(HasEnded(daemon));
-  EXPECT_LT(result->duration, absl::Seconds(10));
+  EXPECT_LT(result->duration, absl::Seconds(30));
   End(daemon);
 }
 
 // As `apachectl graceful` does where apache is not running.
 TEST(ProcessTest, LetsADaemonLiveThatComesToItsSessionAfterItsParentsEnd) {
-  const auto result = RunProgram(
-      Shell("(while kill -0 $$; do sleep 0.01; done; exec setsid sleep 60) >/dev/null 2>&1 </dev/null & echo $!"));
+  const auto result =
+      RunProgram(Shell("(while kill -0 $$; do :; done; exec setsid sleep 60) >/dev/null 2>&1 </dev/null & echo $!"));
   ASSERT_THAT(result, IsOk());
   EXPECT_TRUE(result->ok());
   const pid_t daemon = PidIn(result->output);
@@ -186,7 +186,7 @@ TEST(ProcessTest, LetsADaemonLiveThatComesToItsSessionAfterItsParentsEnd) {
 // So does it: `httpd not running, trying to start` is still in its buffer when it forks.
 TEST(ProcessTest, ListensToADaemonsLastWords) {
   const auto result = RunProgram(
-      Shell("setsid sh -c 'echo $$; while kill -0 $0 2>/dev/null; do sleep 0.01; done; echo started;"
+      Shell("setsid sh -c 'echo $$; while kill -0 $0 2>/dev/null; do :; done; echo started;"
             "exec sleep 60 >/dev/null 2>&1' $$ & while [ \"$(ps -o sid= -p $! | tr -d ' ')\" != $! ]; do :; done"));
   ASSERT_THAT(result, IsOk());
   EXPECT_THAT(result->output, EndsWith("\nstarted\n"));
