@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status/status.h"
 #include "controller/acme/http_client.h"
@@ -30,6 +32,12 @@ class FakeHttpClient final : public controller::HttpClient {
     faults_[exchange] = {fault, std::move(error)};
   }
 
+  // From now on each request whose URL has `part` in it is lost with `error`; none is any more once that is OK.
+  void LoseAll(std::string part, absl::Status error) {
+    const absl::MutexLock lock(&mutex_);
+    lost_ = {std::move(part), std::move(error)};
+  }
+
   // Called with each exchange's number, before anything else; an error is what the caller gets.
   void set_gate(std::function<absl::Status(int)> gate) {
     const absl::MutexLock lock(&mutex_);
@@ -44,6 +52,7 @@ class FakeHttpClient final : public controller::HttpClient {
       const int exchange = static_cast<int>(requests_.size());
       if (gate_) RETURN_IF_ERROR(gate_(exchange));
       if (const auto it = faults_.find(exchange); it != faults_.end()) fault = it->second;
+      if (!lost_.second.ok() && absl::StrContains(request.url, lost_.first)) return lost_.second;
     }
     if (!fault.second.ok() && fault.first == Fault::kRequestLost) return fault.second;
     controller::HttpResponse response = handler_(request);
@@ -62,6 +71,7 @@ class FakeHttpClient final : public controller::HttpClient {
   const Handler handler_;
   mutable absl::Mutex mutex_;
   std::map<int, std::pair<Fault, absl::Status>> faults_ ABSL_GUARDED_BY(mutex_);
+  std::pair<std::string, absl::Status> lost_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::Status(int)> gate_ ABSL_GUARDED_BY(mutex_);
   std::vector<controller::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
 };
