@@ -72,17 +72,14 @@ bool IsAlias(absl::string_view properties) {
   return IsOneOf(properties.substr(properties.rfind('=') + 1), kAliases);
 }
 
-// Of TLS.
+// Of TLS, and of the random generator (CTR, ECB), which looks in the context of who asks it.
 bool IsCipher(absl::string_view name) {
-  const bool is_mode = absl::EndsWith(name, "-GCM") || absl::EndsWith(name, "-CCM") || absl::EndsWith(name, "-CBC") ||
-                       absl::StrContains(name, "-CBC-HMAC-");
+  constexpr std::array<absl::string_view, 5> kModes = {"-CBC", "-CCM", "-CTR", "-ECB", "-GCM"};
+  const bool is_mode =
+      absl::StrContains(name, "-CBC-HMAC-") ||
+      std::any_of(kModes.begin(), kModes.end(), [name](absl::string_view mode) { return absl::EndsWith(name, mode); });
   return (is_mode && (absl::StartsWith(name, "AES-128-") || absl::StartsWith(name, "AES-256-"))) ||
          name == "ChaCha20-Poly1305" || name == "DES-EDE3-CBC" || name == "NULL";
-}
-
-// Signatures have them, and TLS 1.2 and 1.3.
-bool IsDigest(absl::string_view name) {
-  return (absl::StartsWith(name, "SHA") && !absl::StartsWith(name, "SHAKE")) || absl::StartsWith(name, "MD5");
 }
 
 // What makes the keys of a connection, and keys of passphrases.
@@ -112,8 +109,6 @@ bool IsKept(int operation, const OSSL_ALGORITHM& algorithm) {
       return IsKindOfKey(name) && IsFormat(properties) && !IsAlias(properties);
     case OSSL_OP_CIPHER:
       return IsCipher(name);
-    case OSSL_OP_DIGEST:
-      return IsDigest(name);
     case OSSL_OP_MAC:
       return name == "HMAC";
     case OSSL_OP_KDF:

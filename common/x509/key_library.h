@@ -12,8 +12,7 @@ namespace certcast {
 //
 // Kinds of keys: RSA, RSA-PSS, EC, Ed25519 and Ed448, and for the key exchange X25519, X448 and DH. Formats: PEM and
 // DER as X.509, PKCS #8, PKCS #1 and SEC 1 have them. Ciphers and the one MAC: those of TLS; derivations of keys also
-// scrypt and PBKDF2. Digests: SHA-1, SHA-2, SHA-3 and MD5. All that OpenSSL's clients offer to servers by themselves is
-// there, but DSA.
+// scrypt and PBKDF2; all digests. All that OpenSSL's clients offer to servers by themselves is there, but DSA.
 //
 // What was made by it works with what was made without. Never nullptr; where it can't be made, it is the default
 // context. Thread-safe; it lives as long as the process.
@@ -32,8 +31,9 @@ void StartOpensslForOneRun();
 // before anything else asks OpenSSL for something.
 void StartOpensslBriefly();
 
-// While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary: for work
-// that reads many keys, and libraries that make their own TLS connections. The thread that made it ends it.
+// While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary, or not at
+// all: for libraries that make their own TLS connections. SSH has algorithms that it lacks. The thread that made it ends
+// it.
 class UsesKeyLibrary {
  public:
   UsesKeyLibrary();

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/x509/ssl_ptr.h"
 #include "gtest/gtest.h"
 
@@ -116,6 +118,27 @@ TEST(KeyLibraryTest, HasWhatCertificatesTlsAndSealedKeysUse) {
   for (const char* derivation : {"HKDF", "TLS13-KDF", "TLS1-PRF", "SCRYPT", "PBKDF2"}) {
     EXPECT_TRUE(HasDerivation(derivation)) << derivation;
   }
+}
+
+// Algorithms look for others in the thread's context too: the random generator for its cipher, Ed448 for SHAKE256.
+TEST(KeyLibraryTest, WhatItHasWorks) {
+  const UsesKeyLibrary uses;
+  unsigned char bytes[32];
+  EXPECT_EQ(RAND_bytes(bytes, sizeof bytes), 1);
+  EXPECT_EQ(RAND_priv_bytes(bytes, sizeof bytes), 1);
+  for (const char* kind : {"RSA", "EC", "ED25519", "ED448"}) {
+    const SslPtr<EVP_PKEY> key(kind == std::string("RSA")  ? EVP_PKEY_Q_keygen(nullptr, nullptr, kind, size_t{2048})
+                               : kind == std::string("EC") ? EVP_PKEY_Q_keygen(nullptr, nullptr, kind, "P-384")
+                                                           : EVP_PKEY_Q_keygen(nullptr, nullptr, kind));
+    ASSERT_NE(key, nullptr) << kind;
+    const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> signs(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
+    const char* digest = absl::StartsWith(kind, "ED") ? nullptr : "SHA256";
+    ASSERT_EQ(EVP_DigestSignInit_ex(signs.get(), nullptr, digest, nullptr, nullptr, key.get(), nullptr), 1) << kind;
+    unsigned char signature[512];
+    size_t size = sizeof signature;
+    EXPECT_EQ(EVP_DigestSign(signs.get(), signature, &size, bytes, sizeof bytes), 1) << kind;
+  }
+  EXPECT_EQ(EVP_PBE_scrypt("passphrase", 10, bytes, sizeof bytes, 1024, 8, 1, 0, bytes, sizeof bytes), 1);
 }
 
 TEST(KeyLibraryTest, IsTheThreadsForAsLongAsItIsUsed) {
