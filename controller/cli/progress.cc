@@ -211,7 +211,7 @@ std::string ProgressView::Pace() const {
   const int left = now_.size() - Finished();
   if (elapsed < kRateAfter || finished <= 0 || left <= 0) return "";
   const double rate = finished / absl::ToDoubleSeconds(elapsed);
-  return absl::StrFormat(rate < 10 ? "%.1f/s, %s left" : "%.0f/s, %s left", rate,
+  return absl::StrFormat("%.*f/s, %s left", rate < 10 ? 1 : 0, rate,
                          ShowElapsed(elapsed * (static_cast<double>(left) / finished)));
 }
 
