@@ -305,6 +305,14 @@ TEST_P(DaemonTest, GoesBackFromFilesThatItCanNotUse) {
 }
 
 TEST_P(DaemonTest, GoesBackWhereTheReloadDoesNothing) {
+  if (server.name == "postfix") {
+    // Else it starts another smtpd where the first is not back from its last client, and that one reads the files.
+    const std::string services = place.home + "/etc/master.cf";
+    ASSERT_THAT(testing::WriteFile(
+                    services, absl::StrReplaceAll(testing::ReadFile(services), {{"- - smtpd", "- 1 smtpd"}}), 0644),
+                IsOk());
+    ASSERT_THAT(daemon->Restart(), IsOk());
+  }
   ASSERT_NO_FATAL_FAILURE(StartEngine(NodeYaml()));
   ASSERT_NO_FATAL_FAILURE(InstallAndConfirm(first, 1));
 
