@@ -93,8 +93,8 @@ TEST(IssueTest, IssuesEachKindAndCountsItsRequests) {
   ASSERT_EQ(json["certificates"].size(), 5u) << json;
   for (const nlohmann::json& certificate : json["certificates"]) {
     ExpectPositive(certificate, {"runs", "medianSeconds", "ownCpuMsEach"});
-    // Directory, nonce, order, authorization, finalize, certificate: none of them is missed. Challenge and verdict may be:
-    // now and then Pebble takes an authorization of before for this one, though it is told not to.
+    // Directory, nonce, order, authorization, finalize, certificate: none of them is missed. Challenge and verdict may
+    // be: now and then Pebble takes an authorization of before for this one, though it is told not to.
     EXPECT_GE(certificate["leastRequests"], 6) << certificate;
   }
 }
