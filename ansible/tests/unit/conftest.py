@@ -15,8 +15,11 @@ import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.common.text.converters import to_bytes
 
-# Records how it was called, then answers as it was told: the first answer whose words are all among its arguments.
+# Records how it was called, then answers as it was told: the first answer whose words are all among its arguments. SIGINT
+# ends it, also where these tests run in a script's background, which ignores it.
 FAKE = '''#!%s
+import signal
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 import json, os, sys, time
 home = os.path.dirname(os.path.abspath(sys.argv[0]))
 call = {"argv": sys.argv[1:], "environment": dict(os.environ), "files": {}, "modes": {}}
