@@ -32,8 +32,8 @@ void StartOpensslForOneRun();
 void StartOpensslBriefly();
 
 // While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary, or not at
-// all: for libraries that make their own TLS connections. SSH has algorithms that it lacks. The thread that made it
-// ends it.
+// all: for libraries that make their own TLS connections. SSH has algorithms that it lacks, and so have providers that
+// openssl.cnf adds, which are not asked; its settings of TLS count. The thread that made it ends it.
 class UsesKeyLibrary {
  public:
   UsesKeyLibrary();

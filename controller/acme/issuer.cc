@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/clock/timestamp.h"
 #include "common/secret/secret.h"
+#include "common/status/count.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "common/x509/private_key.h"
@@ -199,8 +200,8 @@ absl::Status Issuer::RemoveLeftovers(const CertificateConfig& certificate, uint6
   // The run that goes on with an order sees to it.
   if (journal.has_order() || journal.record().presented().empty()) return absl::OkStatus();
   const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
-  on_progress(absl::StrCat("removing what an earlier run left: ", journal.record().presented_size(), " ",
-                           solver->noun(), journal.record().presented_size() == 1 ? "" : "s"));
+  on_progress(absl::StrCat("removing what an earlier run left: ",
+                           Count(static_cast<size_t>(journal.record().presented_size()), solver->noun())));
   return Presentation(journal, *solver, on_progress).Remove({});
 }
 

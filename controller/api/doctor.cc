@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/time.h"
 #include "common/clock/timestamp.h"
+#include "common/status/count.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "controller/api/check_account.h"
@@ -51,10 +52,6 @@ void CheckContracts(const Config& config, const Machine& machine, Findings& find
         break;
     }
   }
-}
-
-std::string Count(size_t count, absl::string_view what) {
-  return absl::StrCat(count, " ", what, count == 1 ? "" : "s");
 }
 
 std::string Megabytes(uint64_t bytes) {

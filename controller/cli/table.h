@@ -2,12 +2,12 @@
 #ifndef CERTCAST_CONTROLLER_CLI_TABLE_H_
 #define CERTCAST_CONTROLLER_CLI_TABLE_H_
 
-#include <cstddef>
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/status/count.h"
 #include "google/protobuf/timestamp.pb.h"
 
 namespace certcast::controller::cli {
@@ -24,8 +24,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-// `1 node`, `2 nodes`.
-std::string Count(size_t count, absl::string_view what);
 // `text` with control characters as `?`: it may come from a node, a server or a CA.
 std::string Printable(std::string text);
 // Each line of `text` behind `prefix`, printable; without the empty ones.

@@ -51,8 +51,7 @@ class OnDemandEngine : public Engine {
   absl::Status RevertIfOverdue() override;
   absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) override;
   absl::Status CheckClock() const override;
-  // BUSY while another process is at work
-  // (kLockOutlives).
+  // BUSY while another process is at work (kLockOutlives).
   absl::Status TrustClock() override;
 
  private:
