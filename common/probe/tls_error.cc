@@ -83,7 +83,7 @@ absl::Status LibraryError(absl::string_view peer, unsigned long error) {
         break;
     }
   }
-  const char* text = OpensslReason(error);
+  const char* text = ERR_reason_error_string(error);
   return Fail(Reason::PROTOCOL,
               absl::StrCat(peer, ": the TLS handshake failed: ", text == nullptr ? "unknown error" : text));
 }

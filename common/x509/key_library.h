@@ -26,9 +26,8 @@ void StartOpensslForOneRun();
 
 // The same for a program that lives for a moment: leaves out what OpenSSL does at its start and such a program has no
 // use for. That is openssl.cnf, the names of two hundred ciphers and digests (there are SHA-1, SHA-2, SHA-3, and what
-// encrypts keys and PKCS #12), the texts of two thousand errors (openssl_errors.h has them when there is one), and a
-// random generator that is made of one of these ciphers: it is Hash_DRBG (NIST SP 800-90A) with SHA-256 instead. Once,
-// before anything else asks OpenSSL for something.
+// encrypts keys and PKCS #12), and a random generator that is made of one of these ciphers: it is Hash_DRBG (NIST SP
+// 800-90A) with SHA-256 instead. Once, before anything else asks OpenSSL for something.
 void StartOpensslBriefly();
 
 // While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary, or not at
