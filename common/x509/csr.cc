@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "common/x509/key_library.h"
 #include "common/x509/openssl_errors.h"
 #include "common/x509/pem.h"
 #include "common/x509/private_key.h"
@@ -59,6 +60,7 @@ bool AddAlternativeNames(X509_REQ* request, const std::vector<std::string>& dns_
 
 absl::StatusOr<std::string> MakeCsr(const PrivateKey& key, const std::vector<std::string>& dns_names) {
   for (const std::string& name : dns_names) RETURN_IF_ERROR(CheckCharacters(name));
+  const UsesKeyLibrary uses;
   const SslPtr<X509_REQ> request(X509_REQ_new());
   bool ok = request != nullptr && X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) == 1 &&
             X509_REQ_set_pubkey(request.get(), key.get()) == 1;

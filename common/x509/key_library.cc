@@ -18,9 +18,10 @@
 namespace certcast {
 namespace {
 
-bool starts_briefly = false;
+bool starts_soon = false;
 
-// Before the context has one.
+// Hash_DRBG; OpenSSL's own choice is made of a cipher, and looks through all of them. Before the context has one, and
+// before it has read openssl.cnf, which may choose another.
 void SetRandomGenerator(OSSL_LIB_CTX* library) {
   if (RAND_set_DRBG_type(library, "HASH-DRBG", nullptr, nullptr, "SHA256") != 1) TakeOpensslErrors();
 }
@@ -171,7 +172,7 @@ OSSL_LIB_CTX* Make() {
   OSSL_LIB_CTX* const made = whole == nullptr ? nullptr : OSSL_LIB_CTX_new();
   if (made != nullptr && OSSL_PROVIDER_add_builtin(made, kName, Init) == 1 &&
       OSSL_PROVIDER_load(made, kName) != nullptr) {
-    if (starts_briefly) SetRandomGenerator(made);
+    if (starts_soon) SetRandomGenerator(made);
     return made;
   }
   TakeOpensslErrors();
@@ -187,8 +188,10 @@ OSSL_LIB_CTX* KeyLibrary() {
 }
 
 void StartOpensslForOneRun() {
+  SetRandomGenerator(nullptr);
   OPENSSL_init_crypto(OPENSSL_INIT_NO_ADD_ALL_CIPHERS | OPENSSL_INIT_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT, nullptr);
   AddCiphersOfKeys();
+  starts_soon = true;
 }
 
 void StartOpensslBriefly() {
@@ -200,7 +203,7 @@ void StartOpensslBriefly() {
   }
   AddCiphersOfKeys();
   SetRandomGenerator(nullptr);
-  starts_briefly = true;
+  starts_soon = true;
 }
 
 UsesKeyLibrary::UsesKeyLibrary() : before_(OSSL_LIB_CTX_set0_default(KeyLibrary())) {

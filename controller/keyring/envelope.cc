@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "common/x509/key_library.h"
 #include "common/x509/openssl_errors.h"
 #include "common/x509/ssl_ptr.h"
 
@@ -36,6 +37,7 @@ absl::StatusOr<std::string> Encrypt(const Secret& key, absl::string_view additio
   unsigned char* nonce = MutableBytes(box.data());
   unsigned char* text = nonce + kNonceSize;
   unsigned char* tag = text + plaintext.size();
+  const UsesKeyLibrary uses;
   const SslPtr<EVP_CIPHER_CTX> context(EVP_CIPHER_CTX_new());
   int size = 0;
   const bool ok =
@@ -61,6 +63,7 @@ absl::StatusOr<Secret> Decrypt(const Secret& key, absl::string_view additional, 
   // OpenSSL wants somewhere to write even when there is nothing to.
   unsigned char nowhere[1];
   unsigned char* out = plaintext.empty() ? nowhere : MutableBytes(plaintext.MutableBytes());
+  const UsesKeyLibrary uses;
   const SslPtr<EVP_CIPHER_CTX> context(EVP_CIPHER_CTX_new());
   int size = 0;
   const bool ok =
