@@ -98,6 +98,8 @@ std::string EncodePem(absl::string_view label, absl::string_view bytes) {
   const std::string name(label);
   PEM_write_bio(bio.get(), name.c_str(), "", reinterpret_cast<const unsigned char*>(bytes.data()),
                 static_cast<long>(bytes.size()));
+  // A block of nothing is written, and called a failure.
+  if (bytes.empty()) TakeOpensslErrors();
   char* text = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &text);
   return std::string(text, static_cast<size_t>(size));

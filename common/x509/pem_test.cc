@@ -1,5 +1,7 @@
 #include "common/x509/pem.h"
 
+#include <openssl/err.h>
+
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -85,6 +87,12 @@ TEST(DecodePemTest, GivesBackWhatWasEncoded) {
     const std::string pem = Block("ONE", bytes);
     EXPECT_THAT(DecodePem({"ONE", absl::StripTrailingAsciiWhitespace(pem)}), IsOkAndHolds(bytes));
   }
+}
+
+// The next connection's failure would be looked for there.
+TEST(EncodePemTest, ABlockOfNothingLeavesNoErrorForOthers) {
+  EXPECT_EQ(EncodePem("CERTIFICATE", ""), "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n");
+  EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
 TEST(DecodePemTest, RefusesWhatOpensslWouldNotRead) {

@@ -55,7 +55,9 @@ void ForEachRun(absl::string_view text, const See& see) {
 }  // namespace
 
 void RequireOrderly(const absl::Status& status) {
-  Require(ERR_peek_error() == 0, "no OpenSSL error stays in the queue");
+  if (const unsigned long left = ERR_peek_error(); left != 0) {
+    Require(false, absl::StrCat("no OpenSSL error stays in the queue: ", ERR_error_string(left, nullptr)));
+  }
   if (status.ok()) return;
   Require(!status.message().empty(), "an error says something");
   Require(status.message().size() <= kMaxText, "an error's text is bounded");
