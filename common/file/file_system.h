@@ -67,6 +67,8 @@ class Directory {
   virtual absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) = 0;
   // At most `limit` bytes; a larger file is an error. Only regular files.
   virtual absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) = 0;
+  // The same, but at most its first `size` bytes: of a file that is larger than what is in it.
+  virtual absl::StatusOr<std::string> ReadStart(absl::string_view name, size_t size, size_t limit) = 0;
   // The same for what may hold a key: nothing of it stays in this process's memory but what is returned.
   virtual absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) = 0;
 

@@ -178,6 +178,15 @@ TEST_P(FileSystemTest, ReadsNoMoreThanTheLimit) {
   EXPECT_THAT(root().ReadFile("x", 5), IsOkAndHolds("12345"));
 }
 
+TEST_P(FileSystemTest, ReadsTheStartOfAFile) {
+  ASSERT_THAT(root().CreateFile("x", "12345", Mine(0600)), IsOk());
+  EXPECT_THAT(root().ReadStart("x", 3, 5), IsOkAndHolds("123"));
+  EXPECT_THAT(root().ReadStart("x", 0, 5), IsOkAndHolds(""));
+  EXPECT_THAT(root().ReadStart("x", 9, 5), IsOkAndHolds("12345"));
+  EXPECT_THAT(root().ReadStart("x", 3, 4), HasReason(Reason::MALFORMED, HasSubstr(path() + "/x")));
+  EXPECT_THAT(root().ReadStart("y", 3, 5), HasCode(absl::StatusCode::kNotFound));
+}
+
 TEST_P(FileSystemTest, OverwritesInPlace) {
   ASSERT_THAT(root().CreateFile("x", "abcdef", Mine(0640)), IsOk());
   EXPECT_THAT(root().OverwriteFile("x", "XY"), IsOk());

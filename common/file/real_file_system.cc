@@ -126,6 +126,19 @@ absl::StatusOr<std::string> ReadToEnd(int fd, size_t limit, absl::string_view pa
   }
 }
 
+absl::StatusOr<std::string> ReadUpTo(int fd, size_t size, absl::string_view path) {
+  std::string bytes(size, '\0');
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t count = Uninterrupted([&] { return read(fd, bytes.data() + have, size - have); });
+    if (count < 0) return FailErrno(errno, absl::StrCat("reading ", path));
+    if (count == 0) break;
+    have += static_cast<size_t>(count);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
 // Straight into memory that is wiped, which is larger than the file by a byte, so that its end is seen.
 absl::StatusOr<Secret> ReadSecretToEnd(int fd, size_t limit, absl::string_view path) {
   struct stat found;
@@ -193,6 +206,11 @@ class RealDirectory : public Directory {
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
     ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_RDONLY, 0, limit));
     return ReadToEnd(file.get(), limit, PathOf(name));
+  }
+
+  absl::StatusOr<std::string> ReadStart(absl::string_view name, size_t size, size_t limit) override {
+    ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_RDONLY, 0, limit));
+    return ReadUpTo(file.get(), size, PathOf(name));
   }
 
   absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {

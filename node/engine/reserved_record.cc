@@ -20,6 +20,9 @@ constexpr size_t kSequenceAt = 16;
 constexpr size_t kDigestAt = 24;
 constexpr size_t kDigestBytes = 64;
 constexpr size_t kHeaderBytes = kDigestAt + kDigestBytes;
+// Of a slot, most of which is reserved for what may have to be written when the disk is full. It is read at each
+// contact over SSH.
+constexpr size_t kUsuallyEnough = size_t{16} * 1024;
 
 template <typename Number>
 void Append(std::string& bytes, Number number) {
@@ -68,10 +71,13 @@ Slot Decode(absl::string_view bytes) {
 }
 
 absl::StatusOr<Slot> ReadSlot(Directory& directory, absl::string_view name, size_t limit) {
-  const absl::StatusOr<std::string> bytes = directory.ReadFile(name, limit);
-  if (absl::IsNotFound(bytes.status())) return Slot();
-  if (!bytes.ok()) return bytes.status();
-  return Decode(*bytes);
+  const absl::StatusOr<std::string> start = directory.ReadStart(name, kUsuallyEnough, limit);
+  if (absl::IsNotFound(start.status())) return Slot();
+  if (!start.ok()) return start.status();
+  Slot slot = Decode(*start);
+  if (slot.kind == Slot::Kind::kWhole || start->size() < kUsuallyEnough) return slot;
+  ASSIGN_OR_RETURN(const std::string bytes, directory.ReadFile(name, limit));
+  return Decode(bytes);
 }
 
 }  // namespace

@@ -1,8 +1,13 @@
 #include "node/engine/reserved_record.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/fault_file_system.h"
@@ -16,6 +21,7 @@ using ::testing::AnyOf;
 using testing::HasReason;
 using ::testing::HasSubstr;
 using testing::IsOk;
+using ::testing::Pair;
 
 constexpr size_t kSlot = 1024;
 
@@ -56,6 +62,33 @@ TEST_F(ReservedRecordTest, WritingNeedsNoSpace) {
   EXPECT_THAT(record->Write(std::string(record->capacity(), 'x')), IsOk());
   EXPECT_THAT(record->Write("small"), IsOk());
   EXPECT_EQ(Read(), "small");
+}
+
+// Of a slot as large as the agent's are, the start is read first, and all of it only where that is not enough.
+TEST_F(ReservedRecordTest, ReadsNoMoreThanItHasTo) {
+  constexpr size_t kLarge = size_t{64} * 1024;
+  const auto open = [&] { return ReservedRecord::Open(files.OpenDirectory("/state").value(), "journal", kLarge, 1); };
+  // What it holds, and how many slots were read in whole.
+  const auto read = [&] {
+    const auto before = static_cast<std::ptrdiff_t>(files.operations().size());
+    const auto record = open();
+    const std::vector<std::string> all = files.operations();
+    return std::pair(record.ok() ? record->payload() : record.status().ToString(),
+                     std::count_if(all.begin() + before, all.end(), [](const std::string& operation) {
+                       return absl::StartsWith(operation, "ReadFile");
+                     }));
+  };
+  auto record = open();
+  const std::string large(record->capacity(), 'x');
+  ASSERT_THAT(record->Write("one"), IsOk());
+  ASSERT_THAT(record->Write("two"), IsOk());
+  EXPECT_THAT(read(), Pair("two", 0));
+  ASSERT_THAT(record->Write(large), IsOk());
+  EXPECT_THAT(read(), Pair(large, 1));
+  std::string damaged = *disk.GetFile("/state/journal.0");
+  damaged.back() = 'y';
+  disk.PutFile("/state/journal.0", damaged, {.mode = 0600});
+  EXPECT_THAT(read(), Pair("two", 1));
 }
 
 TEST_F(ReservedRecordTest, RefusesWhatDoesNotFit) {

@@ -42,6 +42,9 @@ class RecordingDirectory final : public Directory {
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
     return directory_->ReadFile(name, limit);
   }
+  absl::StatusOr<std::string> ReadStart(absl::string_view name, size_t size, size_t limit) override {
+    return directory_->ReadStart(name, size, limit);
+  }
   absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
     return directory_->ReadSecret(name, limit);
   }

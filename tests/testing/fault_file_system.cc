@@ -29,8 +29,8 @@ bool ChangesDisk(absl::string_view operation) {
 }
 
 bool TakesDescriptor(absl::string_view operation) {
-  return IsOneOf(operation,
-                 {"OpenDirectory", "MakeDirectory", "CreateFile", "OverwriteFile", "ReadFile", "ReadSecret", "List"});
+  return IsOneOf(operation, {"OpenDirectory", "MakeDirectory", "CreateFile", "OverwriteFile", "ReadFile", "ReadStart",
+                             "ReadSecret", "List"});
 }
 
 class FaultFileSystem::Tear {
@@ -97,6 +97,10 @@ class FaultDirectory final : public Directory {
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {
     RETURN_IF_ERROR(Next("ReadFile", name).error);
     return inner_->ReadFile(name, limit);
+  }
+  absl::StatusOr<std::string> ReadStart(absl::string_view name, size_t size, size_t limit) override {
+    RETURN_IF_ERROR(Next("ReadStart", name).error);
+    return inner_->ReadStart(name, size, limit);
   }
   absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
     RETURN_IF_ERROR(Next("ReadSecret", name).error);

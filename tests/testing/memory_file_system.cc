@@ -139,6 +139,11 @@ class MemoryDirectory final : public Directory {
     return node->bytes;
   }
 
+  absl::StatusOr<std::string> ReadStart(absl::string_view name, size_t size, size_t limit) override {
+    ASSIGN_OR_RETURN(const std::string bytes, ReadFile(name, limit));
+    return bytes.substr(0, size);
+  }
+
   absl::StatusOr<Secret> ReadSecret(absl::string_view name, size_t limit) override {
     ASSIGN_OR_RETURN(const std::string bytes, ReadFile(name, limit));
     return Secret(bytes);
