@@ -8,14 +8,16 @@
 //   bare libssh               the least a program can do: log in, write the same two files by one command
 //   pdsh, clush               the files through the login's standard input, a link, the reload; one login a host
 //   ansible-playbook          directory, copy, copy, link, command; and all of it in one task; and a play of one task
-//   on
-//                             this machine, certcast.fleet.certificate, which is a later contact
-// own CPU is the program's on this side. All CPU is that of hosts and services as well, which share the machine.
+//                             on this machine, certcast.fleet.certificate, which is a later contact
+// By turns, each once what the one before it wrote is on the disk. own CPU is the program's on this side. All CPU is that
+// of hosts and services as well, which share the machine.
 //
 // The others have curve25519 as key exchange where it is not said otherwise, which is a favour (OpenSSH's default takes
 // its client 90 ms; there is a line for it). certcast asks for P-256 first, which costs both ends less: there are lines
 // for that as well. Further favours: no facts, and nothing is synced, checked, probed or put back. Not measured: waves,
 // soaking, `verify`.
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -255,6 +257,8 @@ class SshBenchmark {
   absl::Status MeasureTool(const std::string& name, const MeasuredCommand& command, const std::string& log) {
     Line& line = LineOf(name);
     const int logins = hosts_.Logins();
+    // What the one before left to be written is not of this one: a first contact leaves a program for each host.
+    sync();
     ASSIGN_OR_RETURN(const Measured measured, RunMeasured(command));
     line.logins = hosts_.Logins() - logins;
     line.runs.push_back(measured);
