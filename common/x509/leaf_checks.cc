@@ -1,5 +1,4 @@
 // What must hold of the leaf and its key: certificate.h's CheckKeyMatches, CheckKeyStrength and CheckDates.
-#include <openssl/core_names.h>
 #include <openssl/objects.h>
 
 #include "absl/strings/str_cat.h"
@@ -37,18 +36,10 @@ absl::Status NotAllowed(absl::string_view what) {
 }
 
 absl::Status CheckCurve(const EVP_PKEY* key) {
-  char group[80] = {};
-  size_t size = 0;
-  int is_explicit = 0;
-  EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit);
-  // RFC 5480 section 2.1.1: only named curves.
-  if (is_explicit != 0 || EVP_PKEY_get_group_name(key, group, sizeof(group), &size) != 1) {
-    TakeOpensslErrors();
-    return NotAllowed("on a curve without a name");
-  }
-  const int curve = OBJ_txt2nid(group);
+  const int curve = CurveOf(key);
   if (curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 || curve == NID_secp521r1) return absl::OkStatus();
-  return NotAllowed(absl::StrCat("on the curve ", group));
+  return NotAllowed(curve == NID_undef ? "on a curve without a name"
+                                       : absl::StrCat("on the curve ", OBJ_nid2sn(curve)));
 }
 
 }  // namespace

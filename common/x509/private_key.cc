@@ -1,6 +1,8 @@
 #include "common/x509/private_key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
+#include <openssl/objects.h>
 #include <openssl/pem.h>
 
 #include <iterator>
@@ -137,6 +139,16 @@ absl::StatusOr<Secret> PrivateKey::ToPem() const {
 
 absl::StatusOr<std::string> PrivateKey::PublicKeyDer() const {
   return PublicDer(key_.get());
+}
+
+int CurveOf(const EVP_PKEY* key) {
+  int is_spelt_out = 0;
+  char name[80] = {};
+  EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_spelt_out);
+  const bool has_name = EVP_PKEY_is_a(key, "EC") == 1 && is_spelt_out == 0 &&
+                        EVP_PKEY_get_group_name(key, name, sizeof name, nullptr) == 1;
+  TakeOpensslErrors();
+  return has_name ? OBJ_txt2nid(name) : NID_undef;
 }
 
 const EVP_MD* SigningDigest(const EVP_PKEY* key) {

@@ -46,6 +46,10 @@ class PrivateKey {
   std::string spki_sha256_;
 };
 
+// The NID of the named curve that a key is on, such as NID_X9_62_prime256v1; NID_undef for a key of another kind, and
+// for a curve that is spelt out, which no certificate may have (RFC 5480 section 2.1.1). Leaves no OpenSSL error.
+int CurveOf(const EVP_PKEY* key);
+
 // What to sign X.509 structures with: SHA-256, SHA-384 for P-384; null for Ed25519, which brings its own.
 const EVP_MD* SigningDigest(const EVP_PKEY* key);
 

@@ -1,6 +1,8 @@
 #include "common/x509/private_key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/obj_mac.h>
 #include <openssl/pem.h>
 
 #include <string>
@@ -178,6 +180,20 @@ TEST(PrivateKeyTest, ErrorsNeverQuoteTheKey) {
 TEST(PrivateKeyTest, LeavesNoOpensslErrorsBehind) {
   EXPECT_THAT(PrivateKey::FromPem(EncodePem("PRIVATE KEY", "not DER")), Not(IsOk()));
   EXPECT_THAT(PrivateKey::FromPem(Pem(Generate())), IsOk());
+  EXPECT_EQ(ERR_peek_error(), 0u);
+}
+
+TEST(CurveOfTest, IsThatOfANamedCurve) {
+  EXPECT_EQ(CurveOf(Generate(KeyType::kEcdsaP256).get()), NID_X9_62_prime256v1);
+  EXPECT_EQ(CurveOf(Generate(KeyType::kEcdsaP384).get()), NID_secp384r1);
+  EXPECT_EQ(CurveOf(Generate(KeyType::kRsa2048).get()), NID_undef);
+  EXPECT_EQ(CurveOf(Generate(KeyType::kEd25519).get()), NID_undef);
+  // The same curve, spelt out.
+  const PrivateKey key = Generate(KeyType::kEcdsaP256);
+  ASSERT_EQ(EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_ENCODING, "explicit"), 1);
+  const auto spelt_out = PrivateKey::FromPem(Pem(key));
+  ASSERT_THAT(spelt_out, IsOk());
+  EXPECT_EQ(CurveOf(spelt_out->get()), NID_undef);
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 

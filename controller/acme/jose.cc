@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/hmac.h>
+#include <openssl/obj_mac.h>
 #include <openssl/sha.h>
 
 #include <optional>
@@ -13,34 +14,32 @@
 #include "absl/strings/strip.h"
 #include "common/status/status.h"
 #include "common/x509/openssl_errors.h"
+#include "common/x509/private_key.h"
 #include "common/x509/ssl_ptr.h"
 
 namespace certcast::controller {
 namespace {
 
 struct Curve {
-  const char* group;  // as OpenSSL calls it
-  const char* name;   // as JWK calls it
+  int nid;           // as OpenSSL calls it
+  const char* name;  // as JWK calls it
   const char* algorithm;
   const char* digest;
   int width;  // of a coordinate and of r and s, in bytes
 };
 constexpr Curve kCurves[] = {
-    {"prime256v1", "P-256", "ES256", "SHA256", 32},
-    {"secp384r1", "P-384", "ES384", "SHA384", 48},
+    {NID_X9_62_prime256v1, "P-256", "ES256", "SHA256", 32},
+    {NID_secp384r1, "P-384", "ES384", "SHA384", 48},
 };
 
 absl::Status CryptoError(absl::string_view doing) {
   return absl::InternalError(absl::StrCat(doing, ": ", TakeOpensslErrors()));
 }
 
-absl::StatusOr<Curve> CurveOf(EVP_PKEY* key) {
-  char group[64] = {};
-  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-      EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, group, sizeof(group), nullptr) == 1) {
-    for (const Curve& curve : kCurves) {
-      if (absl::string_view(group) == curve.group) return curve;
-    }
+absl::StatusOr<Curve> JwkCurveOf(EVP_PKEY* key) {
+  const int nid = CurveOf(key);
+  for (const Curve& curve : kCurves) {
+    if (nid == curve.nid) return curve;
   }
   return FailInput("this key can't sign for ACME", "account keys are RSA, P-256 or P-384");
 }
@@ -141,7 +140,7 @@ absl::StatusOr<nlohmann::ordered_json> PublicJwk(EVP_PKEY* key) {
     ASSIGN_OR_RETURN(const std::string n, NumberOf(key, OSSL_PKEY_PARAM_RSA_N, 0));
     return nlohmann::ordered_json{{"e", Base64UrlEncode(e)}, {"kty", "RSA"}, {"n", Base64UrlEncode(n)}};
   }
-  ASSIGN_OR_RETURN(const Curve curve, CurveOf(key));
+  ASSIGN_OR_RETURN(const Curve curve, JwkCurveOf(key));
   ASSIGN_OR_RETURN(const std::string x, NumberOf(key, OSSL_PKEY_PARAM_EC_PUB_X, curve.width));
   ASSIGN_OR_RETURN(const std::string y, NumberOf(key, OSSL_PKEY_PARAM_EC_PUB_Y, curve.width));
   return nlohmann::ordered_json{
@@ -155,13 +154,13 @@ absl::StatusOr<std::string> JwkThumbprint(EVP_PKEY* key) {
 
 absl::StatusOr<std::string> SignatureAlgorithm(EVP_PKEY* key) {
   if (IsRsa(key)) return std::string("RS256");
-  ASSIGN_OR_RETURN(const Curve curve, CurveOf(key));
+  ASSIGN_OR_RETURN(const Curve curve, JwkCurveOf(key));
   return std::string(curve.algorithm);
 }
 
 absl::StatusOr<std::string> Sign(EVP_PKEY* key, absl::string_view input) {
   if (IsRsa(key)) return SignDer(key, "SHA256", input);
-  ASSIGN_OR_RETURN(const Curve curve, CurveOf(key));
+  ASSIGN_OR_RETURN(const Curve curve, JwkCurveOf(key));
   ASSIGN_OR_RETURN(const std::string der, SignDer(key, curve.digest, input));
   return FixedWidthSignature(der, curve.width);
 }

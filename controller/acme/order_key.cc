@@ -1,13 +1,13 @@
 #include "controller/acme/order_key.h"
 
 #include <openssl/evp.h>
+#include <openssl/obj_mac.h>
 
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "common/secret/secret.h"
 #include "common/status/status.h"
 #include "controller/acme/revocation_reason.h"
@@ -35,7 +35,6 @@ absl::StatusOr<bool> IsOut(const std::string& spki_sha256, const std::vector<Gen
 
 bool IsOfType(const PrivateKey& key, KeyType type) {
   const int bits = EVP_PKEY_get_bits(key.get());
-  char curve[64] = {};
   switch (type) {
     case KeyType::kRsa2048:
     case KeyType::kRsa3072:
@@ -44,10 +43,9 @@ bool IsOfType(const PrivateKey& key, KeyType type) {
                                                                          : type == KeyType::kRsa3072 ? 3072
                                                                                                      : 4096);
     case KeyType::kEcdsaP256:
+      return CurveOf(key.get()) == NID_X9_62_prime256v1;
     case KeyType::kEcdsaP384:
-      return EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_EC &&
-             EVP_PKEY_get_group_name(key.get(), curve, sizeof curve, nullptr) == 1 &&
-             absl::string_view(curve) == (type == KeyType::kEcdsaP256 ? "prime256v1" : "secp384r1");
+      return CurveOf(key.get()) == NID_secp384r1;
     case KeyType::kEd25519:
       return false;
   }

@@ -1,5 +1,6 @@
 #include "controller/keyring/fleet_ca.h"
 
+#include <openssl/obj_mac.h>
 #include <openssl/rsa.h>
 
 #include <algorithm>
@@ -78,10 +79,8 @@ bool IsAllowed(const EVP_PKEY* key) {
   if (EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA) {
     return EVP_PKEY_get_bits(key) >= 2048 && EVP_PKEY_get_bits(key) <= 8192;
   }
-  char group[32] = {};
-  size_t size = 0;
-  return EVP_PKEY_get_base_id(key) == EVP_PKEY_EC && EVP_PKEY_get_group_name(key, group, sizeof group, &size) == 1 &&
-         (absl::string_view(group) == "prime256v1" || absl::string_view(group) == "secp384r1");
+  const int curve = CurveOf(key);
+  return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1;
 }
 
 absl::StatusOr<SslPtr<X509_REQ>> ParseRequest(absl::string_view csr_pem) {
