@@ -9,6 +9,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "node/engine/commit.h"
 #include "node/engine/elapsed.h"
+#include "node/engine/generation.h"
 #include "node/engine/revert.h"
 #include "node/engine/transaction.h"
 #include "node/engine/undo.h"
@@ -76,6 +77,38 @@ absl::StatusOr<std::string> FinishCommitting(Transaction& t) {
   return absl::StrCat(Describe(before), " was confirmed, and is recorded now");
 }
 
+// Where the files of a generation are, or were, put in place.
+void AddDirectories(const EngineContext& engine, const std::string& certificate, const GenerationOnDisk& generation,
+                    std::set<std::string>& directories) {
+  if (generation.directory().empty()) return;
+  // One that is not written yet was not put in place either.
+  const auto record = ReadRecord(engine, certificate, generation.directory());
+  if (!record.ok()) return;
+  for (const GenerationRecord::Service& service : record->services()) {
+    for (const GenerationRecord::File& file : service.files()) {
+      const absl::StatusOr<PathParts> parts = SplitPath(file.path());
+      if (parts.ok()) directories.insert(parts->directory);
+    }
+  }
+}
+
+// Beside those of what is declared: an install leaves services that are declared no more with files of their own, and
+// goes back to what was declared before.
+void AddDirectoriesOfRecords(const EngineContext& engine, std::set<std::string>& certificates,
+                             std::set<std::string>& directories) {
+  if (const Journal journal = engine.journal->Get(); journal.step() != Journal::IDLE) {
+    certificates.insert(journal.certificate());
+    AddDirectories(engine, journal.certificate(), journal.target(), directories);
+    AddDirectories(engine, journal.certificate(), journal.baseline(), directories);
+  }
+  const NodeState state = engine.state->Get();
+  for (const NodeState::Certificate& known : state.certificates()) {
+    certificates.insert(known.name());
+    AddDirectories(engine, known.name(), known.in_force(), directories);
+    AddDirectories(engine, known.name(), known.previous(), directories);
+  }
+}
+
 absl::Status RemoveTemporariesAt(FileSystem& files, const std::string& path) {
   const auto directory = files.OpenDirectory(path);
   if (absl::IsNotFound(directory.status())) return absl::OkStatus();
@@ -97,13 +130,16 @@ absl::Status NotConfirmed(const Journal& journal) {
 absl::Status RemoveAllTemporaries(const EngineContext& engine) {
   RETURN_IF_ERROR(RemoveTemporariesAt(engine.files(), engine.layout.state()));
   std::set<std::string> certificates;
+  std::set<std::string> directories;
   for (const Service& service : engine.config.services) {
     for (const ServiceFile& file : service.files) {
       certificates.insert(service.CertificateOf(file));
       const absl::StatusOr<PathParts> parts = SplitPath(file.path);
-      if (parts.ok()) (void)RemoveTemporariesAt(engine.files(), parts->directory);
+      if (parts.ok()) directories.insert(parts->directory);
     }
   }
+  AddDirectoriesOfRecords(engine, certificates, directories);
+  for (const std::string& directory : directories) (void)RemoveTemporariesAt(engine.files(), directory);
   for (const std::string& certificate : certificates) {
     RETURN_IF_ERROR(RemoveTemporariesAt(engine.files(), engine.layout.Certificate(certificate)));
   }

@@ -87,6 +87,17 @@ void HaveGenerationTwo(SimulatedNode& node) {
 std::vector<Story> StoriesOfLinks() {
   return {
       {"AnUpdate", HaveGenerationOne, [](SimulatedNode& node) { InstallAndConfirm(node, 2); }, {LeafOf(1)}, LeafOf(2)},
+      {"AnUpdateThatLeavesAServiceUndeclared",
+       [](SimulatedNode& node) {
+         node.AddService("other");
+         HaveGenerationOne(node);
+         node.config.services.erase(node.config.services.begin());
+         node.Kill();
+         ASSERT_THAT(node.Start(), IsOk());
+       },
+       [](SimulatedNode& node) { InstallAndConfirm(node, 2); },
+       {LeafOf(1)},
+       LeafOf(2)},
       {"AFirstInstallWhereNothingWas",
        [](SimulatedNode& node) {
          AddBothServices(node);

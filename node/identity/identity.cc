@@ -105,7 +105,10 @@ IdentityStore::IdentityStore(FileSystem& files, absl::string_view state, absl::s
 }
 
 absl::StatusOr<std::unique_ptr<Directory>> IdentityStore::MakeDirectory() {
-  return OpenOrMakeDirectory(files_, directory_, OwnFile(0700));
+  ASSIGN_OR_RETURN(std::unique_ptr<Directory> directory, OpenOrMakeDirectory(files_, directory_, OwnFile(0700)));
+  // Of one that was killed: it may be a key.
+  RETURN_IF_ERROR(RemoveTemporaries(*directory));
+  return directory;
 }
 
 absl::StatusOr<PrivateKey> IdentityStore::ReadKey(Directory& directory, Secret* pem) {

@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::AllOf;
 using testing::CertificateSpec;
+using ::testing::ElementsAre;
 using testing::HasReason;
 using ::testing::HasSubstr;
 using testing::IsOk;
@@ -228,6 +229,21 @@ TEST_F(IdentityTest, ACrashLeavesTheOldIdentityOrTheNewOne) {
     disk_.Crash(static_cast<uint64_t>(n));
     EXPECT_THAT(*disk_.GetFile(kIdentityPath), ::testing::AnyOf(first, second)) << "crash at operation " << n;
     EXPECT_THAT(store_.Load(), IsOk()) << "crash at operation " << n;
+  }
+}
+
+// Not even one that nobody uses.
+TEST(IdentityAfterAKill, NoKeyStaysBesideTheOne) {
+  for (int n = 1;; ++n) {
+    MemoryFileSystem disk;
+    testing::FaultFileSystem files(disk);
+    files.CrashAt(n);
+    (void)IdentityStore(files, kState, "web-01").MakeRequest();
+    EXPECT_THAT(IdentityStore(disk, kState, "web-01").MakeRequest(), IsOk());
+    const auto directory = disk.OpenDirectory(absl::StrCat(kState, "/identity"));
+    ASSERT_THAT(directory, IsOk());
+    EXPECT_THAT((*directory)->List(), testing::IsOkAndHolds(ElementsAre("key.pem"))) << "killed at operation " << n;
+    if (!files.has_crashed()) break;
   }
 }
 
