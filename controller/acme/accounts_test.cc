@@ -342,5 +342,38 @@ TEST_F(FallbackTest, AnOrderThatTheSecondIsAtWorkOnIsGoneOnWithFirst) {
   EXPECT_EQ(other.orders(), 1);
 }
 
+// A contract that changes while the CA vets: it may issue for the key that is kept with the order.
+TEST_F(FallbackTest, AnOrderOfTheAccountAsItWasIsGoneOnWithAndNotMadeAgain) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
+  ca.behaviour.directory_target = "/directory?action=renew";
+  account.directory = ca.directory_url();
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
+  ca.behaviour.processing_looks = 0;
+  absl::StatusOr<state::v1::Generation> generation = IssueFromAny();
+  for (int i = 0; i < 100 && !generation.ok(); ++i) generation = IssueFromAny();
+  ASSERT_THAT(generation, IsOk());
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.finalized(), 1);
+  EXPECT_EQ(ca.accounts(), 1);
+  EXPECT_EQ(other.accounts(), 0);
+  // The next one is the new account's.
+  ASSERT_THAT(IssueFromAny(), IsOk());
+  EXPECT_EQ(ca.accounts(), 2);
+}
+
+TEST_F(FallbackTest, AnAccountAsItWasOrdersNothing) {
+  ca.behaviour.processing_looks = 1000;
+  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
+  ca.behaviour.directory_target = "/directory?action=renew";
+  account.directory = ca.directory_url();
+  ca.behaviour.processing_looks = 0;
+  ca.AnswerOnce("order", {.status = 404});
+  ASSERT_THAT(IssueFromAny(), IsOk());
+  EXPECT_TRUE(ProgressMentions("which the configuration had before, has no order any more"));
+  EXPECT_EQ(ca.orders(), 2);
+  EXPECT_EQ(ca.accounts(), 2);
+}
+
 }  // namespace
 }  // namespace certcast::controller

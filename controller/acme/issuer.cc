@@ -78,6 +78,31 @@ absl::Status WithAccount(const absl::Status& failed, const AccountConfig& accoun
   return accounts > 1 ? Annotate(failed, absl::StrCat("account `", account.name, "`")) : failed;
 }
 
+// The account of an order for which the CA may be issuing, as the configuration had it: its directory or its external
+// account is another now. nullopt: it is one of `accounts`, or can't be used any more.
+absl::StatusOr<std::optional<AccountConfig>> FormerAccount(const state::v1::Order& order,
+                                                           const std::vector<const AccountConfig*>& accounts,
+                                                           Store& store) {
+  if (order.step() != state::v1::Order::FINALIZING) return std::nullopt;
+  AccountConfig former = *accounts.front();
+  for (const AccountConfig* account : accounts) {
+    if (AcmeAccount::KeyOf(*account) == order.account_key()) return std::nullopt;
+    // How that CA is reached.
+    if (account->name == order.account()) former = *account;
+  }
+  ASSIGN_OR_RETURN(const auto record, AccountRecords(store).Get(order.account_key()));
+  if (!record || record->account_url().empty() || record->has_deactivated_at()) return std::nullopt;
+  former.name = record->name();
+  former.directory = record->directory_url();
+  if (record->external_account_key_id().empty()) {
+    former.external_account.reset();
+  } else {
+    if (!former.external_account) former.external_account.emplace();
+    former.external_account->key_id = record->external_account_key_id();
+  }
+  return former;
+}
+
 absl::Status WithMore(const absl::Status& first, const absl::Status& more) {
   v1::Failure failure = FailureOf(first);
   failure.set_detail(absl::StrCat(failure.detail(), "; ", FailureOf(more).detail()));
@@ -89,6 +114,13 @@ absl::Status WithMore(const absl::Status& first, const absl::Status& more) {
 absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& certificate, const AccountConfig& account,
                                                     uint64_t epoch, const OnIssueProgress& on_progress,
                                                     Trigger trigger) {
+  return Attempt(certificate, account, epoch, on_progress, trigger, /*may_order=*/true);
+}
+
+absl::StatusOr<state::v1::Generation> Issuer::Attempt(const CertificateConfig& certificate,
+                                                      const AccountConfig& account, uint64_t epoch,
+                                                      const OnIssueProgress& on_progress, Trigger trigger,
+                                                      bool may_order) {
   if (!certificate.challenge) {
     return FailInput(absl::StrCat("the certificate `", certificate.name, "` has no challenge"),
                      "an imported certificate is replaced with `certcast import`");
@@ -98,7 +130,7 @@ absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& cer
   const state::v1::Schedule all = schedule.value_or(state::v1::Schedule());
   const state::v1::Schedule before = ScheduleOf(all, certificate, account);
   RETURN_IF_ERROR(CheckMayTry(before, trigger, clock_.Now()));
-  auto generation = Obtain(certificate, account, epoch, on_progress);
+  auto generation = Obtain(certificate, account, epoch, on_progress, may_order);
   // Another controller took over: it keeps the record now.
   if (ReasonOf(generation.status()) == Reason::STALE_EPOCH) return generation;
   const state::v1::Schedule after =
@@ -118,14 +150,18 @@ absl::StatusOr<state::v1::Generation> Issuer::IssueFromAny(const CertificateConf
                                                            Trigger trigger) {
   ASSIGN_OR_RETURN(const auto open, OrderRecords(store_).Get(certificate.name));
   std::vector<const AccountConfig*> in_turn = accounts;
+  std::optional<AccountConfig> former;
   if (open && !open->order_url().empty()) {
     std::stable_partition(in_turn.begin(), in_turn.end(), [&](const AccountConfig* account) {
       return AcmeAccount::KeyOf(*account) == open->account_key();
     });
+    ASSIGN_OR_RETURN(former, FormerAccount(*open, accounts, store_));
+    if (former) in_turn.insert(in_turn.begin(), &*former);
   }
   absl::Status first;
   for (const AccountConfig* account : in_turn) {
-    auto generation = Issue(certificate, *account, epoch, on_progress, trigger);
+    const bool may_order = !former || account != &*former;
+    auto generation = Attempt(certificate, *account, epoch, on_progress, trigger, may_order);
     if (generation.ok()) return generation;
     const absl::Status failed = WithAccount(generation.status(), *account, in_turn.size());
     first = first.ok() ? failed : WithMore(first, failed);
@@ -193,6 +229,13 @@ std::unique_ptr<ChallengeSolver> Issuer::SolverOf(const CertificateConfig& certi
   return MakeSolver(*certificate.challenge, environment);
 }
 
+absl::StatusOr<bool> Issuer::AbandonOrder(const CertificateConfig& certificate, uint64_t epoch) {
+  ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
+  if (!journal.has_order()) return false;
+  RETURN_IF_ERROR(journal.Drop());
+  return true;
+}
+
 absl::Status Issuer::RemoveLeftovers(const CertificateConfig& certificate, uint64_t epoch,
                                      const OnIssueProgress& on_progress) {
   if (!certificate.challenge) return absl::OkStatus();
@@ -217,7 +260,8 @@ absl::StatusOr<Rehearsal> Issuer::Rehearse(const CertificateConfig& certificate,
 }
 
 absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& certificate, const AccountConfig& account,
-                                                     uint64_t epoch, const OnIssueProgress& on_progress) {
+                                                     uint64_t epoch, const OnIssueProgress& on_progress,
+                                                     bool may_order) {
   AcmeClient client(http_, clock_, {.directory_url = account.directory, .ca_file = account.ca_file});
   const AcmeAccount::Keep keep{.store = store_, .sealer = sealer_, .clock = clock_, .epoch = epoch};
   ASSIGN_OR_RETURN(AcmeAccount opened, AcmeAccount::FindOrCreate(client, account, keep));
@@ -231,7 +275,8 @@ absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& ce
                 .account_config = account,
                 .solver = *solver,
                 .limits = limits_,
-                .on_progress = on_progress},
+                .on_progress = on_progress,
+                .may_order = may_order},
                std::move(journal));
   return run.Run();
 }

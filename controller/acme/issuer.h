@@ -41,6 +41,10 @@ class Issuer {
     fleet_ = std::move(fleet);
   }
 
+  // Forgets the order that is under way, with its key: what the CA may still issue for it is nobody's. False: there is
+  // none. The CA is not asked, and what was presented is removed by RemoveLeftovers or the next order.
+  absl::StatusOr<bool> AbandonOrder(const CertificateConfig& certificate, uint64_t epoch);
+
   // Takes away what earlier runs presented and could not remove, where no order of the certificate is under way. The
   // first error; what failed is not tried again.
   absl::Status RemoveLeftovers(const CertificateConfig& certificate, uint64_t epoch,
@@ -63,8 +67,9 @@ class Issuer {
                                               Trigger trigger = Trigger::kByHand);
 
   // The same from the first of `accounts` (at least one, in the certificate's order) that gives it; one that has an
-  // order open comes first. While a CA is at work on an order, or may be, no other one is asked. The error is the first
-  // account's, with what the others said.
+  // order open comes first. While a CA is at work on an order, or may be, no other one is asked: where it is one of an
+  // account that the configuration had under another directory or external account, that account is asked for it, and
+  // for no other. The error is the first account's, with what the others said.
   absl::StatusOr<state::v1::Generation> IssueFromAny(const CertificateConfig& certificate,
                                                      const std::vector<const AccountConfig*>& accounts, uint64_t epoch,
                                                      const OnIssueProgress& on_progress,
@@ -80,8 +85,12 @@ class Issuer {
 
  private:
   std::unique_ptr<ChallengeSolver> SolverOf(const CertificateConfig& certificate);
+  // As Issue; without `may_order` the account's order is gone on with, and none is made.
+  absl::StatusOr<state::v1::Generation> Attempt(const CertificateConfig& certificate, const AccountConfig& account,
+                                                uint64_t epoch, const OnIssueProgress& on_progress, Trigger trigger,
+                                                bool may_order);
   absl::StatusOr<state::v1::Generation> Obtain(const CertificateConfig& certificate, const AccountConfig& account,
-                                               uint64_t epoch, const OnIssueProgress& on_progress);
+                                               uint64_t epoch, const OnIssueProgress& on_progress, bool may_order);
 
   HttpClient& http_;
   DnsClient& dns_;

@@ -43,9 +43,11 @@ bool IsGone(const AcmeAnswer& answer, bool finalizing) {
   return !finalizing && (answer.status == 400 || answer.status == 401 || answer.status == 403);
 }
 
-// What CAs answer whose `replaces` is not to be; or that do not know it after all.
+// What CAs answer whose `replaces` is not to be: it was replaced already, another account ordered it (`unauthorized`,
+// as Let's Encrypt says), or they do not know it after all.
 bool RefusesReplaces(const AcmeAnswer& answer) {
-  return answer.status == 409 || answer.Is("alreadyReplaced") || answer.Is("conflict") || answer.Is("malformed");
+  return answer.status == 409 || answer.Is("alreadyReplaced") || answer.Is("conflict") || answer.Is("malformed") ||
+         answer.Is("unauthorized");
 }
 
 // Some CAs refuse a profile that they advertise as if the account were at fault.
@@ -87,6 +89,10 @@ absl::StatusOr<Generation> OrderRun::Run() {
 
 absl::Status OrderRun::ResumeOrCreate() {
   ASSIGN_OR_RETURN(const bool resumed, Resume());
+  if (!resumed && !context_.may_order) {
+    return Fail(Reason::CA_REFUSED, absl::StrCat("the account at ", context_.account_config.directory,
+                                                 ", which the configuration had before, has no order any more"));
+  }
   // While it is pending the CA may be about to look at them.
   if (!resumed || order_.status != AcmeOrder::Status::kPending) RemoveLeftovers();
   return resumed ? absl::OkStatus() : Create();
@@ -411,11 +417,13 @@ absl::Status OrderRun::RefreshPatiently(Patience& patience) {
 
 absl::Status OrderRun::StillPending(absl::string_view what) const {
   const absl::Time since = FromTimestamp(journal_.record().created_at());
-  const absl::Status pending =
-      Fail(Reason::ORDER_PENDING,
-           absl::StrCat("the CA ", what, " ", journal_.record().order_url(), ", ordered at ",
-                        absl::FormatTime(absl::RFC3339_sec, since, absl::UTCTimeZone())),
-           "no new order is needed: the next apply goes on with this one. EV and OV orders may take hours");
+  const absl::Status pending = Fail(
+      Reason::ORDER_PENDING,
+      absl::StrCat("the CA ", what, " ", journal_.record().order_url(), ", ordered at ",
+                   absl::FormatTime(absl::RFC3339_sec, since, absl::UTCTimeZone())),
+      absl::StrCat("no new order is needed: the next apply goes on with this one. EV and OV orders may take hours; "
+                   "`certcast issue ",
+                   context_.certificate.name, " --abandon-order` gives it up"));
   return retry_at_ ? WithRetryAt(pending, *retry_at_) : pending;
 }
 

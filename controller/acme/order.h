@@ -42,6 +42,8 @@ class OrderRun {
     ChallengeSolver& solver;
     const IssueLimits& limits;
     const OnIssueProgress& on_progress;
+    // False: it only goes on with the order that is there; CA_REFUSED where there is none any more.
+    bool may_order = true;
   };
   // All that it refers to must outlive this.
   OrderRun(const Context& context, OrderJournal journal);

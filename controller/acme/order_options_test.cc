@@ -69,6 +69,7 @@ TEST_F(OrderOptionsTest, ARefusalOfReplacesIsNoRefusalOfTheOrder) {
   for (const auto& refusal : std::vector<FakeAcmeServer::Refusal>{{409, "alreadyReplaced", "replaced by order 7"},
                                                                   {409, "conflict", "replaced by order 7"},
                                                                   {409, "serverInternal", "hm"},
+                                                                  {403, "unauthorized", "another account's"},
                                                                   {400, "malformed", "unknown field: replaces"}}) {
     ca.behaviour.refuse_replaces = refusal;
     ASSERT_THAT(Issue(), IsOk()) << refusal.type;

@@ -243,6 +243,54 @@ TEST_F(CaNewsTest, AWrongIntermediateReachesNoNode) {
   EXPECT_THAT(Generations(), SizeIs(1));
 }
 
+// --- Orders that are not finished.
+
+TEST_F(CaNewsTest, AnOrderThatWasAskedForByHandIsFinishedByTheNextApply) {
+  ASSERT_TRUE(Issued());
+  ca.behaviour.processing_looks = 1000;
+  v1::IssueRequest request;
+  request.set_certificate("wildcard");
+  request.set_force_renewal(true);
+  const auto waiting = controller->Issue(request, OnProgressHere());
+  ASSERT_THAT(waiting, IsOk());
+  EXPECT_EQ(waiting->certificates(0).failure().reason(), Reason::ORDER_PENDING);
+  v1::ApplyRequest dry_run;
+  dry_run.set_dry_run(true);
+  const auto planned = controller->Apply(dry_run, OnProgressHere(), stop);
+  ASSERT_THAT(planned, IsOk());
+  EXPECT_TRUE(planned->certificates(0).issued());
+  EXPECT_THAT(planned->certificates(0).renew_reason(), HasSubstr("its order of 2030-01-01"));
+  ca.behaviour.processing_looks = 0;
+  while (ca.orders() == 2 && Generations().size() == 1) ASSERT_THAT(Apply(), IsOk());
+  EXPECT_EQ(ca.orders(), 2);
+  EXPECT_THAT(Generations(), SizeIs(2));
+  EXPECT_FALSE(Issued());
+}
+
+TEST_F(CaNewsTest, AnOrderThatIsGivenUpIsNotGoneOnWith) {
+  ASSERT_TRUE(Issued());
+  ca.behaviour.processing_looks = 1000;
+  v1::IssueRequest request;
+  request.set_certificate("wildcard");
+  request.set_force_renewal(true);
+  ASSERT_THAT(controller->Issue(request, OnProgressHere()), IsOk());
+  request.set_force_renewal(false);
+  request.set_abandon_order(true);
+  for (int i = 0; i < 2; ++i) {
+    const auto given_up = controller->Issue(request, OnProgressHere());
+    ASSERT_THAT(given_up, IsOk());
+    EXPECT_FALSE(given_up->certificates(0).issued());
+    EXPECT_FALSE(given_up->certificates(0).has_failure());
+  }
+  EXPECT_EQ(Shown().order_url(), "");
+  EXPECT_FALSE(Issued());
+  EXPECT_EQ(ca.orders(), 2);
+  ca.behaviour.processing_looks = 0;
+  request.set_force_renewal(true);
+  EXPECT_TRUE(controller->Issue(request, OnProgressHere())->certificates(0).issued());
+  EXPECT_EQ(ca.orders(), 3);
+}
+
 // --- What is shown.
 
 TEST_F(CaNewsTest, AnOrderThatIsUnderWayAndARateLimitAreShown) {

@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/clock/show_utc.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "controller/acme/issuer.h"
 #include "controller/api/ca_news.h"
@@ -42,10 +44,30 @@ absl::StatusOr<Obtained> DecideOnly(const Machine& machine, Session& session, co
   obtained.shown = ShowCertificate(certificate.name, obtained.generation);
   obtained.shown.set_issued(decision.due);
   obtained.shown.set_renew_reason(decision.reason);
+  if (decision.due) return obtained;
+  // One that was asked for by hand, or before it was due no more: who asked for it is still waiting.
+  ASSIGN_OR_RETURN(const auto order, OrderRecords(*session.store).Get(certificate.name));
+  if (certificate.imported() || !order || order->order_url().empty()) return obtained;
+  obtained.shown.set_issued(true);
+  obtained.shown.set_renew_reason(
+      absl::StrCat("its order of ", ShowUtc(FromTimestamp(order->created_at())), " is not finished"));
   return obtained;
 }
 
 namespace {
+
+absl::Status AbandonOrder(const Config& config, const Machine& machine, Session& session,
+                          const CertificateConfig& certificate, const OnProgress& on_progress) {
+  ASSIGN_OR_RETURN(const bool abandoned,
+                   MakeIssuer(config, machine, session, certificate).AbandonOrder(certificate, session.epoch()));
+  v1::ApplyEvent::Progress progress;
+  progress.set_phase(v1::ApplyEvent::Progress::ISSUING);
+  progress.set_certificate(certificate.name);
+  progress.set_text(abandoned ? "its order is given up: what the CA may still issue for it is not used"
+                              : "there is no order to give up");
+  on_progress(progress);
+  return absl::OkStatus();
+}
 
 // What an order presented and could not take away, where there is no order that would see to it.
 absl::Status RemoveLeftovers(const Config& config, const Machine& machine, Session& session,
@@ -113,6 +135,7 @@ absl::StatusOr<v1::IssueResponse> Controller::Issue(const v1::IssueRequest& requ
         absl::StrCat("bring one by hand: certcast import ", certificate.name, " --fullchain FILE --key FILE"));
   }
   ASSIGN_OR_RETURN(Session session, OpenToChange(config_, machine_, "issue"));
+  if (request.abandon_order()) RETURN_IF_ERROR(AbandonOrder(config_, machine_, session, certificate, on_progress));
   ASSIGN_OR_RETURN(Obtained obtained,
                    ObtainIfDue(config_, machine_, session, certificate, request.force_renewal(), on_progress));
   v1::IssueResponse response;

@@ -204,10 +204,12 @@ HttpResponse FakeAcmeServer::NewOrder(const Signed& post) {
     if (const auto& refusal = behaviour.refuse_replaces) {
       return ProblemAnswer(refusal->status, refusal->type, refusal->detail);
     }
-    const bool known = std::any_of(issued_to_.begin(), issued_to_.end(), [&](const auto& issued) {
-      return RenewalIdOf(issued.first) == replaces && issued.second == post.account;
-    });
-    if (!known) return ProblemAnswer(400, "malformed", "`replaces` names no certificate of this account");
+    const auto known = std::find_if(issued_to_.begin(), issued_to_.end(),
+                                    [&](const auto& issued) { return RenewalIdOf(issued.first) == replaces; });
+    if (known == issued_to_.end()) return ProblemAnswer(400, "malformed", "`replaces` names no certificate");
+    // As Boulder does.
+    if (known->second != post.account)
+      return ProblemAnswer(403, "unauthorized", "another account ordered what it replaces");
   }
   if (post.payload.contains("profile") && behaviour.refuse_profile) {
     const Refusal& refusal = *behaviour.refuse_profile;
