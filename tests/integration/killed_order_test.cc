@@ -64,8 +64,15 @@ class World {
   }
 
   CommandResult Issue() { return program_.Json({"issue", "wildcard"}); }
-  // Ends it there; false: it ended by itself, since it makes fewer requests.
-  bool KillAt(int at, bool after) {
+  // Where a run was ended.
+  struct Killed {
+    // False: it ended by itself, since it makes fewer requests.
+    bool at_all = false;
+    bool at_new_order = false;
+    // It had heard of its order.
+    bool with_order = false;
+  };
+  Killed KillAt(int at, bool after, const std::vector<std::string>& arguments) {
     // Known before the first request comes: the program takes longer to get there than this test to note it.
     std::atomic<pid_t> pid = 0;
     std::atomic<bool> killed = false;
@@ -75,21 +82,26 @@ class World {
       // With this the other thread goes on, and all of this is over.
       ::kill(pid, SIGKILL);
     };
-    server_->set_on_request([&, at, after](int number, const controller::HttpRequest&) {
+    Killed where;
+    server_->set_on_request([&, at, after](int number, const controller::HttpRequest& request) {
       AcmeTlsServer::Deed deed;
+      const bool is_new_order = request.url == ca_.origin() + "/new-order";
+      if (number < at && is_new_order) where.with_order = true;
       if (number != at) return deed;
+      where.at_new_order = is_new_order;
       deed.lose_request = !after;
       deed.lose_answer = true;
       deed.before_answering = kill_it;
       return deed;
     });
-    auto running = program_.StartJson({"issue", "wildcard"});
+    auto running = program_.StartJson(arguments);
     EXPECT_THAT(running, IsOk());
     pid = (*running)->program().pid();
     const CommandResult result = (*running)->Finish();
     server_->set_on_request(nullptr);
     EXPECT_EQ(result.exit_code, killed ? 128 + SIGKILL : 0) << result;
-    return killed;
+    where.at_all = killed;
+    return where;
   }
 
   std::string hook() const { return directory_.path() + "/hook"; }
@@ -145,15 +157,41 @@ TEST_P(KilledOrderTest, AtEachRequestOneCertificateComesOfIt) {
   for (; at < 100; ++at) {
     SCOPED_TRACE(absl::StrCat("request ", at));
     World world;
-    if (!world.KillAt(at, after)) break;
+    const World::Killed killed = world.KillAt(at, after, {"issue", "wildcard"});
+    if (!killed.at_all) break;
     const CommandResult issued = world.Issue();
     ASSERT_EQ(issued.exit_code, 0) << issued;
-    const bool new_order_was_lost = world.ca().orders() > 1 && after;
-    ExpectAllWell(world, new_order_was_lost);
+    ExpectAllWell(world, killed.at_new_order && after);
     if (::testing::Test::HasFailure()) return;
   }
   // directory, nonce, account, order, two authorizations, two challenges, verdicts, finalize, certificate, ...
   EXPECT_GT(at, 12);
+  EXPECT_LT(at, 100);
+}
+
+// Nothing is due any more when the next run comes: it finishes what was asked for all the same.
+TEST_P(KilledOrderTest, AForcedRenewalIsFinishedByAPlainRun) {
+  const bool after = GetParam();
+  int at = 1;
+  for (; at < 100; ++at) {
+    SCOPED_TRACE(absl::StrCat("request ", at));
+    World world;
+    ASSERT_EQ(world.Issue().exit_code, 0);
+    const World::Killed killed = world.KillAt(at, after, {"issue", "wildcard", "--force-renewal"});
+    if (!killed.at_all) break;
+    const CommandResult issued = world.Issue();
+    ASSERT_EQ(issued.exit_code, 0) << issued;
+    const int expected = killed.with_order ? 2 : 1;
+    EXPECT_EQ(world.ca().finalized(), expected);
+    EXPECT_EQ(world.ca().issued(), expected);
+    EXPECT_EQ(world.ca().orders(), killed.with_order || (killed.at_new_order && after) ? 2 : 1);
+    EXPECT_EQ(ReadFile(world.zone()), "");
+    const CommandResult shown = world.program().Json({"certificates"});
+    ASSERT_EQ(shown.exit_code, 0) << shown;
+    EXPECT_THAT(shown.json["certificates"][0]["generations"], SizeIs(expected));
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(at, 8);
   EXPECT_LT(at, 100);
 }
 
