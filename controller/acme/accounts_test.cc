@@ -30,6 +30,8 @@ using ::testing::SizeIs;
 
 class AccountsTest : public ::testing::Test, public IssuerFixture {
  protected:
+  AccountsTest() { ca.behaviour.checks_with_openssl = true; }
+
   AcmeAccount::Keep Keep() { return {.store = store, .sealer = sealer, .clock = clock}; }
   AcmeClient Client() { return AcmeClient(http, clock, {.directory_url = account.directory}); }
   // Registered on the way, where it is not.
@@ -249,6 +251,8 @@ TEST_F(AccountsTest, AKeyThatNoCaTakesIsNotTakenOver) {
 class FallbackTest : public AccountsTest {
  protected:
   FallbackTest() {
+    // As many orders as these are would take long.
+    ca.behaviour.checks_with_openssl = false;
     certificate.account = "ca";
     certificate.further_accounts = {"second"};
     second.name = "second";

@@ -30,6 +30,7 @@ using Verdict = RevocationAnswer::Verdict;
 class RevokeTest : public ::testing::Test, public IssuerFixture {
  protected:
   void SetUp() override {
+    ca.behaviour.checks_with_openssl = true;
     const auto generation = Issue();
     ASSERT_THAT(generation, IsOk());
     leaf_ = ParseChainPem(generation->fullchain_pem())->front().der();

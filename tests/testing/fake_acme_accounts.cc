@@ -73,9 +73,8 @@ HttpResponse FakeAcmeServer::ChangeKey(const Signed& post) {
   const json jwk = header.at("jwk");
   MustHold(header.at("url") == post.header.at("url") && !header.contains("nonce") && !header.contains("kid"),
            "the inner header has jwk and the same url (section 7.3.5)");
-  MustHold(VerifySignature(header.at("alg"), KeyFromJwk(jwk).get(), header_text + "." + payload_text,
-                           FromBase64Url(inner.at("signature"))),
-           "the inner signature is the new key's");
+  MustVerify(header.at("alg"), KeyFromJwk(jwk).get(), header_text + "." + payload_text,
+             FromBase64Url(inner.at("signature")), "the inner signature is the new key's");
   MustHold(payload.at("account") == accounts_[post.account].url && payload.at("oldKey") == post.jwk,
            "the inner payload names account and old key");
   const std::string thumbprint = ThumbprintOf(jwk);

@@ -74,6 +74,13 @@ void FakeAcmeServer::ForgetEverything() {
   certificates_.clear();
 }
 
+void FakeAcmeServer::MustVerify(const std::string& algorithm, EVP_PKEY* key, const std::string& input,
+                                const std::string& signature, const std::string& what) const {
+  MustHold(key != nullptr && VerifySignature(algorithm, key, input, signature), what);
+  if (!behaviour.checks_with_openssl) return;
+  MustHold(OpensslProgramVerifies(algorithm, key, input, signature), what + ", says openssl");
+}
+
 std::string FakeAcmeServer::NewNonce() {
   std::string nonce = absl::StrCat("nonce-", ++ids_);
   nonces_.insert(nonce);
@@ -171,11 +178,7 @@ std::optional<HttpResponse> FakeAcmeServer::Verify(const HttpRequest& request, S
   const auto key = KeyFromJwk(out.jwk);
   const std::string signed_text = encoded_header + "." + encoded_payload;
   const std::string signature = FromBase64Url(jws.at("signature"));
-  MustHold(key != nullptr && VerifySignature(out.header.at("alg"), key.get(), signed_text, signature), "signature");
-  if (behaviour.checks_with_openssl) {
-    MustHold(OpensslProgramVerifies(out.header.at("alg"), key.get(), signed_text, signature),
-             "signature, says openssl");
-  }
+  MustVerify(out.header.at("alg"), key.get(), signed_text, signature, "signature");
   const bool known = nonces_.erase(out.header.at("nonce").get<std::string>()) > 0;
   // Spread, but the same in each run.
   const bool refused = (++posts_ * 7) % 10 < behaviour.bad_nonces_of_ten;

@@ -191,6 +191,8 @@ class FakeAcmeServer {
 
   controller::HttpResponse Route(const std::string& resource, const std::string& id, const Signed& post);
   std::optional<controller::HttpResponse> Verify(const controller::HttpRequest& request, SignedBy who, Signed& out);
+  void MustVerify(const std::string& algorithm, EVP_PKEY* key, const std::string& input, const std::string& signature,
+                  const std::string& what) const;
   controller::HttpResponse Directory() const;
   controller::HttpResponse NewAccount(const Signed& post);
   std::optional<controller::HttpResponse> CheckBinding(const Signed& post);
