@@ -12,6 +12,10 @@
 
 namespace certcast::controller {
 
+// Marks the error of a step that was not even begun, as the last change to it: other changes lose the mark.
+absl::Status NothingWasMade(absl::Status status);
+bool IsNothingMade(const absl::Status& status);
+
 // One kind of challenge, shown in one way. Thread-compatible; called for one challenge at a time.
 //
 // The caller keeps the record of what was presented, before it is presented. So CleanUp comes also for what a crash
@@ -42,7 +46,8 @@ class ChallengeSolver {
 
   // All that is about to be presented, before the first of them.
   virtual void Announce(const std::vector<Challenge>& challenges) { (void)challenges; }
-  // Adds what the CA is to see; what is there of others stays. Errors are CHALLENGE_FAILED.
+  // Adds what the CA is to see; what is there of others stays. Errors are CHALLENGE_FAILED; it may be there all the
+  // same, but for those that NothingWasMade marks.
   virtual absl::Status Present(const Challenge& challenge) = 0;
   // Waits until all of them can be seen by whom the CA may ask. CHALLENGE_FAILED when that takes too long.
   virtual absl::Status AwaitVisible(const std::vector<Challenge>& challenges,

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status/status.h"
+#include "controller/acme/challenge_solver.h"
 
 namespace certcast::controller {
 namespace {
@@ -22,7 +23,8 @@ std::string LastLine(absl::string_view text) {
 absl::StatusOr<std::string> RunHook(ProcessRunner& processes, const HookCommand& command) {
   const absl::StatusOr<ProcessResult> result = processes.Run(command.request);
   if (!result.ok()) {
-    return WithStep(WithReason(Annotate(result.status(), command.what), Reason::CHALLENGE_FAILED), command.step);
+    return NothingWasMade(
+        WithStep(WithReason(Annotate(result.status(), command.what), Reason::CHALLENGE_FAILED), command.step));
   }
   if (result->ok()) return result->output;
   const std::string& text = result->error.empty() ? result->output : result->error;

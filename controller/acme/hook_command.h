@@ -20,8 +20,8 @@ struct HookCommand {
   std::string timeout_key;
 };
 
-// Its standard output. CHALLENGE_FAILED, with its standard error, unless it exits with 0 in time. What it leaves
-// running is ended.
+// Its standard output. CHALLENGE_FAILED, with its standard error, unless it exits with 0 in time, marked by
+// NothingWasMade where it could not be started. What it leaves running is ended.
 absl::StatusOr<std::string> RunHook(ProcessRunner& processes, const HookCommand& command);
 
 }  // namespace certcast::controller

@@ -254,9 +254,13 @@ absl::StatusOr<Rehearsal> Issuer::Rehearse(const CertificateConfig& certificate,
     return FailInput(absl::StrCat("the certificate `", certificate.name, "` has no challenge to rehearse"),
                      "it is imported: no CA looks for anything");
   }
+  const absl::Status leftovers = RemoveLeftovers(certificate, epoch, on_progress);
+  if (!leftovers.ok() && ReasonOf(leftovers) != Reason::CHALLENGE_FAILED) return leftovers;
   ASSIGN_OR_RETURN(OrderJournal journal, OrderJournal::Load(store_, certificate.name, epoch));
   const std::unique_ptr<ChallengeSolver> solver = SolverOf(certificate);
-  return controller::Rehearse(certificate, *solver, journal, on_progress);
+  ASSIGN_OR_RETURN(Rehearsal rehearsal, controller::Rehearse(certificate, *solver, journal, on_progress));
+  rehearsal.leftovers = leftovers;
+  return rehearsal;
 }
 
 absl::StatusOr<state::v1::Generation> Issuer::Obtain(const CertificateConfig& certificate, const AccountConfig& account,

@@ -45,12 +45,12 @@ class Issuer {
   // none. The CA is not asked, and what was presented is removed by RemoveLeftovers or the next order.
   absl::StatusOr<bool> AbandonOrder(const CertificateConfig& certificate, uint64_t epoch);
 
-  // Takes away what earlier runs presented and could not remove, where no order of the certificate is under way. The
-  // first error; what failed is not tried again.
+  // Takes away what earlier runs presented and could not remove, where no order of the certificate is under way. An
+  // error names each that is still left: see Presentation::Remove.
   absl::Status RemoveLeftovers(const CertificateConfig& certificate, uint64_t epoch,
                                const OnIssueProgress& on_progress);
 
-  // See rehearsal.h. kInvalidArgument for a certificate that has no challenge.
+  // See rehearsal.h; RemoveLeftovers comes first. kInvalidArgument for a certificate that has no challenge.
   absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, uint64_t epoch,
                                      const OnIssueProgress& on_progress);
 

@@ -1,8 +1,10 @@
 #include "controller/acme/presentation.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status/status.h"
 
 namespace certcast::controller {
@@ -10,9 +12,26 @@ namespace {
 
 using Challenge = state::v1::PresentedChallenge;
 
+// That try to take one thing away. Whoever does so may be out of order for some hours; and some hooks refuse for ever
+// to remove what a crash kept them from making.
+constexpr int kMostRuns = 10;
+
 // A CA has each token once.
 bool Same(const Challenge& a, const Challenge& b) {
   return a.domain() == b.domain() && a.token() == b.token() && a.type() == b.type();
+}
+
+void Erase(std::vector<Challenge>& list, const Challenge& challenge) {
+  std::erase_if(list, [&](const auto& other) { return Same(other, challenge); });
+}
+
+std::string WhatNow(int runs) {
+  if (runs == kMostRuns) {
+    return absl::StrCat(" could not be removed in ", runs, " runs and is not tried again; remove it by hand");
+  }
+  const int more = kMostRuns - runs;
+  return absl::StrCat(" could not be removed; ", more == 1 ? "one later run tries" : "later runs try",
+                      " again, or remove it by hand");
 }
 
 bool Contains(const std::vector<Challenge>& list, const Challenge& challenge) {
@@ -27,12 +46,17 @@ std::string RecordedType(const ChallengeSolver& solver) {
 
 absl::Status Presentation::Present(const std::vector<Challenge>& challenges) {
   if (challenges.empty()) return absl::OkStatus();
+  const auto& noted = journal_.record().presented();
+  std::vector<Challenge> unmade = challenges;
+  for (const Challenge& challenge : noted) Erase(unmade, challenge);
   RETURN_IF_ERROR(NoteBefore(challenges));
   solver_.Announce(challenges);
   for (const Challenge& challenge : challenges) {
-    presented_now_.push_back(challenge);
+    Erase(stuck_, challenge);
     if (solver_.makes()) on_progress_(absl::StrCat("writing the ", solver_.noun(), " ", solver_.Place(challenge)));
-    RETURN_IF_ERROR(solver_.Present(challenge));
+    const absl::Status presented = solver_.Present(challenge);
+    if (!IsNothingMade(presented)) Erase(unmade, challenge);
+    if (!presented.ok()) return KeepFirst(presented, Forget(unmade));
   }
   return solver_.AwaitVisible(challenges, on_progress_);
 }
@@ -58,37 +82,59 @@ absl::Status Presentation::NoteBefore(const std::vector<Challenge>& challenges) 
   return changed ? journal_.KeepPresented(all) : absl::OkStatus();
 }
 
-absl::Status Presentation::Remove(const std::vector<Challenge>& keep) {
+absl::Status Presentation::Forget(const std::vector<Challenge>& unmade) {
   const auto& presented = journal_.record().presented();
+  std::vector<Challenge> left(presented.begin(), presented.end());
+  for (const Challenge& challenge : unmade) Erase(left, challenge);
+  return static_cast<int>(left.size()) == presented.size() ? absl::OkStatus() : journal_.KeepPresented(left);
+}
+
+absl::Status Presentation::Remove(const std::vector<Challenge>& keep) {
   std::vector<Challenge> left;
-  absl::Status first;
-  for (const Challenge& challenge : presented) {
-    if (Contains(keep, challenge)) {
+  std::vector<std::string> problems;
+  std::string hint;
+  bool tried = false;
+  for (Challenge challenge : journal_.record().presented()) {
+    if (Contains(keep, challenge) || Contains(stuck_, challenge)) {
       left.push_back(challenge);
       continue;
     }
-    absl::Status removed = RemoveOne(challenge);
+    tried = true;
+    const absl::Status removed = RemoveOne(challenge);
     if (removed.ok()) continue;
-    // A crash may have come before it was written or after it was removed, and hooks may complain about that.
-    const bool again = Contains(presented_now_, challenge);
-    if (again) left.push_back(challenge);
-    const std::string what = absl::StrCat("a ", solver_.noun());
-    removed =
-        Annotate(removed, absl::StrCat(what, again ? " could not be removed, which the next order tries again"
-                                                   : " of an earlier run may still be there and is not tried again"));
-    if (first.ok()) first = removed;
+    // A crash may have come before it was made or after it was removed, and hooks may complain about that; or it is
+    // still there.
+    const int runs = challenge.failed_removals() + 1;
+    const v1::Failure failure = FailureOf(removed);
+    problems.push_back(absl::StrCat("the ", Describe(challenge), WhatNow(runs), ": ", failure.detail()));
+    if (hint.empty()) hint = failure.hint();
+    if (runs == kMostRuns) continue;
+    challenge.set_failed_removals(runs);
+    left.push_back(challenge);
+    stuck_.push_back(std::move(challenge));
   }
-  if (static_cast<int>(left.size()) == presented.size()) return first;
-  return KeepFirst(first, journal_.KeepPresented(left));
+  if (!tried) return absl::OkStatus();
+  absl::Status failed;
+  if (!problems.empty()) {
+    failed = WithStep(Fail(Reason::CHALLENGE_FAILED, absl::StrJoin(problems, "; "), hint), "cleanup");
+  }
+  // Without a note nothing is tried again, so that counts for more.
+  return KeepFirst(journal_.KeepPresented(left), failed);
 }
 
 absl::Status Presentation::RemoveOne(const Challenge& challenge) {
   if (challenge.type() == RecordedType(solver_)) return solver_.CleanUp(challenge);
-  const bool is_dns = challenge.type().empty();
-  return Fail(
-      Reason::CHALLENGE_FAILED,
-      absl::StrCat(is_dns ? challenge.fqdn() : challenge.token(), " of ", challenge.domain(), " was presented for ",
-                   is_dns ? "dns-01" : challenge.type(), ", which is not configured any more"));
+  return Fail(Reason::CHALLENGE_FAILED,
+              absl::StrCat("it was presented for ", challenge.type().empty() ? "dns-01" : challenge.type(),
+                           ", which is not configured any more"));
+}
+
+std::string Presentation::Describe(const Challenge& challenge) const {
+  if (challenge.type().empty()) {
+    return absl::StrCat("TXT record ", challenge.fqdn(), " (value ", challenge.value(), ")");
+  }
+  if (challenge.type() == RecordedType(solver_)) return absl::StrCat(solver_.noun(), " ", solver_.Place(challenge));
+  return absl::StrCat(challenge.type(), " token ", challenge.token(), " of ", challenge.domain());
 }
 
 }  // namespace certcast::controller

@@ -30,20 +30,24 @@ class Presentation {
 
   // Of prepared challenges: notes them, makes them, and waits until they can be seen.
   absl::Status Present(const std::vector<Challenge>& challenges);
-  // Takes away everything that is noted but `keep`. What this run could not remove stays noted for the next one; what
-  // an earlier run could not remove is not tried a third time. The first error is returned.
+  // Takes away everything that is noted but `keep`. What could not be removed stays noted, and later runs try again, a
+  // bounded number of times; within this run it is tried once, unless it is presented again. The error names each.
   absl::Status Remove(const std::vector<Challenge>& keep);
 
  private:
   // What is about to be made is in the journal from then on.
   absl::Status NoteBefore(const std::vector<Challenge>& challenges);
+  // Of what was noted and never made.
+  absl::Status Forget(const std::vector<Challenge>& unmade);
   absl::Status RemoveOne(const Challenge& challenge);
+  // "TXT record _acme-challenge.example.com. (value V)".
+  std::string Describe(const Challenge& challenge) const;
 
   OrderJournal& journal_;
   ChallengeSolver& solver_;
   const OnIssueProgress& on_progress_;
-  // By this run.
-  std::vector<Challenge> presented_now_;
+  // This run could not remove them.
+  std::vector<Challenge> stuck_;
 };
 
 }  // namespace certcast::controller

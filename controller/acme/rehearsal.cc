@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -42,11 +43,27 @@ absl::StatusOr<std::vector<Challenge>> MakeChallenges(const CertificateConfig& c
   return challenges;
 }
 
+std::vector<std::string> PlacesOf(const std::vector<Challenge>& challenges, const ChallengeSolver& solver) {
+  std::vector<std::string> places;
+  std::map<std::string, int> values;
+  for (const Challenge& challenge : challenges) {
+    const std::string place = absl::StrCat(solver.noun(), " ", solver.Place(challenge));
+    if (++values[place] == 1) places.push_back(place);
+  }
+  for (std::string& place : places) {
+    // What stands may have one for all.
+    const int count = values[place];
+    if (solver.makes() && count > 1) absl::StrAppend(&place, ", ", count, " values,");
+  }
+  return places;
+}
+
 }  // namespace
 
 absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, ChallengeSolver& solver, OrderJournal& journal,
                                    const OnIssueProgress& on_progress) {
-  Rehearsal rehearsal{.made = solver.makes(), .looked = solver.looks()};
+  Rehearsal rehearsal;
+  rehearsal.looked = solver.looks();
   const auto challenges = MakeChallenges(certificate, solver);
   if (!challenges.ok()) {
     rehearsal.presented = challenges.status();
@@ -56,9 +73,8 @@ absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, Challen
   const std::vector<Challenge> keep(before.begin(), before.end());
   Presentation presentation(journal, solver, on_progress);
   rehearsal.presented = presentation.Present(*challenges);
-  for (const Challenge& challenge : *challenges) {
-    rehearsal.places.push_back(absl::StrCat(solver.noun(), " ", solver.Place(challenge)));
-  }
+  rehearsal.places = PlacesOf(*challenges, solver);
+  rehearsal.made = solver.makes() && journal.record().presented_size() > static_cast<int>(keep.size());
   rehearsal.removed = presentation.Remove(keep);
   // Another controller took over: it keeps the record now.
   for (const absl::Status* status : {&rehearsal.presented, &rehearsal.removed}) {

@@ -16,9 +16,9 @@ namespace certcast::controller {
 
 // What became of it; steps that were not reached are OK.
 struct Rehearsal {
-  // Of each name, what is shown and where: "TXT record _acme-challenge.example.com.".
+  // What is shown and where, each place once: "TXT record _acme-challenge.example.com., 2 values,".
   std::vector<std::string> places;
-  // It was made here; false: it stands.
+  // It was made here; false: it stands, or could not even be begun.
   bool made = false;
   // Somebody looked for it.
   bool looked = false;
@@ -26,11 +26,13 @@ struct Rehearsal {
   // away.
   absl::Status presented;
   absl::Status removed;
+  // Whether what earlier runs had left could be taken away before.
+  absl::Status leftovers;
 };
 
 // For every name of the certificate one challenge with a random token: an apex and its wildcard have two values at one
 // name, as in an order. All is in `journal` as an order's is, so that the next order or rehearsal removes what a crash
-// leaves; what an order has presented already stays. An error: the store's.
+// leaves; what is in it already stays. An error: the store's.
 absl::StatusOr<Rehearsal> Rehearse(const CertificateConfig& certificate, ChallengeSolver& solver, OrderJournal& journal,
                                    const OnIssueProgress& on_progress);
 

@@ -132,6 +132,7 @@ absl::Status RehearseChallenge(const Config& config, const Machine& machine, con
   Issuer issuer = MakeIssuer(config, machine, session, certificate);
   ASSIGN_OR_RETURN(const Rehearsal rehearsal, issuer.Rehearse(certificate, session.epoch(), [](absl::string_view) {}));
   const std::string name = absl::StrCat("rehearsal of ", certificate.name);
+  if (!rehearsal.leftovers.ok()) findings.Problem(name, rehearsal.leftovers);
   if (rehearsal.presented.ok()) {
     for (const std::string& place : rehearsal.places) findings.Ok(name, absl::StrCat(place, Shown(rehearsal)));
   } else {
@@ -139,7 +140,7 @@ absl::Status RehearseChallenge(const Config& config, const Machine& machine, con
   }
   if (!rehearsal.removed.ok()) {
     findings.Problem(name, rehearsal.removed);
-  } else if (rehearsal.made && !rehearsal.places.empty()) {
+  } else if (rehearsal.made) {
     findings.Ok(name, "all of it was removed again");
   }
   return absl::OkStatus();
