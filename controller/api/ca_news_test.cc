@@ -140,7 +140,7 @@ TEST_F(CaNewsTest, ItsOwnScheduleCountsWhereThatIsConfigured) {
   Configure();
   Suggest(40, 42);
   ASSERT_TRUE(Issued());
-  EXPECT_THAT(Shown().renew_reason(), HasSubstr("360h before expiry"));
+  EXPECT_THAT(Shown().renew_reason(), HasSubstr("15 days before expiry"));
   GoTo(41);
   EXPECT_FALSE(Issued());
   GoTo(75);

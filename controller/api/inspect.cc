@@ -108,9 +108,10 @@ absl::StatusOr<v1::StatusResponse> Controller::GetStatus(const v1::StatusRequest
       shown.set_leaf_sha256(generation->leaf_sha256());
       *shown.mutable_not_after() = generation->not_after();
       ASSIGN_OR_RETURN(const auto info, RenewalInfoRecords(*session.store).Get(shown.name()));
-      SetRenewAt(shown, DecideRenewal(*view.certificates[i], &*generation, machine_.clock->Now(), /*force=*/false,
-                                      info.has_value() ? &*info : nullptr)
-                            .renew_at);
+      const RenewalDecision decision = DecideRenewal(*view.certificates[i], &*generation, machine_.clock->Now(),
+                                                     /*force=*/false, info.has_value() ? &*info : nullptr);
+      SetRenewAt(shown, decision.renew_at);
+      if (decision.due || generation->has_revoked_at()) shown.set_renew_reason(decision.reason);
     }
     for (const v1::StatusResponse::Node* row : RowsOf(view, shown.name())) {
       shown.set_total(shown.total() + 1);

@@ -3,6 +3,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/issuer.h"
@@ -161,12 +162,17 @@ TEST_F(RevokeGenerationTest, AfterForceTheNextOneIsDueAndTheRevokedOneIsNotCalle
   EXPECT_EQ(status.nodes(0).state(), v1::StatusResponse::Node::FAILED);
   EXPECT_EQ(status.nodes(0).reason(), Reason::REVOKED);
   EXPECT_EQ(ShownState(2), "REVOKED");
+  EXPECT_THAT(status.certificates(0).renew_reason(), HasSubstr("revoked on"));
+  EXPECT_LE(FromTimestamp(status.certificates(0).renew_at()), clock.Now());
 
   const auto applied = Apply();
   ASSERT_THAT(applied, IsOk());
   EXPECT_TRUE(applied->certificates(0).issued());
   EXPECT_THAT(applied->certificates(0).renew_reason(), HasSubstr("revoked on"));
-  EXPECT_EQ(Status().converged(), 3);
+  status = Status();
+  EXPECT_EQ(status.converged(), 3);
+  EXPECT_EQ(status.certificates(0).renew_reason(), "");
+  EXPECT_GT(FromTimestamp(status.certificates(0).renew_at()), clock.Now());
   EXPECT_EQ(Served("web-2"), Leaf(3));
 }
 

@@ -354,6 +354,18 @@ TEST_F(StatusTest, SaysHowFarARolloutIsAndHowToFollowIt) {
   EXPECT_THAT(Print(v1::Rollout::COMPLETED), HasSubstr("\n  expires -; last rollout wildcard-7-x COMPLETED\n"));
 }
 
+TEST_F(StatusTest, SaysWhyRenewalIsDueNow) {
+  v1::StatusResponse::Certificate& certificate = *status_.mutable_certificates(0);
+  certificate.mutable_renew_at()->set_seconds(1893456000);
+  EXPECT_THAT(Print(v1::Rollout::COMPLETED), HasSubstr("expires -, renewal due 2030-01-01T00:00:00Z; last rollout"));
+  certificate.set_renew_reason("revoked on 2030-01-01 00:00 UTC");
+  EXPECT_THAT(Print(v1::Rollout::COMPLETED),
+              HasSubstr("renewal due 2030-01-01T00:00:00Z (revoked on 2030-01-01 00:00 UTC); last rollout"));
+  certificate.clear_renew_at();
+  certificate.set_renew_reason("imported by hand; it was revoked");
+  EXPECT_THAT(Print(v1::Rollout::COMPLETED), HasSubstr("expires - (imported by hand; it was revoked); last rollout"));
+}
+
 TEST_F(StatusTest, SaysThatWhatWasHaltedIsStillWantedAndHowToGoOn) {
   rollout_.set_because("web-1: FAILED");
   EXPECT_THAT(

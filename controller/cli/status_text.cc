@@ -87,6 +87,7 @@ void PrintStatus(std::ostream& out, const v1::StatusResponse& response, const Ro
     out << "generation " << certificate.generation() << ", SHA-256 " << certificate.leaf_sha256() << "\n  expires "
         << ShowTime(certificate.not_after());
     if (certificate.has_renew_at()) out << ", renewal due " << ShowTime(certificate.renew_at());
+    if (!certificate.renew_reason().empty()) out << " (" << Printable(certificate.renew_reason()) << ")";
     PrintLastRollout(out, certificate, rollouts);
     out << "\n";
   }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "common/clock/show_utc.h"
 #include "common/clock/timestamp.h"
+#include "common/status/count.h"
 #include "common/x509/private_key.h"
 #include "controller/schedule/window.h"
 
@@ -33,6 +34,12 @@ Share ShareFor(const RenewalConfig& renewal, absl::Duration lifetime) {
   return {2.0 / 3.0, "2/3 of its lifetime"};
 }
 
+// As in the configuration: whole days where it is that.
+std::string ShowDistance(absl::Duration distance) {
+  if (distance % absl::Hours(24) != absl::ZeroDuration()) return absl::FormatDuration(distance);
+  return Count(static_cast<size_t>(distance / absl::Hours(24)), "day");
+}
+
 // By its dates alone.
 struct DueDate {
   absl::Time at;
@@ -43,7 +50,7 @@ DueDate DueDateOf(const RenewalConfig& renewal, const Generation& latest) {
   const absl::Time begin = FromTimestamp(latest.not_before());
   const absl::Time end = FromTimestamp(latest.not_after());
   if (renewal.before_expiry) {
-    return {end - *renewal.before_expiry, absl::StrCat(absl::FormatDuration(*renewal.before_expiry), " before expiry")};
+    return {end - *renewal.before_expiry, absl::StrCat(ShowDistance(*renewal.before_expiry), " before expiry")};
   }
   const Share share = ShareFor(renewal, end - begin);
   // To the second, so that what is shown is what is compared.
@@ -147,21 +154,26 @@ RenewalDecision DecideRenewal(const CertificateConfig& certificate, const Genera
   if (latest == nullptr) return {.due = true, .renew_at = absl::InfinitePast(), .reason = "never issued"};
   const DueDate due = HasSuggestion(certificate, *latest, info) ? SuggestedDate(certificate, *latest, *info)
                                                                 : DueDateOf(certificate.renewal, *latest);
-  RenewalDecision decision{.due = true, .renew_at = due.at};
+  RenewalDecision decision{.due = true, .renew_at = std::min(due.at, now)};
   const std::optional<std::string> changed = WhatChanged(certificate, *latest);
   if (force) {
     decision.reason = "forced";
   } else if (latest->has_revoked_at()) {
-    decision.reason = absl::StrCat("revoked on ", ShowUtc(FromTimestamp(latest->revoked_at())));
+    const absl::Time revoked = FromTimestamp(latest->revoked_at());
+    decision.renew_at = std::min(due.at, revoked);
+    decision.reason = absl::StrCat("revoked on ", ShowUtc(revoked));
   } else if (latest->has_revocation_requested_at()) {
-    decision.reason = absl::StrCat("perhaps revoked: the CA was asked to on ",
-                                   ShowUtc(FromTimestamp(latest->revocation_requested_at())), " and did not answer");
+    const absl::Time requested = FromTimestamp(latest->revocation_requested_at());
+    decision.renew_at = std::min(due.at, requested);
+    decision.reason =
+        absl::StrCat("perhaps revoked: the CA was asked to on ", ShowUtc(requested), " and did not answer");
   } else if (changed) {
     decision.reason = *changed;
   } else if (now >= FromTimestamp(latest->not_after())) {
     decision.reason = absl::StrCat("expired on ", ShowUtc(FromTimestamp(latest->not_after())));
   } else {
     decision.due = now >= due.at;
+    decision.renew_at = due.at;
     decision.reason = absl::StrCat(decision.due ? "due since " : "due on ", ShowUtc(due.at), " (", due.text, ")");
     const bool asked = certificate.renewal.ari && info != nullptr && info->leaf_sha256() == latest->leaf_sha256();
     if (asked && !info->last_error().empty()) {

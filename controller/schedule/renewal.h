@@ -12,7 +12,8 @@ namespace certcast::controller {
 
 struct RenewalDecision {
   bool due = false;
-  // When it is, or was, due by its dates; InfinitePast when nothing was issued yet, InfiniteFuture when it is never
+  // Since when it is due, or when it will be; never later than now where it is. Now itself for what has no date: a
+  // change of the configuration, `force`. InfinitePast when nothing was issued yet, InfiniteFuture when it is never
   // renewed by itself (imported).
   absl::Time renew_at;
   // One line for people, never empty: "never issued", "2/3 of its lifetime is over on 2026-03-01T...".

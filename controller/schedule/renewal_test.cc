@@ -60,7 +60,9 @@ TEST(Renewal, FollowsTheConfiguredShareOrDistance) {
   EXPECT_THAT(DecideRenewal(certificate, &latest, kBegin, false).reason, HasSubstr("75% of its lifetime"));
   certificate.renewal = {.before_expiry = 15 * kDay};
   EXPECT_EQ(DecideRenewal(certificate, &latest, kBegin, false).renew_at, kBegin + 85 * kDay);
-  EXPECT_THAT(DecideRenewal(certificate, &latest, kBegin, false).reason, HasSubstr("before expiry"));
+  EXPECT_THAT(DecideRenewal(certificate, &latest, kBegin, false).reason, HasSubstr("(15 days before expiry)"));
+  certificate.renewal = {.before_expiry = absl::Hours(36)};
+  EXPECT_THAT(DecideRenewal(certificate, &latest, kBegin, false).reason, HasSubstr("(36h before expiry)"));
 }
 
 TEST(Renewal, ADistanceLongerThanTheLifetimeIsDueAtOnce) {
@@ -85,6 +87,9 @@ TEST(Renewal, IsDueWhenTheNamesChanged) {
   certificate.domains.push_back("example.net");
   const RenewalDecision added = DecideRenewal(certificate, &latest, kBegin, false);
   EXPECT_TRUE(added.due);
+  EXPECT_EQ(added.renew_at, kBegin) << "now, not when its dates would have it";
+  const RenewalDecision late = DecideRenewal(certificate, &latest, kBegin + 70 * kDay, false);
+  EXPECT_EQ(late.renew_at, kBegin + 60 * kDay) << "it was due before that";
   EXPECT_THAT(added.reason, HasSubstr("example.net"));
   certificate.domains = {"example.com"};
   EXPECT_TRUE(DecideRenewal(certificate, &latest, kBegin, false).due);
@@ -120,6 +125,16 @@ TEST(Renewal, IsDueWhenRevoked) {
   const RenewalDecision decision = DecideRenewal(Wildcard(), &latest, kBegin + 2 * kDay, false);
   EXPECT_TRUE(decision.due);
   EXPECT_EQ(decision.reason, "revoked on 2030-01-02 00:00 UTC");
+  EXPECT_EQ(decision.renew_at, kBegin + kDay);
+}
+
+TEST(Renewal, IsDueSinceTheCaWasAskedToRevokeIt) {
+  state::v1::Generation latest = Issued(90 * kDay);
+  latest.mutable_revocation_requested_at()->set_seconds(absl::ToUnixSeconds(kBegin + kDay));
+  const RenewalDecision decision = DecideRenewal(Wildcard(), &latest, kBegin + 2 * kDay, false);
+  EXPECT_TRUE(decision.due);
+  EXPECT_THAT(decision.reason, HasSubstr("perhaps revoked: the CA was asked to on 2030-01-02 00:00 UTC"));
+  EXPECT_EQ(decision.renew_at, kBegin + kDay);
 }
 
 TEST(Renewal, IsDueWhenForced) {
@@ -127,7 +142,7 @@ TEST(Renewal, IsDueWhenForced) {
   const RenewalDecision decision = DecideRenewal(Wildcard(), &latest, kBegin, true);
   EXPECT_TRUE(decision.due);
   EXPECT_EQ(decision.reason, "forced");
-  EXPECT_EQ(decision.renew_at, kBegin + 60 * kDay);
+  EXPECT_EQ(decision.renew_at, kBegin);
 }
 
 // What the CA suggests may well fall between two windows of the rollout.
