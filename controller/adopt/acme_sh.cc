@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/status/status.h"
 #include "controller/adopt/files.h"
@@ -21,6 +22,20 @@ std::string Decoded(const std::string& value) {
     return value;
   }
   return bytes;
+}
+
+// Le_Webroot says how: an API (`dns_cf`), `no` for a server of its own, a directory; several, by commas, are for the
+// names one by one.
+std::string ChallengeFor(const std::string& directory, const std::map<std::string, std::string>& settings,
+                         const std::vector<std::string>& domains) {
+  const std::string way = OnlyOneOf(absl::StrSplit(Decoded(Setting(settings, "Le_Webroot")), ',', absl::SkipEmpty()));
+  if (absl::StartsWith(way, "dns_")) {
+    return absl::StrCat("{type: dns-01, solver: acme-sh, acme-sh: {script: ", QuotedForYaml(directory + "/acme.sh"),
+                        ", api: ", QuotedForYaml(way), "}}");
+  }
+  if (way != "no") return WebrootChallenge(domains, way);
+  return ListenChallenge(domains, Decoded(Setting(settings, "Le_LocalAddress")),
+                         Decoded(Setting(settings, "Le_HTTPPort")));
 }
 
 // Below ca/: a directory URL without its scheme, wherever an account's key is.
@@ -64,13 +79,8 @@ absl::StatusOr<Adoption> ReadAcmeSh(const std::string& directory) {
       adoption.left.push_back(absl::StrCat(folder, ": ", certificate.status().message()));
       continue;
     }
-    const std::string way = Decoded(Setting(settings, "Le_Webroot"));
-    certificate->authenticator = way;
-    if (absl::StartsWith(way, "dns_") && way.find(',') == std::string::npos) {
-      certificate->challenge =
-          absl::StrCat("{type: dns-01, solver: acme-sh, acme-sh: {script: ", QuotedForYaml(directory + "/acme.sh"),
-                       ", api: ", QuotedForYaml(way), "}}");
-    }
+    certificate->authenticator = Decoded(Setting(settings, "Le_Webroot"));
+    certificate->challenge = ChallengeFor(directory, settings, certificate->domains);
     certificate->directory = Decoded(Setting(settings, "Le_API"));
     adoption.certificates.push_back(*std::move(certificate));
   }

@@ -41,8 +41,9 @@ class AdoptTest : public ::testing::Test {
     ASSERT_THAT(testing::WriteFile(at(path), text), IsOk());
   }
   // A pair for *.example.com and example.com.
-  void WritePair(const std::string& fullchain, const std::string& key, KeyType type = KeyType::kEcdsaP256) {
-    const auto issued = root_.Intermediate().Issue({.dns_names = {"*.example.com", "example.com"}, .key_type = type});
+  void WritePair(const std::string& fullchain, const std::string& key, KeyType type = KeyType::kEcdsaP256,
+                 const std::vector<std::string>& names = {"*.example.com", "example.com"}) {
+    const auto issued = root_.Intermediate().Issue({.dns_names = names, .key_type = type});
     Write(fullchain, issued.fullchain_pem);
     Write(key, issued.key_pem.ExposeSecret());
   }
@@ -184,6 +185,124 @@ TEST_F(AdoptTest, AHookThatIsAShellLineIsNotContinued) {
   Write("renewal/a.conf", absl::StrCat("authenticator = manual\nserver = ", kLetsEncrypt,
                                        "\nmanual_auth_hook = curl -d \"$CERTBOT_VALIDATION\" https://x; true\n"));
   EXPECT_THAT(ConfigFor(Read("certbot")), AllOf(HasSubstr("# It was done by manual"), HasSubstr("solver: exec")));
+}
+
+// How one client was told to show that names are its own, and what goes on with that.
+struct Way {
+  const char* name;
+  std::string settings;
+  std::vector<std::string> domains;
+  // In the configuration; empty: it can't be continued.
+  std::string challenge;
+};
+
+void PrintTo(const Way& way, std::ostream* out) {
+  *out << way.name;
+}
+
+const std::vector<std::string> kTwo = {"a.example.com", "b.example.com"};
+const std::vector<std::string> kWild = {"*.example.com", "example.com"};
+
+class WaysTest : public AdoptTest, public ::testing::WithParamInterface<Way> {
+ protected:
+  void ExpectChallenge(const std::string& client) {
+    const Adoption adoption = Read(client);
+    ASSERT_THAT(adoption.certificates, SizeIs(1));
+    EXPECT_EQ(adoption.certificates[0].challenge, GetParam().challenge);
+    Parsed(adoption);
+    if (GetParam().challenge.empty()) {
+      EXPECT_THAT(ConfigFor(adoption), HasSubstr("# It was done by "));
+    }
+  }
+};
+
+class CertbotsWaysTest : public WaysTest {};
+
+TEST_P(CertbotsWaysTest, AreContinuedWhereTheyCanBe) {
+  WritePair("live/a/fullchain.pem", "live/a/privkey.pem", KeyType::kEcdsaP256, GetParam().domains);
+  Write("renewal/a.conf", absl::StrCat("[renewalparams]\nserver = ", kLetsEncrypt, "\n", GetParam().settings));
+  ExpectChallenge("certbot");
+}
+
+constexpr char kManual[] = "authenticator = manual\nmanual_auth_hook = /etc/hooks/auth\n";
+constexpr char kDnsHook[] = R"({type: dns-01, solver: certbot-hook, certbot-hook: {auth: ["/etc/hooks/auth"]}})";
+constexpr char kBelowVarWww[] = R"({type: http-01, solver: webroot, webroot: {path: "/var/www"}})";
+constexpr char kAtPort80[] = R"({type: http-01, solver: listen, listen: {address: "[::]:80"}})";
+
+INSTANTIATE_TEST_SUITE_P(
+    All, CertbotsWaysTest,
+    ::testing::Values(
+        Way{"ManualWithoutAWordPrefersHttp", kManual, kTwo, ""},
+        Way{"ManualForAWildcardIsDns", kManual, kWild, kDnsHook},
+        Way{"ManualByHttp", absl::StrCat(kManual, "pref_challs = http-01,\n"), kTwo, ""},
+        Way{"ManualByHttpFirst", absl::StrCat(kManual, "pref_challs = http-01, dns-01\n"), kTwo, ""},
+        Way{"ManualByDns", absl::StrCat(kManual, "pref_challs = dns-01,\n"), kTwo, kDnsHook},
+        Way{"Webroot", "authenticator = webroot\nwebroot_path = /var/www,\n", kTwo, kBelowVarWww},
+        Way{"WebrootByItsMap",
+            "authenticator = webroot\nwebroot_path = /srv/a, /srv/b\n[[webroot_map]]\na.example.com = /var/www\n"
+            "b.example.com = /var/www\n",
+            kTwo, kBelowVarWww},
+        Way{"SeveralWebroots",
+            "authenticator = webroot\nwebroot_path = /srv/a, /srv/b\n[[webroot_map]]\na.example.com = /srv/a\n"
+            "b.example.com = /srv/b\n",
+            kTwo, ""},
+        Way{"WebrootThatIsNone", "authenticator = webroot\nwebroot_path = www\n", kTwo, ""},
+        Way{"WebrootForAWildcard", "authenticator = webroot\nwebroot_path = /var/www\n", kWild, ""},
+        Way{"Standalone", "authenticator = standalone\n", kTwo, kAtPort80},
+        Way{"StandaloneElsewhere", "authenticator = standalone\nhttp01_address = 10.0.0.1\nhttp01_port = 8080\n", kTwo,
+            R"({type: http-01, solver: listen, listen: {address: "10.0.0.1:8080"}})"},
+        Way{"StandaloneOfAnOldRelease", "authenticator = standalone\nhttp01_port = None\n", kTwo, kAtPort80},
+        Way{"StandaloneAtAName", "authenticator = standalone\nhttp01_address = localhost\n", kTwo, ""},
+        Way{"Nginx", "authenticator = nginx\n", kTwo, ""}),
+    [](const auto& info) { return info.param.name; });
+
+class AcmeShsWaysTest : public WaysTest {};
+
+TEST_P(AcmeShsWaysTest, AreContinuedWhereTheyCanBe) {
+  WritePair("a/fullchain.cer", "a/a.key", KeyType::kEcdsaP256, GetParam().domains);
+  Write("a/a.conf", absl::StrCat("Le_API='", kLetsEncrypt, "'\n", GetParam().settings));
+  ExpectChallenge("acme.sh");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, AcmeShsWaysTest,
+    ::testing::Values(Way{"Webroot", "Le_Webroot='/var/www'\n", kTwo, kBelowVarWww},
+                      Way{"TheSameWebrootTwice", "Le_Webroot='/var/www,/var/www'\n", kTwo, kBelowVarWww},
+                      Way{"SeveralWays", "Le_Webroot='/var/www,no'\n", kTwo, ""},
+                      Way{"Standalone", "Le_Webroot='no'\n", kTwo, kAtPort80},
+                      Way{"StandaloneElsewhere", "Le_Webroot='no'\nLe_LocalAddress='::1'\nLe_HTTPPort='88'\n", kTwo,
+                          R"({type: http-01, solver: listen, listen: {address: "[::1]:88"}})"},
+                      Way{"Nginx", "Le_Webroot='nginx:'\n", kTwo, ""}),
+    [](const auto& info) { return info.param.name; });
+
+class DehydratedsWaysTest : public WaysTest {};
+
+TEST_P(DehydratedsWaysTest, AreContinuedWhereTheyCanBe) {
+  WritePair("certs/a/fullchain.pem", "certs/a/privkey.pem", KeyType::kEcdsaP256, GetParam().domains);
+  Write("config", absl::StrCat("CA=", kLetsEncrypt, "\n", GetParam().settings));
+  ExpectChallenge("dehydrated");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DehydratedsWaysTest,
+    ::testing::Values(Way{"Http", "WELLKNOWN=\"/var/www/.well-known/acme-challenge/\"\n", kTwo, kBelowVarWww},
+                      Way{"HttpAsItIsSaid", "CHALLENGETYPE=http-01\nWELLKNOWN=/var/www/.well-known/acme-challenge\n",
+                          kTwo, kBelowVarWww},
+                      Way{"TokensThatTheWebServerShowsElsewhere", "WELLKNOWN=/var/www/dehydrated\n", kTwo, ""},
+                      Way{"WhatTheShellWouldExpand", "WELLKNOWN=${BASEDIR}/.well-known/acme-challenge\n", kTwo, ""},
+                      Way{"Nothing", "", kTwo, ""}, Way{"Alpn", "CHALLENGETYPE=tls-alpn-01\n", kTwo, ""}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(AdoptTest, WhyAnAccountsKeyCantBeReadIsSaid) {
+  WritePair("live/a/fullchain.pem", "live/a/privkey.pem");
+  Write("renewal/a.conf", absl::StrCat("account = 77\nauthenticator = nginx\nserver = ", kLetsEncrypt, "\n"));
+  const std::string folder = "accounts/acme-v02.api.letsencrypt.org/directory/77";
+  Write(folder + "/regr.json", "{}");
+  const std::string key = folder + "/private_key.json";
+  EXPECT_THAT(Read("certbot").left,
+              ElementsAre(AllOf(HasSubstr("the account of a: "), HasSubstr(at(key)), HasSubstr("No such file"))));
+  Write(key, "{");
+  EXPECT_THAT(Read("certbot").left, ElementsAre(HasSubstr(absl::StrCat(at(key), " is no JSON"))));
 }
 
 TEST_F(AdoptTest, NamesThatWouldBeTheSameAreTold) {

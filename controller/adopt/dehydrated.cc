@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/status/status.h"
 #include "controller/acme/jose.h"
 #include "controller/adopt/files.h"
@@ -24,7 +25,7 @@ void FindAccounts(const std::string& directory, Adoption& adoption) {
       continue;
     }
     AdoptedAccount account{.directory = server};
-    account.url = TextIn(ReadJson(at + "/account_id.json"), "/url");
+    account.url = TextIn(ReadJson(at + "/account_id.json").value_or(nullptr), "/url");
     account.key = *std::move(key);
     adoption.accounts.push_back(std::move(account));
   }
@@ -60,6 +61,17 @@ Place FindPlace(const std::string& directory) {
   return place;
 }
 
+// Its tokens are right in WELLKNOWN; certcast's are in .well-known/acme-challenge below a web server's root. Where that
+// is not the same directory, who shows it there is the web server's affair. Nothing in the settings is expanded.
+void SetHttpChallenge(std::string wellknown, AdoptedCertificate& certificate) {
+  certificate.authenticator =
+      absl::StrCat("http-01 with tokens right in ", wellknown.empty() ? "the default WELLKNOWN" : wellknown);
+  while (absl::EndsWith(wellknown, "/")) wellknown.pop_back();
+  absl::string_view root = wellknown;
+  if (!absl::ConsumeSuffix(&root, "/.well-known/acme-challenge") || absl::StrContains(root, '$')) return;
+  certificate.challenge = WebrootChallenge(certificate.domains, root.empty() ? "/" : std::string(root));
+}
+
 }  // namespace
 
 absl::StatusOr<Adoption> ReadDehydrated(const std::string& directory) {
@@ -78,6 +90,9 @@ absl::StatusOr<Adoption> ReadDehydrated(const std::string& directory) {
     }
     if (absl::StartsWith(Setting(settings, "CA"), "https://")) certificate->directory = Setting(settings, "CA");
     certificate->authenticator = Setting(settings, "CHALLENGETYPE");
+    if (certificate->authenticator.empty() || certificate->authenticator == "http-01") {
+      SetHttpChallenge(Setting(settings, "WELLKNOWN"), *certificate);
+    }
     if (certificate->authenticator == "dns-01" && plain) {
       certificate->challenge = absl::StrCat("{type: dns-01, solver: dehydrated-hook, dehydrated-hook: {command: [",
                                             QuotedForYaml(hook), "]}}");

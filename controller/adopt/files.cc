@@ -140,11 +140,12 @@ absl::StatusOr<Secret> ReadKey(const std::string& path) {
   return key;
 }
 
-nlohmann::json ReadJson(const std::string& path) {
-  const auto text = ReadText(path);
-  if (!text.ok()) return nullptr;
-  nlohmann::json json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  return json.is_discarded() ? nlohmann::json() : json;
+absl::StatusOr<nlohmann::json> ReadJson(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, ReadText(path));
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  Wipe(text.data(), text.size());
+  if (json.is_discarded()) return FailInput(absl::StrCat(path, " is no JSON"));
+  return json;
 }
 
 std::string TextIn(const nlohmann::json& json, const std::string& pointer) {
@@ -194,6 +195,11 @@ absl::StatusOr<AdoptedCertificate> ReadPair(const std::string& name, const std::
   certificate.key_type = KeyTypeOf(*opened);
   if (certificate.domains.empty()) return FailInput(absl::StrCat(fullchain, " is for no DNS name"));
   return certificate;
+}
+
+std::string OnlyOneOf(const std::vector<std::string>& values) {
+  const std::set<std::string> different(values.begin(), values.end());
+  return different.size() == 1 ? *different.begin() : "";
 }
 
 std::string PlainName(const std::string& text) {

@@ -19,8 +19,7 @@ bool IsFile(const std::string& path);
 // At most 1 MiB.
 absl::StatusOr<std::string> ReadText(const std::string& path);
 absl::StatusOr<Secret> ReadKey(const std::string& path);
-// Null where there is none.
-nlohmann::json ReadJson(const std::string& path);
+absl::StatusOr<nlohmann::json> ReadJson(const std::string& path);
 // A text member, by its path; empty where there is none.
 std::string TextIn(const nlohmann::json& json, const std::string& pointer);
 
@@ -37,6 +36,14 @@ absl::StatusOr<AdoptedCertificate> ReadPair(const std::string& name, const std::
 std::string PlainName(const std::string& text);
 // A double-quoted scalar (YAML 1.2 section 7.3.1) of one line, without control characters.
 std::string QuotedForYaml(absl::string_view text);
+// What stands for `challenge` in the configuration, for http-01 with files below `root`, or with a server of certcast's
+// own (`host` empty: at all addresses; `port` empty: 80). Empty where that is no configuration: for wildcards, for a
+// root that is no absolute path, for an address that is none.
+std::string WebrootChallenge(const std::vector<std::string>& domains, const std::string& root);
+std::string ListenChallenge(const std::vector<std::string>& domains, const std::string& host, const std::string& port);
+bool HasWildcard(const std::vector<std::string>& domains);
+// The one that all of them are; empty where there are several, or none.
+std::string OnlyOneOf(const std::vector<std::string>& values);
 // For an account at that CA.
 std::string AccountNameFor(const std::string& directory);
 

@@ -29,7 +29,7 @@ void FindAccounts(const std::string& directory, Adoption& adoption) {
   for (const std::string& host : NamesIn(directory + "/accounts")) {
     for (const std::string& email : NamesIn(absl::StrCat(directory, "/accounts/", host))) {
       const std::string at = absl::StrCat(directory, "/accounts/", host, "/", email);
-      const nlohmann::json known = ReadJson(at + "/account.json");
+      const nlohmann::json known = ReadJson(at + "/account.json").value_or(nullptr);
       auto key = ReadKey(absl::StrCat(at, "/keys/", email, ".key"));
       if (!key.ok()) {
         adoption.left.push_back(absl::StrCat("the account in ", at, ": ", key.status().message()));
@@ -61,7 +61,7 @@ absl::StatusOr<Adoption> ReadLego(const std::string& directory) {
       adoption.left.push_back(absl::StrCat(file, ": ", certificate.status().message()));
       continue;
     }
-    certificate->directory = DirectoryThatIssued(TextIn(ReadJson(base + ".json"), "/certUrl"));
+    certificate->directory = DirectoryThatIssued(TextIn(ReadJson(base + ".json").value_or(nullptr), "/certUrl"));
     certificate->authenticator = "a provider that it does not keep the name of";
     adoption.certificates.push_back(*std::move(certificate));
   }

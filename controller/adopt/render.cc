@@ -1,6 +1,10 @@
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/listen/listen_address.h"
 #include "common/status/printable.h"
 #include "controller/adopt/adopt.h"
 #include "controller/adopt/files.h"
@@ -33,7 +37,7 @@ std::string ShowCertificate(const AdoptedCertificate& certificate) {
   if (certificate.challenge.empty()) {
     absl::StrAppend(&text, "    # It was done by ",
                     certificate.authenticator.empty() ? "hand" : PrintableLine(certificate.authenticator),
-                    ": write a hook that does the same, or choose another solver.\n",
+                    ", which is not carried over: choose another way, or write this hook, which is not there yet.\n",
                     "    challenge: {type: dns-01, solver: exec, exec: {command: [/etc/certcast/dns-hook]}}\n");
   } else {
     absl::StrAppend(&text, "    challenge: ", certificate.challenge, "\n");
@@ -45,6 +49,24 @@ std::string ShowCertificate(const AdoptedCertificate& certificate) {
 
 std::string QuotedForYaml(absl::string_view text) {
   return absl::StrCat("\"", absl::StrReplaceAll(PrintableLine(text), {{"\\", "\\\\"}, {"\"", "\\\""}}), "\"");
+}
+
+bool HasWildcard(const std::vector<std::string>& domains) {
+  return std::any_of(domains.begin(), domains.end(),
+                     [](const std::string& name) { return absl::StartsWith(name, "*."); });
+}
+
+std::string WebrootChallenge(const std::vector<std::string>& domains, const std::string& root) {
+  if (HasWildcard(domains) || !absl::StartsWith(root, "/") || PrintableLine(root) != root) return "";
+  return absl::StrCat("{type: http-01, solver: webroot, webroot: {path: ", QuotedForYaml(root), "}}");
+}
+
+std::string ListenChallenge(const std::vector<std::string>& domains, const std::string& host, const std::string& port) {
+  const std::string bare = host.empty() ? "::" : host;
+  const bool v6 = absl::StrContains(bare, ':');
+  const std::string address = absl::StrCat(v6 ? "[" : "", bare, v6 ? "]:" : ":", port.empty() ? "80" : port);
+  if (HasWildcard(domains) || !ParseListenAddress(address).ok()) return "";
+  return absl::StrCat("{type: http-01, solver: listen, listen: {address: ", QuotedForYaml(address), "}}");
 }
 
 std::string NewConfigFor(const Adoption& adoption, const std::string& source, const std::string& state) {
