@@ -74,15 +74,24 @@ absl::StatusOr<std::optional<Generation>> GenerationWith(const Config& config, S
   return std::optional<Generation>();
 }
 
+// Of a file that the operator named by `option`.
+absl::Status WrongFile(absl::string_view option, const absl::Status& failed, absl::string_view expected) {
+  const std::string hint = FailureOf(failed).hint();
+  return WithReason(FailInput(absl::StrCat(option, ": ", failed.message()), hint.empty() ? expected : hint),
+                    ReasonOf(failed));
+}
+
 absl::StatusOr<Target> TargetInFile(const Config& config, Session& session, const CertificateConfig& certificate,
                                     const v1::RevokeRequest& request) {
   Target target;
   absl::StatusOr<std::vector<Certificate>> chain = ParseChainPem(request.certificate_pem());
-  if (!chain.ok()) return Annotate(chain.status(), "the certificate");
+  if (!chain.ok()) {
+    return WrongFile("--certificate", chain.status(), "it names a PEM file with -----BEGIN CERTIFICATE-----");
+  }
   target.leaf = chain->front();
   if (!request.private_key_pem().empty()) {
     absl::StatusOr<PrivateKey> key = PrivateKey::FromPem(request.private_key_pem());
-    if (!key.ok()) return Annotate(key.status(), "the key");
+    if (!key.ok()) return WrongFile("--key", key.status(), "it names a PEM file with a key that is not encrypted");
     RETURN_IF_ERROR(CheckKeyMatches(*target.leaf, *key));
     target.key.emplace(*std::move(key));
   }

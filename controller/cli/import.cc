@@ -1,10 +1,8 @@
 #include <memory>
 #include <string>
 
-#include "common/file/atomic.h"
-#include "common/secret/reference.h"
 #include "common/status/status.h"
-#include "controller/cli/absolute_path.h"
+#include "controller/cli/file_option.h"
 #include "controller/cli/issued.h"
 #include "controller/cli/verbs.h"
 
@@ -18,12 +16,11 @@ struct ImportOptions {
 };
 
 absl::StatusOr<v1::ImportRequest> ReadRequest(const ImportOptions& options) {
-  constexpr size_t kLimit = size_t{64} * 1024;
   v1::ImportRequest request;
   request.set_certificate(options.certificate);
-  ASSIGN_OR_RETURN(std::string fullchain, ReadWholeFile(FileSystem::Real(), AbsolutePath(options.fullchain), kLimit));
+  ASSIGN_OR_RETURN(std::string fullchain, ReadPemOption("--fullchain", options.fullchain));
   request.set_fullchain_pem(std::move(fullchain));
-  ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, AbsolutePath(options.key)}));
+  ASSIGN_OR_RETURN(const Secret key, ReadKeyOption("--key", options.key));
   request.set_private_key_pem(std::string(key.ExposeSecret()));
   return request;
 }

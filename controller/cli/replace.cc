@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status/status.h"
+#include "controller/cli/generation_option.h"
 #include "controller/cli/holders.h"
 #include "controller/cli/long_call.h"
 #include "controller/cli/operator.h"
@@ -134,8 +135,7 @@ void AddReplace(CLI::App& app, Verb& chosen) {
   verb->add_option("CERT", options->certificate, "The certificate's name in the configuration")->required();
   verb->add_flag("--compromised", options->compromised,
                  "Its key is out; must be said, since what had that key is revoked");
-  verb->add_option("--generation", options->generation, "Whose key is out; the latest when none is given")
-      ->check(CLI::PositiveNumber);
+  AddGenerationOption(*verb, options->generation, "Whose key is out; the latest when none is given");
   verb->add_flag("--force", options->force,
                  "Revoke although nodes still have what is to be revoked, or can't be asked; not after a halt");
   verb->footer(

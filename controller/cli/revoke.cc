@@ -3,10 +3,9 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/file/atomic.h"
-#include "common/secret/reference.h"
 #include "common/status/status.h"
-#include "controller/cli/absolute_path.h"
+#include "controller/cli/file_option.h"
+#include "controller/cli/generation_option.h"
 #include "controller/cli/holders.h"
 #include "controller/cli/table.h"
 #include "controller/cli/verbs.h"
@@ -25,7 +24,6 @@ struct RevokeOptions {
 };
 
 absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
-  constexpr size_t kLimit = size_t{64} * 1024;
   v1::RevokeRequest request;
   request.set_certificate(options.certificate);
   request.set_generation(options.generation);
@@ -33,12 +31,11 @@ absl::StatusOr<v1::RevokeRequest> ReadRequest(const RevokeOptions& options) {
   request.set_account(options.account);
   request.set_force(options.force);
   if (!options.file.empty()) {
-    ASSIGN_OR_RETURN(std::string pem, ReadWholeFile(FileSystem::Real(), AbsolutePath(options.file), kLimit));
-    if (pem.empty()) return FailInput(absl::StrCat(options.file, " is empty"));
+    ASSIGN_OR_RETURN(std::string pem, ReadPemOption("--certificate", options.file));
     request.set_certificate_pem(std::move(pem));
   }
   if (!options.key.empty()) {
-    ASSIGN_OR_RETURN(Secret key, ReadSecret({SecretReference::Kind::kFile, AbsolutePath(options.key)}));
+    ASSIGN_OR_RETURN(const Secret key, ReadKeyOption("--key", options.key));
     request.set_private_key_pem(std::string(key.ExposeSecret()));
   }
   return request;
@@ -97,9 +94,7 @@ void AddRevoke(CLI::App& app, Verb& chosen) {
           "Of RFC 5280, by name or number: 0 unspecified, 1 keyCompromise, 3 affiliationChanged, 4 superseded, "
           "5 cessationOfOperation; what others a CA takes is up to it")
       ->required();
-  CLI::Option* generation =
-      verb->add_option("--generation", options->generation, "Which one; the latest when none is given")
-          ->check(CLI::PositiveNumber);
+  CLI::Option* generation = AddGenerationOption(*verb, options->generation, "Which one; the latest when none is given");
   CLI::Option* file =
       verb->add_option("--certificate", options->file,
                        "PEM file: instead of a generation, any certificate of a CA that there is an account at");

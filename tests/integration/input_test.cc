@@ -293,9 +293,43 @@ TEST_F(InputTest, AMasterKeyThatOthersCanRead) {
 
 TEST_F(InputTest, FilesToImportThatAreNotThere) {
   Init();
-  const CommandResult result = Run({"import", "bought", "--fullchain", "chain.pem", "--key", "key.pem"});
-  EXPECT_EQ(result.exit_code, 1) << result;
-  EXPECT_THAT(result.err, MatchesRegex("certcast: .*/chain.pem: No such file or directory\n.*"));
+  const CommandResult result = Run({"import", "bought", "--fullchain", PathOf("chain.pem"), "--key", "key.pem"});
+  EXPECT_EQ(result.exit_code, 2) << result;
+  EXPECT_EQ(result.err, absl::StrCat("certcast: --fullchain: looking at ", PathOf("chain.pem"),
+                                     ": No such file or directory\n  hint: --fullchain names a PEM file that can be "
+                                     "read\n"));
+}
+
+TEST_F(InputTest, FilesToRevokeThatAreNotThereOrNone) {
+  Init();
+  Write("empty.pem", "");
+  Write("words.pem", "words\n");
+  Write("open.pem", "words\n", 0644);
+  const struct {
+    std::vector<std::string> files;
+    std::string error;
+  } cases[] = {
+      {{"--certificate", PathOf("none.pem")},
+       absl::StrCat("--certificate: looking at ", PathOf("none.pem"),
+                    ": No such file or directory\n  hint: --certificate names a PEM file that can be read\n")},
+      {{"--certificate", PathOf("empty.pem")},
+       absl::StrCat("--certificate: ", PathOf("empty.pem"),
+                    " is empty\n  hint: --certificate names a PEM file that can be read\n")},
+      {{"--certificate", PathOf("words.pem")},
+       "--certificate: PEM: text before the first block, at byte 1\n  hint: leave only the -----BEGIN ... to -----END "
+       "... blocks\n"},
+      {{"--certificate", PathOf("words.pem"), "--key", PathOf("open.pem")},
+       absl::StrCat(
+           "--key: ", PathOf("open.pem"),
+           " holds a secret but is open to group or others (mode 0644)\n  hint: chmod go= ", PathOf("open.pem"), "\n")},
+  };
+  for (const auto& [files, error] : cases) {
+    std::vector<std::string> arguments = {"revoke", "wildcard", "--reason", "superseded"};
+    arguments.insert(arguments.end(), files.begin(), files.end());
+    const CommandResult result = Run(arguments);
+    EXPECT_EQ(result.exit_code, 2) << result;
+    EXPECT_EQ(result.err, absl::StrCat("certcast: ", error));
+  }
 }
 
 // --- Words.
@@ -328,6 +362,10 @@ TEST_F(InputTest, WordsThatAreNotThoseOfTheCommandLine) {
       {{}, "A subcommand is required"},
       {{"apply", "--dry"}, "The following argument was not expected: --dry"},
       {{"import", "bought"}, "--fullchain is required"},
+      {{"revoke", "wildcard", "--reason", "1", "--generation", "0"},
+       "--generation: \"0\" is no generation: they are counted from 1"},
+      {{"replace", "wildcard", "--compromised", "--generation", "first"},
+       "--generation: \"first\" is no generation: they are counted from 1"},
   };
   for (const auto& [arguments, error] : cases) {
     const CommandResult result = Run(arguments);
