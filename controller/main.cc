@@ -97,7 +97,11 @@ int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Inter
                        WantsColour(),
                        IsTerminal(STDOUT_FILENO),
                        [] { return Columns(STDERR_FILENO); }};
-  return Flush(verb(session));
+  const int code = verb(session);
+  if (const absl::Status written = machine.TraceWritten(); !written.ok()) {
+    std::cerr << "warning: the transcript is not whole: " << written.message() << "\n";
+  }
+  return Flush(code);
 }
 
 int Main(int argc, char** argv) {

@@ -139,7 +139,7 @@ absl::StatusOr<std::unique_ptr<TracingHttpClient>> TracingHttpClient::Open(const
     return Fail(Reason::PERMISSION_DENIED, absl::StrCat(path, " is open to others than its owner"),
                 absl::StrCat("chmod 600 ", path, ", or name another file"));
   }
-  return std::unique_ptr<TracingHttpClient>(new TracingHttpClient(std::move(file), std::move(http), clock));
+  return std::unique_ptr<TracingHttpClient>(new TracingHttpClient(path, std::move(file), std::move(http), clock));
 }
 
 absl::StatusOr<HttpResponse> TracingHttpClient::Perform(const HttpRequest& request) {
@@ -150,12 +150,20 @@ absl::StatusOr<HttpResponse> TracingHttpClient::Perform(const HttpRequest& reque
   return response;
 }
 
+absl::Status TracingHttpClient::written() const {
+  const absl::MutexLock lock(&mutex_);
+  return written_;
+}
+
 void TracingHttpClient::Write(absl::string_view text) {
   const absl::MutexLock lock(&mutex_);
-  while (!text.empty()) {
+  while (!text.empty() && written_.ok()) {
     const ssize_t written = ::write(file_.get(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
+    if (written <= 0) {
+      written_ = FailErrno(written < 0 ? errno : ENOSPC, absl::StrCat("writing ", path_));
+      return;
+    }
     text.remove_prefix(static_cast<size_t>(written));
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
@@ -34,15 +35,20 @@ class TracingHttpClient final : public HttpClient {
   // That the transcript can't be written is no reason not to go on: it then ends with what was written.
   absl::StatusOr<HttpResponse> Perform(const HttpRequest& request) override;
 
+  // Why it ends there; OK while all of it was written.
+  absl::Status written() const;
+
  private:
-  TracingHttpClient(Descriptor file, std::unique_ptr<HttpClient> http, Clock& clock)
-      : http_(std::move(http)), clock_(clock), file_(std::move(file)) {}
+  TracingHttpClient(std::string path, Descriptor file, std::unique_ptr<HttpClient> http, Clock& clock)
+      : path_(std::move(path)), http_(std::move(http)), clock_(clock), file_(std::move(file)) {}
   void Write(absl::string_view text);
 
+  const std::string path_;
   const std::unique_ptr<HttpClient> http_;
   Clock& clock_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   const Descriptor file_ ABSL_GUARDED_BY(mutex_);
+  absl::Status written_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace certcast::controller

@@ -111,6 +111,21 @@ TEST(Trace, OfAnOrderHoldsNoSecret) {
   }
 }
 
+TEST(Trace, WhatCantBeWrittenIsNotedAndStopsNothing) {
+  testing::FakeClock clock;
+  const auto traced = TracingHttpClient::Open(
+      "/dev/full", std::make_unique<FakeHttpClient>([](const HttpRequest&) { return HttpResponse{.status = 204}; }),
+      clock);
+  ASSERT_THAT(traced, IsOk());
+  EXPECT_THAT((*traced)->written(), IsOk());
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = (*traced)->Perform({.url = "https://ca.test/directory"});
+    ASSERT_THAT(answer, IsOk());
+    EXPECT_EQ(answer->status, 204);
+    EXPECT_THAT((*traced)->written(), HasReason(Reason::NO_SPACE, HasSubstr("writing /dev/full")));
+  }
+}
+
 TEST(Trace, TheFileIsForItsOwnerAlone) {
   testing::TemporaryDirectory directory;
   testing::FakeClock clock;

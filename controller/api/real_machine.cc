@@ -56,9 +56,15 @@ RealMachine::RealMachine()
 }
 
 absl::Status RealMachine::TraceTo(const std::string& path) {
-  ASSIGN_OR_RETURN(http_, TracingHttpClient::Open(path, std::move(http_), Clock::Real()));
+  ASSIGN_OR_RETURN(auto traced, TracingHttpClient::Open(path, std::move(http_), Clock::Real()));
+  traced_ = traced.get();
+  http_ = std::move(traced);
   machine_.http = http_.get();
   return absl::OkStatus();
+}
+
+absl::Status RealMachine::TraceWritten() const {
+  return traced_ == nullptr ? absl::OkStatus() : traced_->written();
 }
 
 }  // namespace certcast::controller

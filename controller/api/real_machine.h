@@ -10,6 +10,8 @@
 
 namespace certcast::controller {
 
+class TracingHttpClient;
+
 // Owns what its Machine points to.
 class RealMachine {
  public:
@@ -19,9 +21,13 @@ class RealMachine {
   const Machine& get() const { return machine_; }
   // From now on what is said to CAs is added to this file: see controller/acme/trace.h.
   absl::Status TraceTo(const std::string& path);
+  // Why the transcript is not whole; OK where it is, or where there is none.
+  absl::Status TraceWritten() const;
 
  private:
   std::unique_ptr<HttpClient> http_;
+  // http_ itself, once something is traced.
+  const TracingHttpClient* traced_ = nullptr;
   std::unique_ptr<DnsClient> dns_;
   std::unique_ptr<Prober> prober_;
   // In the directory of the store that was opened last; empty before.

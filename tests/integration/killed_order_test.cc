@@ -26,8 +26,10 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 // A controller whose hook keeps its records in a file, which the CA looks into.
@@ -265,6 +267,11 @@ TEST(Trace, OfTheRealProgramHoldsEveryRequestAndNoSignature) {
   struct stat found = {};
   ASSERT_EQ(stat(path.c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0600u);
+  EXPECT_THAT(issued.err, Not(HasSubstr("transcript")));
+
+  const CommandResult full = world.program().Run({"--trace", "/dev/full", "issue", "wildcard", "--force-renewal"});
+  EXPECT_EQ(full.exit_code, 0) << full;
+  EXPECT_THAT(full.err, EndsWith("warning: the transcript is not whole: writing /dev/full: No space left on device\n"));
 }
 
 }  // namespace
