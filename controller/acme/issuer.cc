@@ -22,6 +22,7 @@
 #include "controller/acme/presentation.h"
 #include "controller/acme/solver.h"
 #include "controller/keyring/purposes.h"
+#include "controller/schedule/retry.h"
 #include "controller/store/records.h"
 
 namespace certcast::controller {
@@ -65,8 +66,6 @@ bool MayAskAnother(const absl::Status& failed) {
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
     case Reason::AUTH_FAILED:
-    // Our own schedule: it failed there before.
-    case Reason::BUSY:
       return true;
     default:
       // Wrong input for one account says nothing of the others.
@@ -112,15 +111,13 @@ absl::Status WithMore(const absl::Status& first, const absl::Status& more) {
 }  // namespace
 
 absl::StatusOr<state::v1::Generation> Issuer::Issue(const CertificateConfig& certificate, const AccountConfig& account,
-                                                    uint64_t epoch, const OnIssueProgress& on_progress,
-                                                    Trigger trigger) {
-  return Attempt(certificate, account, epoch, on_progress, trigger, /*may_order=*/true);
+                                                    uint64_t epoch, const OnIssueProgress& on_progress) {
+  return Attempt(certificate, account, epoch, on_progress, /*may_order=*/true);
 }
 
 absl::StatusOr<state::v1::Generation> Issuer::Attempt(const CertificateConfig& certificate,
                                                       const AccountConfig& account, uint64_t epoch,
-                                                      const OnIssueProgress& on_progress, Trigger trigger,
-                                                      bool may_order) {
+                                                      const OnIssueProgress& on_progress, bool may_order) {
   if (!certificate.challenge) {
     return FailInput(absl::StrCat("the certificate `", certificate.name, "` has no challenge"),
                      "an imported certificate is replaced with `certcast import`");
@@ -129,7 +126,7 @@ absl::StatusOr<state::v1::Generation> Issuer::Attempt(const CertificateConfig& c
   ASSIGN_OR_RETURN(const std::optional<state::v1::Schedule> schedule, schedules.Get(certificate.name));
   const state::v1::Schedule all = schedule.value_or(state::v1::Schedule());
   const state::v1::Schedule before = ScheduleOf(all, certificate, account);
-  RETURN_IF_ERROR(CheckMayTry(before, trigger, clock_.Now()));
+  RETURN_IF_ERROR(CheckMayTry(before, clock_.Now()));
   auto generation = Obtain(certificate, account, epoch, on_progress, may_order);
   // Another controller took over: it keeps the record now.
   if (ReasonOf(generation.status()) == Reason::STALE_EPOCH) return generation;
@@ -146,8 +143,7 @@ absl::StatusOr<state::v1::Generation> Issuer::Attempt(const CertificateConfig& c
 
 absl::StatusOr<state::v1::Generation> Issuer::IssueFromAny(const CertificateConfig& certificate,
                                                            const std::vector<const AccountConfig*>& accounts,
-                                                           uint64_t epoch, const OnIssueProgress& on_progress,
-                                                           Trigger trigger) {
+                                                           uint64_t epoch, const OnIssueProgress& on_progress) {
   ASSIGN_OR_RETURN(const auto open, OrderRecords(store_).Get(certificate.name));
   std::vector<const AccountConfig*> in_turn = accounts;
   std::optional<AccountConfig> former;
@@ -161,7 +157,7 @@ absl::StatusOr<state::v1::Generation> Issuer::IssueFromAny(const CertificateConf
   absl::Status first;
   for (const AccountConfig* account : in_turn) {
     const bool may_order = !former || account != &*former;
-    auto generation = Attempt(certificate, *account, epoch, on_progress, trigger, may_order);
+    auto generation = Attempt(certificate, *account, epoch, on_progress, may_order);
     if (generation.ok()) return generation;
     const absl::Status failed = WithAccount(generation.status(), *account, in_turn.size());
     first = first.ok() ? failed : WithMore(first, failed);

@@ -21,7 +21,6 @@
 #include "controller/acme/rehearsal.h"
 #include "controller/config/config.h"
 #include "controller/keyring/sealer.h"
-#include "controller/schedule/retry.h"
 #include "controller/store/store.h"
 
 namespace certcast::controller {
@@ -60,11 +59,10 @@ class Issuer {
   //
   // Errors beside those of HttpClient: CA_REFUSED, CA_RATE_LIMITED, CHALLENGE_FAILED, CERTIFICATE_UNEXPECTED, and
   // ORDER_PENDING, which is none: the CA is still at work and the next run goes on with the same order.
-  // A failure is counted in schedule/<certificate>, for each account by itself; a success clears it. `trigger` says
-  // which kinds of waiting bind.
+  // A failure is counted in schedule/<certificate>, for each account by itself; a success clears it. What the CA
+  // said of when it may be asked again binds.
   absl::StatusOr<state::v1::Generation> Issue(const CertificateConfig& certificate, const AccountConfig& account,
-                                              uint64_t epoch, const OnIssueProgress& on_progress,
-                                              Trigger trigger = Trigger::kByHand);
+                                              uint64_t epoch, const OnIssueProgress& on_progress);
 
   // The same from the first of `accounts` (at least one, in the certificate's order) that gives it; one that has an
   // order open comes first. While a CA is at work on an order, or may be, no other one is asked: where it is one of an
@@ -72,8 +70,7 @@ class Issuer {
   // for no other. The error is the first account's, with what the others said.
   absl::StatusOr<state::v1::Generation> IssueFromAny(const CertificateConfig& certificate,
                                                      const std::vector<const AccountConfig*>& accounts, uint64_t epoch,
-                                                     const OnIssueProgress& on_progress,
-                                                     Trigger trigger = Trigger::kByHand);
+                                                     const OnIssueProgress& on_progress);
 
   // Looks at the chains that the CA offers for `latest`, which was obtained from `account`: where the one that is
   // wanted now is another than it has, that is saved as the next generation, with the same leaf and key. nullopt: it is
@@ -87,8 +84,7 @@ class Issuer {
   std::unique_ptr<ChallengeSolver> SolverOf(const CertificateConfig& certificate);
   // As Issue; without `may_order` the account's order is gone on with, and none is made.
   absl::StatusOr<state::v1::Generation> Attempt(const CertificateConfig& certificate, const AccountConfig& account,
-                                                uint64_t epoch, const OnIssueProgress& on_progress, Trigger trigger,
-                                                bool may_order);
+                                                uint64_t epoch, const OnIssueProgress& on_progress, bool may_order);
   absl::StatusOr<state::v1::Generation> Obtain(const CertificateConfig& certificate, const AccountConfig& account,
                                                uint64_t epoch, const OnIssueProgress& on_progress, bool may_order);
 

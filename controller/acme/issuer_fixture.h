@@ -61,10 +61,10 @@ class IssuerFixture {
     processes.Otherwise([this](const ProcessRequest& request) { return Hook(request); });
   }
 
-  absl::StatusOr<state::v1::Generation> Issue(Trigger trigger = Trigger::kByHand) {
+  absl::StatusOr<state::v1::Generation> Issue() {
     Issuer issuer = MakeIssuer();
-    return issuer.Issue(
-        certificate, account, /*epoch=*/0, [this](absl::string_view line) { progress.emplace_back(line); }, trigger);
+    return issuer.Issue(certificate, account, /*epoch=*/0,
+                        [this](absl::string_view line) { progress.emplace_back(line); });
   }
 
   Issuer MakeIssuer() {

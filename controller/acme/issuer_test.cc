@@ -152,9 +152,8 @@ TEST_F(IssuerTest, AnOrderThatIsProcessedForADayIsGoneOnWith) {
               HasReason(Reason::ORDER_PENDING, HasSubstr("still processing the order https://ca.test/order/")));
   EXPECT_THAT(FailureOf(pending.status()).hint(), HasSubstr("the next apply goes on with this one"));
   EXPECT_LT(clock.slept() - before, absl::Minutes(1)) << "waiting for a day in vain";
-  // It is no failure: also a program may look again.
   clock.Advance(absl::Hours(24));
-  ASSERT_THAT(Issue(Trigger::kBySchedule), IsOk());
+  ASSERT_THAT(Issue(), IsOk());
   EXPECT_EQ(ca.orders(), 1);
   EXPECT_EQ(ca.finalized(), 1);
   EXPECT_THAT(Generations(), SizeIs(1));

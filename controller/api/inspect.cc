@@ -72,7 +72,7 @@ void AddFailed(const std::string& account, const state::v1::Schedule& schedule, 
   failed.set_error(schedule.last_error());
   failed.set_failures(schedule.failures());
   failed.set_told_by_ca(schedule.told_by_ca());
-  if (schedule.has_not_before()) *failed.mutable_retry_at() = schedule.not_before();
+  if (schedule.told_by_ca()) *failed.mutable_retry_at() = schedule.not_before();
 }
 
 // An order that is under way, and what failed before.

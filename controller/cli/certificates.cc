@@ -17,9 +17,10 @@ void PrintWhatIsOpen(std::ostream& out, const v1::ListCertificatesResponse::Cert
   for (const auto& failed : entry.failed()) {
     out << "  " << failed.failures() << (failed.failures() == 1 ? " failure" : " failures in a row")
         << " with the account " << failed.account();
-    if (failed.has_retry_at()) {
-      out << (failed.told_by_ca() ? "; the CA takes no order before " : "; next try by itself not before ")
-          << ShowTime(failed.retry_at());
+    if (failed.told_by_ca()) {
+      out << "; the CA takes no order before " << ShowTime(failed.retry_at());
+    } else {
+      out << "; tried again by the next `certcast apply`";
     }
     out << ": " << Printable(failed.error()) << "\n";
   }

@@ -28,39 +28,36 @@ absl::Time NotBefore(const state::v1::Schedule& schedule) {
   return absl::FromUnixSeconds(schedule.not_before().seconds());
 }
 
-TEST(Retry, WaitsLongerWithEachFailure) {
+TEST(Retry, AFailureIsCountedAndMayBeTriedAgainAtOnce) {
   state::v1::Schedule schedule;
-  for (const absl::Duration wait :
-       {absl::Minutes(1), absl::Minutes(10), absl::Minutes(100), absl::Hours(24), absl::Hours(24)}) {
+  for (int failures = 1; failures <= 5; ++failures) {
     schedule = AfterFailure(schedule, Refused(), kNow);
-    EXPECT_EQ(NotBefore(schedule), kNow + wait);
+    EXPECT_EQ(schedule.failures(), failures);
+    EXPECT_EQ(schedule.last_error(), "no");
+    EXPECT_FALSE(schedule.has_not_before());
+    EXPECT_THAT(CheckMayTry(schedule, kNow), IsOk());
   }
-  EXPECT_EQ(schedule.failures(), 5);
-  EXPECT_EQ(schedule.last_error(), "no");
 }
 
-TEST(Retry, OurOwnWaitBindsTheScheduleAndNotAPerson) {
-  const state::v1::Schedule schedule = AfterFailure({}, Refused(), kNow);
-  EXPECT_THAT(CheckMayTry(schedule, Trigger::kByHand, kNow), IsOk());
-  EXPECT_THAT(CheckMayTry(schedule, Trigger::kBySchedule, kNow), HasReason(Reason::BUSY, HasSubstr("the last: no")));
-  EXPECT_THAT(CheckMayTry(schedule, Trigger::kBySchedule, kNow + absl::Minutes(1)), IsOk());
-}
-
-TEST(Retry, TheCasWordBindsBoth) {
+TEST(Retry, TheCasWordBinds) {
   const absl::Time until = kNow + absl::Hours(3);
   const state::v1::Schedule schedule = AfterFailure({}, LimitedUntil(until), kNow);
   EXPECT_EQ(NotBefore(schedule), until);
-  for (const Trigger trigger : {Trigger::kByHand, Trigger::kBySchedule}) {
-    EXPECT_THAT(CheckMayTry(schedule, trigger, until - absl::Seconds(1)),
-                HasReason(Reason::CA_RATE_LIMITED, HasSubstr("2030-01-01T03:00:00")));
-    EXPECT_THAT(CheckMayTry(schedule, trigger, until), IsOk());
-  }
+  EXPECT_THAT(CheckMayTry(schedule, until - absl::Seconds(1)),
+              HasReason(Reason::CA_RATE_LIMITED, HasSubstr("2030-01-01T03:00:00")));
+  EXPECT_THAT(CheckMayTry(schedule, until), IsOk());
+}
+
+TEST(Retry, WhatAnEarlierVersionWouldHaveWaitedForDoesNotBind) {
+  state::v1::Schedule schedule = AfterFailure({}, LimitedUntil(kNow + absl::Hours(3)), kNow);
+  schedule.set_told_by_ca(false);
+  EXPECT_THAT(CheckMayTry(schedule, kNow), IsOk());
 }
 
 TEST(Retry, TheNextFailureForgetsTheCasWord) {
   state::v1::Schedule schedule = AfterFailure({}, LimitedUntil(kNow + absl::Hours(3)), kNow);
   schedule = AfterFailure(schedule, Refused(), kNow + absl::Hours(3));
-  EXPECT_THAT(CheckMayTry(schedule, Trigger::kByHand, kNow + absl::Hours(3)), IsOk());
+  EXPECT_THAT(CheckMayTry(schedule, kNow + absl::Hours(3)), IsOk());
 }
 
 TEST(Retry, TheCasWordIsBounded) {
@@ -75,7 +72,7 @@ TEST(Retry, AnOrderThatIsStillProcessedIsNoFailure) {
 }
 
 TEST(Retry, NothingRecordedMeansAnyTime) {
-  EXPECT_THAT(CheckMayTry({}, Trigger::kBySchedule, kNow), IsOk());
+  EXPECT_THAT(CheckMayTry({}, kNow), IsOk());
 }
 
 }  // namespace

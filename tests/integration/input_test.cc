@@ -388,6 +388,9 @@ TEST_F(InputTest, ADirectoryThatCanNotBeReachedLeavesNoOrder) {
   EXPECT_THAT(result.err, HasSubstr("certcast: wildcard: GET https://127.0.20.250:1/dir: Failed to connect"));
   EXPECT_THAT(result.err, HasSubstr("hint: check the URL"));
   EXPECT_EQ(result.out, "");
+  EXPECT_THAT(
+      Run({"certificates", "wildcard"}).out,
+      HasSubstr("  1 failure with the account pebble; tried again by the next `certcast apply`: GET https://127.0"));
 
   const auto store = controller::SqliteStore::Open(PathOf("controller"));
   ASSERT_THAT(store, IsOk());
