@@ -70,7 +70,7 @@ void AddApply(CLI::App& app, Verb& chosen) {
   CLI::App* verb = app.add_subcommand("apply", "Renew what is due, then bring every node to it: the main job");
   verb->add_option("CERT", options->certificates, "Certificates by name; all when none is given");
   verb->add_flag("--dry-run", options->dry_run,
-                 "Say what would be done and do nothing; exit 5 when there is something");
+                 "Say what would be done, change no service and order nothing; exit 5 when there is something");
   verb->add_flag("--force-renewal", options->force_renewal, "Obtain a new generation although none is due");
   CLI::Option* now =
       verb->add_flag("--now", options->now, "Whatever rollout.windows say; the rollout's record names you");
@@ -91,6 +91,8 @@ void AddApply(CLI::App& app, Verb& chosen) {
       "are\n"
       "an error (WINDOW_TOO_LATE).\n\n"
       "A run that was interrupted is taken up by the next one. A second run does nothing.\n\n"
+      "A host that is reached over SSH gets the agent that it lacks before it is asked, with --dry-run too: "
+      "16 MB, once.\n\n"
       "Exit codes: 0 done or nothing to do, 1 failed, 2 wrong usage or configuration, 3 not every node has it (a "
       "rollout\n"
       "that is PAUSED or WAITING_FOR_WINDOW included),\n"

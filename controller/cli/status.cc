@@ -76,6 +76,8 @@ void AddStatus(CLI::App& app, Verb& chosen) {
   verb->footer(
       "Asks every node now. States: CONVERGED (installed, and served on every probe), PENDING (has not got the wanted\n"
       "generation yet), DRIFTED (got it, but its files or what it serves is something else), UNREACHABLE, FAILED.\n\n"
+      "Changes no service; a host that is reached over SSH gets the agent that it lacks (16 MB, once), as at any "
+      "contact.\n\n"
       "Exit codes: 0 when it is N of N, 3 when not.");
   verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunStatus(session, *options); }; });
 }

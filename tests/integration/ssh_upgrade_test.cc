@@ -151,6 +151,11 @@ TEST_F(SshUpgradeTest, WrongUseIsToldOf) {
   const CommandResult help = controller_.Run({"nodes", "upgrade", "--help"});
   EXPECT_EQ(help.exit_code, 0) << help;
   EXPECT_THAT(help.out, AllOf(HasSubstr("--dry-run"), HasSubstr("Exit codes: 0 done or nothing to do")));
+  // What else puts it there says so.
+  for (const char* verb : {"apply", "status", "doctor"}) {
+    EXPECT_THAT(controller_.Run({verb, "--help"}).out, HasSubstr("reached over SSH gets the agent that it lacks"))
+        << verb;
+  }
 }
 
 }  // namespace
