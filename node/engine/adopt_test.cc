@@ -287,5 +287,48 @@ TEST_F(AdoptTest, WhatSomethingElseWritesMeanwhileIsNotOverwritten) {
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(kByHand + 1));
 }
 
+constexpr char kMoved[] = "/var/lib/moved";
+
+// Else the generations there would stay behind with their keys, and one that is lower than theirs would be taken.
+TEST_F(AdoptTest, WhatAnotherStateHasInstalledIsNotTakenOver) {
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  for (const bool hosted : {false, true}) {
+    node.config.state = kMoved;
+    node.config.hosted = hosted;
+    ASSERT_THAT(node.Start(), IsOk());
+    const std::string file = hosted ? "certcast.yaml" : "node.yaml";
+    EXPECT_THAT(node.Describe().services(0).obstacles(),
+                ElementsAre(HasSubstr("/etc/nginx/fullchain.pem leads into /var/lib/certcast-node, "),
+                            HasSubstr("let `state` in " + file + " be /var/lib/certcast-node again")));
+    const v1::InstallResult result = node.Install(2);
+    EXPECT_EQ(result.outcome(), Outcome::FAILED) << result.ShortDebugString();
+    EXPECT_EQ(result.failure().reason(), Reason::PERMISSION_DENIED);
+    EXPECT_THAT(result.failure().hint(), HasSubstr(file));
+    EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  }
+  node.config.state = "/var/lib/certcast-node";
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(2);
+}
+
+// As docs/operations.md says.
+TEST_F(AdoptTest, AStateThatWasMovedIsGoneOnWithOnceItsLinksAreRemoved) {
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.Kill();
+  ASSERT_THAT((*node.disk.OpenDirectory("/var/lib"))->Rename("certcast-node", "moved"), IsOk());
+  for (const char* name : {"fullchain.pem", "privkey.pem"}) {
+    ASSERT_THAT((*node.disk.OpenDirectory("/etc/nginx"))->Remove(name), IsOk());
+  }
+  node.config.state = kMoved;
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  EXPECT_THAT(node.Describe().services(0).drift(), ::testing::IsEmpty());
+  node.Bring(2);
+  EXPECT_EQ(node.Revert(2).outcome(), Outcome::REVERTED);
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+}
+
 }  // namespace
 }  // namespace certcast::node

@@ -19,8 +19,9 @@ absl::Status RunServiceCommand(const EngineContext& engine, const Service& servi
   const absl::StatusOr<ProcessResult> result = engine.environment.processes->Run(request);
   if (!result.ok()) return WithReason(Annotate(result.status(), absl::StrCat(whose, " could not be started")), reason);
   if (result->ok()) return absl::OkStatus();
-  absl::Status failed = Fail(reason, absl::StrCat(whose, " ", result->Describe()),
-                             result->timed_out ? absl::StrCat("raise the timeout of its ", what, " in node.yaml") : "");
+  absl::Status failed =
+      Fail(reason, absl::StrCat(whose, " ", result->Describe()),
+           result->timed_out ? absl::StrCat("raise the timeout of its ", what, " in ", engine.config.file()) : "");
   return WithStderr(std::move(failed), result->error.empty() ? result->output : result->error);
 }
 

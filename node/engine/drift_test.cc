@@ -335,7 +335,11 @@ TEST_F(StrangersTest, ObstaclesAreSaidBeforeAnythingIsInstalled) {
   }
   node.files.Heal();
   ASSERT_THAT((*node.disk.OpenDirectory("/etc"))->RemoveDirectory("nginx"), IsOk());
-  EXPECT_THAT(node.Describe().services(0).obstacles(), Contains(HasSubstr("mkdir -p /etc/nginx")));
+  EXPECT_THAT(node.Describe().services(0).obstacles(),
+              Contains(HasSubstr("mkdir -p /etc/nginx, or correct the path in node.yaml")));
+  node.config.hosted = true;
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_THAT(node.Describe().services(0).obstacles(), Contains(HasSubstr("correct the path in certcast.yaml")));
 }
 
 TEST_F(StrangersTest, ACopyThatIsGoneIsPutBackAsItWas) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
 #include "common/clock/clock.h"
@@ -42,6 +43,8 @@ struct EngineConfig {
   std::string version;
   // All of this came with the commands, since the node has no configuration of its own.
   bool hosted = false;
+  // The file that says what runs here, for hints.
+  absl::string_view file() const { return hosted ? "certcast.yaml" : "node.yaml"; }
   // Of the node's own certificate: for Inventory, and what the clock is held against (clock_check.h).
   std::optional<absl::Time> identity_not_before;
   std::optional<absl::Time> identity_not_after;

@@ -59,7 +59,8 @@ std::vector<std::string> FindOtherLeaves(const EngineContext& engine, const Serv
     if (!found.ok() || !found->has_value()) continue;
     const std::optional<Certificate> leaf = LeafIn(*file, (*found)->bytes.ExposeSecret());
     if (!leaf.has_value() && file->content == FileContent::kPkcs12) {
-      lines.push_back(absl::StrCat(file->path, ": does not open with the password that node.yaml names"));
+      lines.push_back(
+          absl::StrCat(file->path, ": does not open with the password that ", engine.config.file(), " names"));
     } else if (leaf.has_value() && leaf->sha256() != installed) {
       lines.push_back(absl::StrCat(file->path, ": holds ", leaf->sha256(), ", other files of the service ", installed));
     }
@@ -80,7 +81,7 @@ std::vector<std::string> FindStrangers(const EngineContext& engine, const Servic
   for (const ServiceFile* file : service.FilesOf(certificate)) {
     const absl::StatusOr<PathParts> parts = SplitPath(file->path);
     if (!parts.ok() || !seen.insert(parts->directory).second) continue;
-    const absl::Status alone = CheckNoStranger(engine.files(), file->path, service, record);
+    const absl::Status alone = CheckNoStranger(engine, file->path, service, record);
     if (ReasonOf(alone) == Reason::PERMISSION_DENIED) lines.push_back(LineOf(alone));
   }
   return lines;
@@ -96,8 +97,8 @@ std::vector<std::string> FindObstacles(const EngineContext& engine, const Servic
     if (linked.ok() && *linked && file.install == FileInstall::kLink) continue;
     absl::Status usable = linked.status();
     // Whose the service's files are to be is only known once they were installed.
-    if (usable.ok() && record != nullptr) usable = CheckNoStranger(engine.files(), file.path, service, *record);
-    if (usable.ok()) usable = CheckCouldReplace(engine.files(), file.path);
+    if (usable.ok() && record != nullptr) usable = CheckNoStranger(engine, file.path, service, *record);
+    if (usable.ok()) usable = CheckCouldReplace(engine, file);
     if (!usable.ok()) lines.push_back(LineOf(usable));
   }
   return lines;

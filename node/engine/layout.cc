@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -49,6 +51,16 @@ std::string Layout::Generation(absl::string_view certificate, absl::string_view 
 std::string Layout::LinkTarget(const Service& service, const ServiceFile& file) const {
   return absl::StrCat(Certificate(service.CertificateOf(file)), "/", kCurrentLink, "/", service.name, "/",
                       FileNameOf(service, file));
+}
+
+std::optional<std::string> StateOfLinkTarget(absl::string_view target) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(target, '/');
+  // Behind the state: certificates, certificate, current, service, file.
+  constexpr size_t kBehind = 5;
+  if (!absl::StartsWith(target, "/") || parts.size() < kBehind + 2) return std::nullopt;
+  const auto behind = parts.end() - kBehind;
+  if (behind[0] != "certificates" || behind[2] != kCurrentLink) return std::nullopt;
+  return absl::StrJoin(parts.begin(), behind, "/");
 }
 
 std::string GenerationLink(absl::string_view directory) {

@@ -44,6 +44,9 @@ class Layout {
   std::string state_;
 };
 
+// The state directory of a LinkTarget, whoever's it is; nullopt: it is none.
+std::optional<std::string> StateOfLinkTarget(absl::string_view target);
+
 // What `current` and `back` hold, relative to their own directory, and the directory it names; nullopt when it is not
 // one of ours.
 std::string GenerationLink(absl::string_view directory);

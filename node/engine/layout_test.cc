@@ -49,6 +49,16 @@ TEST(Layout, DirectoryNamesAreReadAsTheyAreWritten) {
   }
 }
 
+TEST(Layout, ALinkTargetTellsItsState) {
+  const Service service = WithPaths({"/a/x.pem", "/b/x.pem"});
+  EXPECT_EQ(StateOfLinkTarget(Layout("/var/lib/state").LinkTarget(service, service.files[1])), "/var/lib/state");
+  for (const char* other :
+       {"", "/", "x", "/certificates/c/current/s/f", "s/certificates/c/current/s/f", "/s/certificates/c/current/s",
+        "/s/certificates/c/generations/1/s/f", "/s/certificates/c/current/s/f/g", "/etc/letsencrypt/live/c/a.pem"}) {
+    EXPECT_EQ(StateOfLinkTarget(other), std::nullopt) << other;
+  }
+}
+
 TEST(Layout, OnlyLinksToGenerationsAreOurs) {
   EXPECT_EQ(ParseGenerationLink(GenerationLink("7.1")), "7.1");
   for (const char* wrong :

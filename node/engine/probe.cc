@@ -167,7 +167,7 @@ absl::string_view HintFor(const Trial& trial) {
   }
   return trial.result.served_sha256().empty()
              ? "does the service run, and listen there?"
-             : "does the service read the paths that node.yaml names, and does nothing else listen there?";
+             : "does the service read the files that certcast puts in place, and does nothing else listen there?";
 }
 
 // Said where it isn't clear.

@@ -57,7 +57,7 @@ class Repair {
   }
 
   absl::Status PutBack(const Service& service, const ServiceFile& file, const GenerationRecord::File& installed) {
-    RETURN_IF_ERROR(CheckNoStranger(engine_.files(), file.path, service, record_));
+    RETURN_IF_ERROR(CheckNoStranger(engine_, file.path, service, record_));
     ASSIGN_OR_RETURN(const PathParts parts, SplitPath(file.path));
     ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, engine_.files().OpenDirectory(parts.directory));
     ASSIGN_OR_RETURN(const Secret bytes, ReadInstalled(service, installed));

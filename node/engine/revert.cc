@@ -141,10 +141,10 @@ void ReloadAndProve(Transaction& t, const GenerationRecord& record, WayBack& bac
     const Service* service = t.engine.FindService(name);
     if (service == nullptr) {
       back.failed =
-          KeepFirst(std::move(back.failed),
-                    Fail(Reason::RELOAD_FAILED,
-                         absl::StrCat("service ", name, " is not in node.yaml any more, so it was not reloaded"),
-                         "reload it by hand"));
+          KeepFirst(std::move(back.failed), Fail(Reason::RELOAD_FAILED,
+                                                 absl::StrCat("service ", name, " is not in ", t.engine.config.file(),
+                                                              " any more, so it was not reloaded"),
+                                                 "reload it by hand"));
       continue;
     }
     const Concern concern = ConcernOf(t.engine, t.journal.certificate(), record, *service);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/file/atomic.h"
+#include "common/file/file_system.h"
 #include "common/status/status.h"
 
 namespace certcast::node {
@@ -43,10 +44,10 @@ absl::Status Stranger(absl::string_view directory, absl::string_view path, absl:
 
 }  // namespace
 
-absl::Status CheckNoStranger(FileSystem& files, absl::string_view path, const Service& service,
+absl::Status CheckNoStranger(const EngineContext& engine, absl::string_view path, const Service& service,
                              const GenerationRecord& record) {
   ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
-  const auto directory = files.OpenDirectory(parts.directory);
+  const auto directory = engine.files().OpenDirectory(parts.directory);
   if (absl::IsNotFound(directory.status())) return absl::OkStatus();
   if (!directory.ok()) return directory.status();
   ASSIGN_OR_RETURN(const FileInfo info, (*directory)->StatSelf());
@@ -60,13 +61,13 @@ absl::Status CheckNoStranger(FileSystem& files, absl::string_view path, const Se
     return Stranger(
         parts.directory, path, absl::StrCat("belongs to user ", found.owner),
         absl::StrCat("chown root ", parts.directory, "; or, where it is the service's own user, say so: `owner: \"",
-                     found.owner, "\"` for its files in node.yaml"));
+                     found.owner, "\"` for its files in ", engine.config.file()));
   }
   if ((found.mode & S_IWGRP) != 0 && trusted.groups.count(found.group) == 0) {
     return Stranger(
         parts.directory, path, absl::StrCat("may be written to by group ", found.group),
         absl::StrCat("chmod g-w ", parts.directory, "; or, where it is the service's own group, say so: `group: \"",
-                     found.group, "\"` for its files in node.yaml"));
+                     found.group, "\"` for its files in ", engine.config.file()));
   }
   return absl::OkStatus();
 }

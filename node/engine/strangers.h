@@ -4,8 +4,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "common/file/file_system.h"
 #include "common/service/service.h"
+#include "node/engine/context.h"
 #include "node/engine/generation.h"
 
 namespace certcast::node {
@@ -15,7 +15,7 @@ namespace certcast::node {
 // it is, with a hint, when others may put something else at the path. A directory that is not there: OK.
 //
 // The directories above are not looked at: who exchanges this one for another that they made is found by its owner.
-absl::Status CheckNoStranger(FileSystem& files, absl::string_view path, const Service& service,
+absl::Status CheckNoStranger(const EngineContext& engine, absl::string_view path, const Service& service,
                              const GenerationRecord& record);
 
 }  // namespace certcast::node

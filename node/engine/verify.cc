@@ -86,8 +86,8 @@ absl::Status CheckPaths(const EngineContext& engine, const VerifiedInstall& inst
       // It is taken in as what to go back to.
       RETURN_IF_ERROR(Annotate(ReadDeclared(engine, *service, file).status(),
                                absl::StrCat("service ", service->name, ", reading what is at ", file.path)));
-      absl::Status usable = CheckNoStranger(engine.files(), file.path, *service, install.generation.record);
-      if (usable.ok()) usable = CheckCanReplace(engine.files(), file.path);
+      absl::Status usable = CheckNoStranger(engine, file.path, *service, install.generation.record);
+      if (usable.ok()) usable = CheckCanReplace(engine, file);
       RETURN_IF_ERROR(Annotate(std::move(usable), absl::StrCat("service ", service->name)));
     }
   }
@@ -105,7 +105,8 @@ absl::StatusOr<VerifiedInstall> VerifyInstall(const EngineContext& engine, const
   if (install.services.empty()) {
     return Fail(Reason::NOT_DECLARED,
                 absl::StrCat("no service of node ", engine.config.node, " uses the certificate ", certificate),
-                "add it under services in node.yaml, or take the node out of the certificate's nodes");
+                absl::StrCat("add it under services in ", engine.config.file(),
+                             ", or take the node out of the certificate's nodes"));
   }
   const NodeState::Certificate known = engine.state->Certificate(certificate);
   RETURN_IF_ERROR(CheckGenerationRule(known, install.bundle));

@@ -8,6 +8,7 @@
 #include "common/file/atomic.h"
 #include "common/status/status.h"
 #include "node/engine/content.h"
+#include "node/engine/layout.h"
 
 namespace certcast::node {
 namespace {
@@ -15,12 +16,28 @@ namespace {
 // Named as atomic.h names its own, so that RemoveTemporaries takes it away after a crash.
 constexpr char kTrialLink[] = ".certcast-0000000000000000";
 
-absl::StatusOr<std::unique_ptr<Directory>> OpenToReplace(FileSystem& files, const PathParts& parts,
+// Whoever put it there goes on without knowing of what is put there now: an agent of its own, or this one, by the
+// `state` that it had.
+absl::Status CheckNotOfAnotherState(const EngineContext& engine, const ServiceFile& file) {
+  ASSIGN_OR_RETURN(const VisiblePath found, LookAt(engine.files(), file.path));
+  if (found.kind != VisiblePath::Kind::kLink) return absl::OkStatus();
+  const std::string state = StateOfLinkTarget(found.target).value_or(engine.layout.state());
+  if (state == engine.layout.state()) return absl::OkStatus();
+  // Where it is gone, so is what it knew.
+  if (absl::IsNotFound(engine.files().OpenDirectory(state).status())) return absl::OkStatus();
+  return Fail(Reason::PERMISSION_DENIED,
+              absl::StrCat(file.path, " leads into ", state, ", which is another state directory than this one, ",
+                           engine.layout.state()),
+              absl::StrCat("let `state` in ", engine.config.file(), " be ", state,
+                           " again; docs/operations.md, \"Where the agent keeps its state\", says how to move it"));
+}
+
+absl::StatusOr<std::unique_ptr<Directory>> OpenToReplace(const EngineContext& engine, const PathParts& parts,
                                                          absl::string_view path) {
-  auto directory = files.OpenDirectory(parts.directory);
+  auto directory = engine.files().OpenDirectory(parts.directory);
   if (!absl::IsNotFound(directory.status())) return directory;
   return Fail(Reason::PERMISSION_DENIED, absl::StrCat(parts.directory, " is not there, so ", path, " can't be made"),
-              absl::StrCat("mkdir -p ", parts.directory, ", or correct the path in node.yaml"));
+              absl::StrCat("mkdir -p ", parts.directory, ", or correct the path in ", engine.config.file()));
 }
 
 absl::Status WithHintToWrite(absl::Status tried, const PathParts& parts, absl::string_view path) {
@@ -52,7 +69,7 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path) {
       break;
   }
   return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, " is neither a file nor a link"),
-              "a service's path must be a file: remove what is there, or name another path in node.yaml");
+              "a service's path must be a file: remove what is there, or give the service another path");
 }
 
 bool LeadsIntoCertificate(const EngineContext& engine, const Service& service, absl::string_view certificate) {
@@ -83,19 +100,21 @@ absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engin
   return ReadVisible(engine.files(), ours ? engine.layout.LinkTarget(service, file) : file.path);
 }
 
-absl::Status CheckCouldReplace(FileSystem& files, absl::string_view path) {
-  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(files, parts, path));
-  return WithHintToWrite(directory->CheckWritable(), parts, path);
+absl::Status CheckCouldReplace(const EngineContext& engine, const ServiceFile& file) {
+  RETURN_IF_ERROR(CheckNotOfAnotherState(engine, file));
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(file.path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(engine, parts, file.path));
+  return WithHintToWrite(directory->CheckWritable(), parts, file.path);
 }
 
-absl::Status CheckCanReplace(FileSystem& files, absl::string_view path) {
-  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(path));
-  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(files, parts, path));
+absl::Status CheckCanReplace(const EngineContext& engine, const ServiceFile& file) {
+  RETURN_IF_ERROR(CheckNotOfAnotherState(engine, file));
+  ASSIGN_OR_RETURN(const PathParts parts, SplitPath(file.path));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Directory> directory, OpenToReplace(engine, parts, file.path));
   absl::Status tried = directory->MakeLink(kTrialLink, "trial");
   if (absl::IsAlreadyExists(tried)) tried = absl::OkStatus();
   if (tried.ok()) tried = directory->Remove(kTrialLink);
-  return WithHintToWrite(std::move(tried), parts, path);
+  return WithHintToWrite(std::move(tried), parts, file.path);
 }
 
 }  // namespace certcast::node

@@ -42,13 +42,12 @@ absl::StatusOr<std::optional<FoundFile>> ReadVisible(FileSystem& files, absl::st
 absl::StatusOr<std::optional<FoundFile>> ReadDeclared(const EngineContext& engine, const Service& service,
                                                       const ServiceFile& file);
 
-// Whether `path` could be replaced, as far as that is told without trying: the directory is there and may be written
-// to. PERMISSION_DENIED, with a hint, when not.
-absl::Status CheckCouldReplace(FileSystem& files, absl::string_view path);
+// Whether the file's path could be replaced, as far as that is told without trying: the directory is there and may be
+// written to, and no link leads into another state directory that is there. PERMISSION_DENIED, with a hint, when not.
+absl::Status CheckCouldReplace(const EngineContext& engine, const ServiceFile& file);
 
-// Whether `path` can be replaced: the directory is there and takes a new name. PERMISSION_DENIED, with a hint, when
-// not. Makes a temporary link and removes it.
-absl::Status CheckCanReplace(FileSystem& files, absl::string_view path);
+// Whether it can be: as above, and the directory takes a new name. Makes a temporary link and removes it.
+absl::Status CheckCanReplace(const EngineContext& engine, const ServiceFile& file);
 
 }  // namespace certcast::node
 
