@@ -24,6 +24,7 @@
 #include "controller/api/session.h"
 #include "controller/rollout/fleet_status.h"
 #include "controller/schedule/contract.h"
+#include "controller/transport/ssh/by_hand.h"
 
 namespace certcast::controller {
 namespace {
@@ -34,7 +35,6 @@ constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 constexpr uint64_t kFreeBytes = uint64_t{16} * 1024 * 1024;
 // An identity lives 30 days.
 constexpr absl::Duration kIdentityLeft = absl::Hours(24 * 7);
-constexpr uint16_t kSshPort = 22;
 
 void CheckContracts(const Config& config, const Machine& machine, Findings& findings) {
   for (const ContractNotice& notice : ContractNotices(config.accounts, machine.clock->Now())) {
@@ -58,6 +58,15 @@ std::string Megabytes(uint64_t bytes) {
   return absl::StrFormat("%.1f MB", static_cast<double>(bytes) / 1e6);
 }
 
+bool HasRoom(const v1::Inventory& inventory) {
+  return inventory.free_bytes() >= kFreeBytes;
+}
+
+// Whether certcast.yaml says what runs there.
+bool IsHosted(const NodeConfig* node) {
+  return node != nullptr && node->ssh.has_value() && node->ssh->hosted();
+}
+
 void CheckInventory(const Config& config, const SeenNode& seen, Findings& findings) {
   const std::string name = absl::StrCat("node ", seen.name);
   const v1::Inventory& inventory = seen.inventory;
@@ -69,7 +78,7 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
                      absl::StrCat("its clock is off by ", absl::FormatDuration(absl::Trunc(off, absl::Seconds(1)))),
                      "synchronise it: it refuses manifests from the future and certificates that are not yet valid");
   }
-  if (inventory.free_bytes() < kFreeBytes) {
+  if (!HasRoom(inventory)) {
     findings.Problem(name,
                      absl::StrCat("only ", Megabytes(inventory.free_bytes()), " are free where it keeps its state"),
                      absl::StrCat("make room there: it wants ", Megabytes(kFreeBytes)));
@@ -79,6 +88,8 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
         name, absl::StrCat("its identity expires ", absl::FormatTime(FromTimestamp(inventory.identity_not_after()))),
         absl::StrCat("sign it again: certcast-node csr | certcast nodes sign ", seen.name, " | certcast-node accept"));
   }
+  const bool is_hosted = IsHosted(config.FindNode(seen.name));
+  const absl::string_view where = is_hosted ? "certcast.yaml" : "its node.yaml";
   const std::vector<std::string> allowed(inventory.allow_names().begin(), inventory.allow_names().end());
   for (const CertificateConfig& certificate : config.certificates) {
     const std::vector<const NodeConfig*> nodes = config.NodesOf(certificate);
@@ -89,19 +100,18 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
         std::any_of(inventory.services().begin(), inventory.services().end(),
                     [&](const v1::Inventory::Service& service) { return service.certificate() == certificate.name; });
     if (!declared) {
-      findings.Problem(name, absl::StrCat("no service in its node.yaml uses certificate ", certificate.name),
+      findings.Problem(name, absl::StrCat("no service that ", where, " gives it uses certificate ", certificate.name),
                        "declare one there, or take the node out of the certificate's `nodes`");
     }
     if (IsShownOnNodes(certificate) && inventory.http_challenge().empty()) {
       findings.Problem(
           name, absl::StrCat("it shows no HTTP challenges, as ", certificate.name, " needs"),
-          "add http_challenge: {webroot: DIRECTORY} to its node.yaml, or to the node in certcast.yaml where "
-          "that says what runs there");
+          absl::StrCat("add http_challenge: {webroot: DIRECTORY} to ", is_hosted ? "the node in " : "", where));
     }
     for (const std::string& domain : certificate.domains) {
       if (NameAllowed(allowed, domain)) continue;
       findings.Problem(name, absl::StrCat("its allow_names do not cover ", domain, " of ", certificate.name),
-                       absl::StrCat("they are: ", absl::StrJoin(allowed, " "), "; change its node.yaml"));
+                       absl::StrCat("they are: ", absl::StrJoin(allowed, " "), "; add to `allow_names` in ", where));
     }
   }
   for (const v1::Inventory::Service& service : inventory.services()) {
@@ -119,56 +129,43 @@ std::string HintForAgent(const SilentNode& silent) {
   return silent.refused ? "" : "is certcast-node running there, enrolled, and its port open to this machine?";
 }
 
-// What was shown to work: all of it is in the way of an answer.
+// What was shown to work: all of it is in the way of an answer. Whether a full state can be written was not.
 std::string DescribeLogin(const NodeConfig& node, const v1::Inventory& inventory) {
   const SshNode& ssh = *node.ssh;
-  return absl::StrCat(
-      "answers over ssh as ", node.address, ssh.options.sudo ? ", sudo" : "",
-      ssh.hosted() ? absl::StrCat(", ", ssh.state, " can be written, ", Megabytes(inventory.free_bytes()), " free")
-                   : "");
+  return absl::StrCat("answers over ssh as ", node.address, ssh.options.sudo ? ", sudo" : "",
+                      ssh.hosted() && HasRoom(inventory) ? absl::StrCat(", ", ssh.state, " can be written, ",
+                                                                        Megabytes(inventory.free_bytes()), " free")
+                                                         : "");
 }
 
-// The same way to the node by OpenSSH's client, for a person to try.
-std::string LoginByHand(const SshNode& ssh) {
-  const SshServer& server = ssh.server;
-  const SshOptions& options = ssh.options;
-  std::string login = "ssh";
-  if (!options.key.file.empty()) absl::StrAppend(&login, " -i ", options.key.file);
-  if (!options.known_hosts.empty()) absl::StrAppend(&login, " -o UserKnownHostsFile=", options.known_hosts);
-  if (!options.jump.empty()) {
-    absl::StrAppend(&login, " -J ", absl::StrJoin(options.jump, ",", [](std::string* out, const SshServer& jump) {
-      absl::StrAppend(out, jump.ToString());
-    }));
-  }
-  if (server.port != 0 && server.port != kSshPort) absl::StrAppend(&login, " -p ", server.port);
-  return absl::StrCat(login, " ", server.user, server.user.empty() ? "" : "@", server.host);
+std::string TryByHand(const std::string& line) {
+  return line.empty() ? "" : absl::StrCat("try by hand: ", line);
 }
 
 // What to try by hand where it did not work. Empty: there is nothing to try.
-std::string HintForSsh(const NodeConfig& node, Reason::Code reason) {
-  const SshNode& ssh = *node.ssh;
+std::string HintForSsh(const NodeConfig& node, Reason::Code reason, SshByHand& by_hand) {
   switch (reason) {
     case Reason::NO_ROUTE:
     case Reason::TIMED_OUT:
     case Reason::LINK_LOST:
     case Reason::AUTH_FAILED:
-      return absl::StrCat("try by hand: ", LoginByHand(ssh), " true");
+      return TryByHand(by_hand.LineFor(node, "true"));
     case Reason::SUDO_REFUSED:
-      return absl::StrCat("try by hand: ", LoginByHand(ssh), " sudo -n -l");
+      return TryByHand(by_hand.LineFor(node, "sudo -n -l"));
     case Reason::PERMISSION_DENIED:
     case Reason::STORAGE_FAILED:
     case Reason::NO_SPACE:
-      return absl::StrCat("is ", ssh.state, " on ", node.name, " the login's own, and may it write there?");
+      return absl::StrCat("is ", node.ssh->state, " on ", node.name, " the login's own, and may it write there?");
     default:
       return "";
   }
 }
 
-void ExplainSilence(const Config& config, const SilentNode& silent, Findings& findings) {
+void ExplainSilence(const Config& config, const SilentNode& silent, SshByHand& by_hand, Findings& findings) {
   const NodeConfig* const node = config.FindNode(silent.name);
   const bool is_ssh = node != nullptr && node->ssh.has_value();
   v1::Failure failure = FailureOf(silent.why);
-  const std::string more = is_ssh ? HintForSsh(*node, failure.reason()) : HintForAgent(silent);
+  const std::string more = is_ssh ? HintForSsh(*node, failure.reason(), by_hand) : HintForAgent(silent);
   // What the node itself suggests knows more than we do.
   if (failure.hint().empty()) {
     failure.set_hint(more);
@@ -182,8 +179,9 @@ void ExplainSilence(const Config& config, const SilentNode& silent, Findings& fi
   findings.Problem(absl::StrCat("node ", silent.name), detail, failure.hint());
 }
 
-void CheckAnswers(const Config& config, const FleetStatus& status, Findings& findings) {
-  for (const SilentNode& silent : status.silent) ExplainSilence(config, silent, findings);
+void CheckAnswers(const Config& config, const Machine& machine, const FleetStatus& status, Findings& findings) {
+  SshByHand by_hand(*machine.processes);
+  for (const SilentNode& silent : status.silent) ExplainSilence(config, silent, by_hand, findings);
   for (const SeenNode& seen : status.seen) {
     const NodeConfig* const node = config.FindNode(seen.name);
     const std::string how = node != nullptr && node->ssh.has_value() ? DescribeLogin(*node, seen.inventory) : "answers";
@@ -209,7 +207,7 @@ absl::Status CheckIdleNodes(const Config& config, const Machine& machine, Sessio
   ASSIGN_OR_RETURN(ControllerIdentity identity, session.keyring->LoadControllerIdentity());
   ASSIGN_OR_RETURN(const std::unique_ptr<Transport> transport,
                    machine.make_transport(session.keyring->fleet_id(), std::move(identity)));
-  CheckAnswers(config, AskFleet({none}, *transport, *machine.clock, {}), findings);
+  CheckAnswers(config, machine, AskFleet({none}, *transport, *machine.clock, {}), findings);
   return absl::OkStatus();
 }
 
@@ -218,7 +216,7 @@ void CheckNodes(const Config& config, const Machine& machine, Session& session, 
   for (const CertificateConfig& certificate : config.certificates) certificates.push_back(&certificate);
   const absl::StatusOr<FleetView> view = ViewFleet(config, machine, session, std::move(certificates));
   if (!view.ok()) return findings.Problem("nodes", view.status());
-  CheckAnswers(config, view->status, findings);
+  CheckAnswers(config, machine, view->status, findings);
   if (absl::Status idle = CheckIdleNodes(config, machine, session, findings); !idle.ok()) {
     findings.Problem("nodes", idle);
   }

@@ -130,7 +130,7 @@ void Judge(const v1::Inventory& inventory, const WantedCertificate& wanted, cons
   const auto services = [&](const v1::Inventory::Service& service) { return service.certificate() == wanted.name; };
   if (std::none_of(inventory.services().begin(), inventory.services().end(), services)) {
     return Explain(row, Row::FAILED, Reason::NOT_DECLARED,
-                   absl::StrCat("no service in the node's node.yaml uses certificate ", wanted.name));
+                   absl::StrCat("no service of the node uses certificate ", wanted.name));
   }
   const std::vector<v1::ProbeResult> probes = ProbesOf(inventory, wanted.name);
   row.set_installed_sha256(InstalledSha256(inventory, wanted));

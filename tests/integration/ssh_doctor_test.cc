@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -29,6 +30,21 @@ class SshDoctorTest : public SshHosts {
                       check["hint"].get<std::string>(), "\n");
     }
     return lines;
+  }
+
+  // Runs what is printed of the node.
+  static ProcessResult TryByHand(const CommandResult& result, const std::string& name) {
+    const std::string said = SaidOf(result, name);
+    const std::string kTry = "try by hand: ";
+    const size_t at = said.find(kTry);
+    EXPECT_NE(at, std::string::npos) << said;
+    if (at == std::string::npos) return {};
+    ProcessRequest request;
+    request.argv = {"sh", "-c", said.substr(at + kTry.size(), said.find('\n', at) - at - kTry.size())};
+    request.timeout = absl::Seconds(30);
+    absl::StatusOr<ProcessResult> tried = ProcessRunner::Real().Run(request);
+    EXPECT_THAT(tried, IsOk());
+    return tried.ok() ? *std::move(tried) : ProcessResult();
   }
 };
 
@@ -61,11 +77,10 @@ TEST_F(SshDoctorTest, SaysOfEachHostWhatIsInTheWayAndWhatToDo) {
       SaidOf(result, "good"),
       AllOf(HasSubstr("OK answers over ssh as deploy@127.0.0.1:"), HasSubstr("/home/deploy/state can be written, "),
             HasSubstr(" MB free, certcast-node "), Not(HasSubstr("PROBLEM")), Not(HasSubstr("clock"))));
-  EXPECT_THAT(SaidOf(result, "gone"),
-              AllOf(HasSubstr("PROBLEM NO_ROUTE: "), HasSubstr(refusing.address()),
-                    HasSubstr(absl::StrCat("try by hand: ssh -i ", PathOf("key"), " -o UserKnownHostsFile=",
-                                           PathOf("known_hosts"), " -p ", refusing.port(), " deploy@127.0.0.1 true"))));
-  EXPECT_THAT(SaidOf(result, "silent"), AllOf(HasSubstr("PROBLEM TIMED_OUT: "), HasSubstr("try by hand: ssh -i ")));
+  EXPECT_THAT(SaidOf(result, "gone"), AllOf(HasSubstr("PROBLEM NO_ROUTE: "), HasSubstr(refusing.address()),
+                                            HasSubstr("try by hand: ssh -F none ")));
+  EXPECT_THAT(SaidOf(result, "silent"),
+              AllOf(HasSubstr("PROBLEM TIMED_OUT: "), HasSubstr("try by hand: ssh -F none ")));
   EXPECT_THAT(SaidOf(result, "unknown"),
               AllOf(HasSubstr("PROBLEM HOST_KEY_UNKNOWN: "), HasSubstr("SHA256:"),
                     // Whole, and nothing behind it.
@@ -146,6 +161,46 @@ TEST_F(SshDoctorTest, LogsInByEveryMeansThatTheConfigurationHas) {
     EXPECT_THAT(SaidOf(result, name), HasSubstr("OK answers over ssh as deploy@")) << name;
   }
   EXPECT_THAT(result.out, Not(HasSubstr("correct horse")));
+}
+
+// What is printed is run. A host that refuses sudo shows in its own words whether the line got there.
+TEST_F(SshDoctorTest, WhatToTryByHandGoesTheSameWay) {
+  const Sshd& first = AddHost("first");
+  const Sshd& second = AddHost("second");
+  const auto behind = [](const std::string& jumps) { return absl::StrCat(", ssh: {sudo: true, jump: [", jumps, "]}"); };
+  AddHost("direct", {}, ", ssh: {sudo: true}");
+  AddHost("one-jump", {}, behind(absl::StrCat("\"deploy@", first.endpoint(), "\"")));
+  AddHost("two-jumps", {},
+          behind(absl::StrCat("\"deploy@", first.endpoint(), "\", \"deploy@", second.endpoint(), "\"")));
+  ASSERT_THAT(MakeSshKey(PathOf("ca")), IsOk());
+  ASSERT_THAT(RunSshKeygen({"-s", PathOf("ca"), "-I", "me", "-n", "deploy", PathOf("key.pub")}), IsOk());
+  // Not where ssh would look by itself.
+  std::filesystem::rename(PathOf("key-cert.pub"), PathOf("a certificate"));
+  SshdOptions options;
+  options.authorized_keys = absl::StrCat("cert-authority ", ReadFile(PathOf("ca.pub")));
+  AddHost("by-certificate", options, ", ssh: {sudo: true, certificate: a certificate}");
+  options.authorized_keys = "# nobody\n";
+  AddHost("refused", options);
+  AddHost("no-key", {}, ", ssh: {key: {file: not-there}}");
+  Configure();
+
+  const CommandResult result = controller_.Json({"doctor"});
+  EXPECT_EQ(result.exit_code, 1) << result;
+  for (const char* name : {"direct", "one-jump", "two-jumps", "by-certificate"}) {
+    EXPECT_THAT(SaidOf(result, name), HasSubstr("PROBLEM SUDO_REFUSED")) << name;
+    const ProcessResult tried = TryByHand(result, name);
+    EXPECT_EQ(tried.exit_code, 1) << name << ": " << tried.error;
+    EXPECT_THAT(tried.error, HasSubstr("sudo: a password is required")) << name;
+  }
+  const ProcessResult refused = TryByHand(result, "refused");
+  EXPECT_EQ(refused.exit_code, 255);
+  EXPECT_THAT(refused.error, HasSubstr("deploy@127.0.0.1: Permission denied (publickey"));
+  EXPECT_THAT(SaidOf(result, "no-key"), AllOf(HasSubstr("PROBLEM AUTH_FAILED"), Not(HasSubstr("try by hand"))));
+
+  // What certcast does not trust, the line does not either: here the first jump host.
+  const std::string known = ReadFile(PathOf("known_hosts"));
+  ASSERT_THAT(WriteFile(PathOf("known_hosts"), known.substr(first.KnownHostsLine().size())), IsOk());
+  EXPECT_THAT(TryByHand(result, "two-jumps").error, HasSubstr("Host key verification failed"));
 }
 
 // The agent is there; what it needs is not.

@@ -113,6 +113,8 @@ class FakeNode {
   void SetOneService();
   // Lines of drift that Describe and Probe report for the certificate's service.
   void SetDrift(absl::string_view certificate, std::vector<std::string> drift);
+  // How much room it has from now on for its state.
+  void SetFreeBytes(uint64_t bytes);
   // What all of its services would refuse an install for.
   void SetObstacle(std::string obstacle);
 
@@ -168,6 +170,7 @@ class FakeNode {
   bool is_disruptive_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration clock_off_ ABSL_GUARDED_BY(mutex_);
   std::optional<v1::Failure> clock_failure_ ABSL_GUARDED_BY(mutex_);
+  uint64_t free_bytes_ ABSL_GUARDED_BY(mutex_) = uint64_t{1} << 30;
   std::string obstacle_ ABSL_GUARDED_BY(mutex_);
   bool is_one_service_ ABSL_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::string> http_challenges_ ABSL_GUARDED_BY(mutex_);

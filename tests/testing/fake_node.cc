@@ -99,6 +99,11 @@ void FakeNode::SetClockFailure(const v1::Failure& failure) {
   clock_failure_ = failure;
 }
 
+void FakeNode::SetFreeBytes(uint64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  free_bytes_ = bytes;
+}
+
 void FakeNode::SetObstacle(std::string obstacle) {
   absl::MutexLock lock(&mutex_);
   obstacle_ = std::move(obstacle);
@@ -317,6 +322,7 @@ v1::Inventory FakeNode::Describe(bool with_probes, absl::string_view certificate
   inventory.set_version("fake");
   inventory.set_fleet_id("fleet");
   *inventory.mutable_clock() = ToTimestamp(clock_.Now() + clock_off_);
+  inventory.set_free_bytes(free_bytes_);
   if (clock_failure_.has_value()) *inventory.mutable_clock_failure() = *clock_failure_;
   for (const auto& [name, installed] : installed_) {
     v1::Inventory::Certificate& entry = *inventory.add_certificates();
