@@ -100,7 +100,14 @@ same, --trust-clock says so, and the node goes by it from then on.
 
 On a host that is reached over SSH and has no node.yaml, --state names its state directory; what the controller said of
 the host last is kept there. With --wait it also waits, where an install is still to be confirmed, and goes back when
-nobody does in time: what a systemd unit runs at boot (docs/operations.md).)";
+nobody does in time.
+
+At boot it takes two calls, for which docs/operations.md has the systemd units. --before-services comes before the
+services start: it puts their files right, and reloads and probes nothing. The same without it comes after they have
+started: it reloads and probes what an install was cut off in, and ends it. The next contact of the controller, or the
+start of an agent, does so too.
+
+Exits with 1 also where an install ended as REVERT_FAILED, or a file that is gone can't be put back.)";
 
 constexpr char kCheckConfig[] =
     R"(Reads the configuration and prints what is wrong with it: file, line, column, what was found and what was
@@ -173,8 +180,11 @@ int RunCommandLine(int argc, char** argv) {
       app, "recover", "Put right what a crash left half-done", kRecover, [&] { return Recover(config, recover); },
       exit_code);
   put_right->add_option("--state", recover.state, "Of a host without a configuration: its directory")->type_name("DIR");
-  put_right->add_flag("--trust-clock", recover.trust_clock, "Also take this machine's clock for right");
-  put_right->add_flag("--wait", recover.wait, "Also wait until nothing is to be confirmed");
+  CLI::Option* const trust_clock =
+      put_right->add_flag("--trust-clock", recover.trust_clock, "Also take this machine's clock for right");
+  CLI::Option* const wait = put_right->add_flag("--wait", recover.wait, "Also wait until nothing is to be confirmed");
+  put_right->add_flag("--before-services", recover.before_services, "Only the files, before services start at boot")
+      ->excludes(trust_clock, wait);
   AddVerb(
       app, "check-config", "Check the configuration", kCheckConfig, [&] { return CheckConfig(config); }, exit_code);
   AddVerb(

@@ -35,8 +35,10 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
     return absl::OkStatus();
   }
   HttpChallenges challenges(FileSystem::Real(), Clock::Real());
-  OnDemandEngine engine(std::move(source), RealEnvironment(&challenges));
-  const absl::StatusOr<std::string> recovered = engine.Recover();
+  EngineEnvironment environment = RealEnvironment(&challenges);
+  environment.before_services = options.before_services;
+  OnDemandEngine engine(std::move(source), environment);
+  const absl::StatusOr<Recovery> recovered = engine.Recover();
   if (ReasonOf(recovered.status()) == Reason::BUSY) {
     return WithHint(recovered.status(),
                     "an agent that runs has recovered at its start; `certcast-node status` shows the rest");
@@ -44,10 +46,10 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
   RETURN_IF_ERROR(recovered.status());
   if (options.trust_clock) RETURN_IF_ERROR(engine.TrustClock());
   const std::optional<absl::Time> confirm_by = engine.ConfirmBy();
-  if (!recovered->empty()) std::cout << *recovered << std::endl;
+  if (!recovered->line.empty()) std::cout << recovered->line << std::endl;
   if (options.trust_clock) std::cout << "the clock is taken for right: " << ShowTime(Clock::Real().Now()) << std::endl;
-  if (recovered->empty() && !options.trust_clock && !confirm_by) std::cout << "nothing to recover" << std::endl;
-  if (!confirm_by) return absl::OkStatus();
+  if (recovered->line.empty() && !options.trust_clock && !confirm_by) std::cout << "nothing to recover" << std::endl;
+  if (options.before_services || !recovered->failed.ok() || !confirm_by) return recovered->failed;
   std::cout << "an install waits for the controller until " << ShowTime(*confirm_by)
             << (options.wait            ? ""
                 : options.state.empty() ? ": start the agent"

@@ -55,7 +55,7 @@ class Agent {
     std::unique_ptr<Agent> agent(new Agent);
     ASSIGN_OR_RETURN(agent->engine_, Engine::Start(setup.MakeEngineConfig(), RealEnvironment(&challenges)));
     // Whatever else is wrong: what a crash left half-done is put right first.
-    if (const std::string recovered = agent->engine_->Recovered(); !recovered.empty()) Log(recovered);
+    if (const std::string recovered = agent->engine_->Recovered().line; !recovered.empty()) Log(recovered);
     RETURN_IF_ERROR(CheckCanServe(setup));
     agent->watch_ = std::make_unique<ConfirmWatch>(*agent->engine_, Clock::Real(), [](const absl::Status& status) {
       Log(absl::StrCat("a way back, or the end of an install, failed: ", FailureOf(status).detail()));

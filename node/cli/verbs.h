@@ -32,6 +32,8 @@ int ShowStatus(const std::string& config_path, const StatusOptions& options);
 struct RecoverOptions {
   // The directory of a host without a configuration of its own, which then is not read.
   std::string state;
+  // At boot: the files alone. The rest is for another call, once the services run.
+  bool before_services = false;
   // Also until nothing waits for Confirm any more.
   bool wait = false;
   // The operator says that the clock is right.

@@ -192,7 +192,7 @@ TEST_F(ClockTest, TheWaitForConfirmIsAsLongAfterARestartWhateverTheClockSays) {
     node.Kill();
     Jump(jump);
     ASSERT_THAT(node.Start(), IsOk());
-    EXPECT_THAT(node.engine().Recovered(), HasSubstr("waits for Confirm for another 40s"));
+    EXPECT_THAT(node.engine().Recovered().line, HasSubstr("waits for Confirm for another 40s"));
     EXPECT_EQ(node.engine().ConfirmBy(), node.clock.Now() + absl::Seconds(40));
     EXPECT_EQ(node.Describe().certificates(0).confirm_by().seconds(),
               absl::ToUnixSeconds(node.clock.Now() + absl::Seconds(40)));

@@ -241,12 +241,12 @@ TEST_P(DriftTest, IsPutBackByAStartWhereNothingElseIsThere) {
   ASSERT_THAT(node.Start(), IsOk());
   EXPECT_EQ(node.ReloadsOf("nginx"), reloads);
   if (GetParam().put_back) {
-    EXPECT_THAT(node.engine().Recovered(), HasSubstr("put back /"));
+    EXPECT_THAT(node.engine().Recovered().line, HasSubstr("put back /"));
     EXPECT_THAT(Drift(), IsEmpty());
     EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
     EXPECT_EQ(node.Install(1).outcome(), Outcome::UNCHANGED);
   } else {
-    EXPECT_THAT(node.engine().Recovered(), ::testing::Not(HasSubstr("put back /")));
+    EXPECT_THAT(node.engine().Recovered().line, ::testing::Not(HasSubstr("put back /")));
     EXPECT_THAT(Drift(), Contains(HasSubstr(GetParam().said)));
   }
 }
@@ -349,7 +349,7 @@ TEST_F(StrangersTest, ACopyThatIsGoneIsPutBackAsItWas) {
   node.disk.PutDirectory("/etc/nginx", Mine(0755));
   node.Kill();
   ASSERT_THAT(node.Start(), IsOk());
-  EXPECT_THAT(node.engine().Recovered(),
+  EXPECT_THAT(node.engine().Recovered().line,
               HasSubstr("put back /etc/nginx/fullchain.pem, which was gone; put back /etc/nginx/privkey.pem"));
   EXPECT_THAT(node.Describe().services(0).drift(), IsEmpty());
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
@@ -364,7 +364,7 @@ TEST_F(StrangersTest, WhatWasChangedIsNotPutBack) {
   node.Kill();
   ASSERT_THAT(node.Start(), IsOk());
   EXPECT_FALSE(node.disk.Exists("/etc/nginx/privkey.pem"));
-  EXPECT_THAT(node.engine().Recovered(), HasSubstr("/etc/nginx/privkey.pem is gone and can't be put back"));
+  EXPECT_THAT(node.engine().Recovered().line, HasSubstr("/etc/nginx/privkey.pem is gone and can't be put back"));
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ class RealEngine : public Engine {
   std::optional<absl::Time> ConfirmBy() const override;
   absl::Status RevertIfOverdue() override;
   absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) override;
-  std::string Recovered() const override { return recovered_; }
+  Recovery Recovered() const override { return recovered_; }
   absl::Status CheckClock() const override { return node::CheckClock(context_); }
   absl::Status TrustClock() override;
 
@@ -140,7 +140,7 @@ class RealEngine : public Engine {
 
   const std::unique_ptr<StateLock> lock_;
   const EngineContext context_;
-  std::string recovered_;
+  Recovery recovered_;
   // Held by who changes something on the disk. Never waited for but by RevertIfOverdue.
   absl::Mutex install_mutex_;
   mutable absl::Mutex deadline_mutex_ ABSL_ACQUIRED_AFTER(install_mutex_);
@@ -153,15 +153,16 @@ absl::Status RealEngine::Begin() {
   RETURN_IF_ERROR(RemoveAllTemporaries(context_));
   ASSIGN_OR_RETURN(recovered_, Recover(context_));
   // What another fleet's controller had under way has ended with that.
-  if (const auto& fleet = context_.config.fleet; fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
+  if (const auto& fleet = context_.config.fleet;
+      !context_.environment.before_services && fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
     RETURN_IF_ERROR(context_.state->Update([&](NodeState& state) { EnterFleet(state, fleet->id); }));
   }
-  std::vector<std::string> lines = PutBackWhatIsGone(context_);
+  Recovery put_back = PutBackWhatIsGone(context_);
+  recovered_.Add(put_back.line, std::move(put_back.failed));
   if (HttpChallenges* const challenges = context_.environment.http_challenges; challenges != nullptr) {
     const absl::Status taken_up = challenges->TakeUp(context_.layout.state());
-    if (!taken_up.ok()) lines.push_back(absl::StrCat("HTTP challenges of before: ", taken_up.message()));
+    if (!taken_up.ok()) recovered_.Add(absl::StrCat("HTTP challenges of before: ", taken_up.message()));
   }
-  for (const std::string& line : lines) absl::StrAppend(&recovered_, recovered_.empty() ? "" : "; ", line);
   NoteDeadline();
   return absl::OkStatus();
 }

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "certcast/v1/link.pb.h"
 #include "node/engine/environment.h"
+#include "node/engine/recovery.h"
 
 namespace certcast::node {
 
@@ -26,8 +27,8 @@ class Engine {
   // Takes the lock of the state directory (BUSY when another process has it, and keeps it for kLockOutlives), then
   // recovers and puts back what is gone: see recover.h and repair.h. A node that belongs to another fleet than before
   // counts epochs and generations anew from here, and keeps what is in force as what was there before: see EnterFleet
-  // in node_state.h. Fails for a state that can't be read; nothing was changed then, and services go on with what they
-  // have.
+  // in node_state.h. With environment.before_services, only what needs no service: see recover.h. Fails for a state
+  // that can't be read; nothing was changed then, and services go on with what they have.
   static absl::StatusOr<std::unique_ptr<Engine>> Start(EngineConfig config, EngineEnvironment environment);
 
   // To look only, beside an engine that runs: takes no lock, recovers nothing, writes nothing. Describe, Probe and
@@ -53,8 +54,8 @@ class Engine {
   // configured; CHECK_FAILED when its check fails.
   virtual absl::StatusOr<std::vector<v1::ProbeResult>> TestService(absl::string_view service) = 0;
 
-  // What Start found under way and did about it, a line for people. Empty: nothing was.
-  virtual std::string Recovered() const { return ""; }
+  // What Start found under way or gone, and did about it.
+  virtual Recovery Recovered() const { return {}; }
 
   // CLOCK_SUSPICIOUS, and what to do about it, while the machine's clock can't be right: see clock_check.h.
   virtual absl::Status CheckClock() const { return absl::OkStatus(); }

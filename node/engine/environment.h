@@ -61,6 +61,9 @@ struct EngineEnvironment {
   LocalSocket* sockets = &LocalSocket::Real();
   // Outlives engines, since challenges outlive the commands that put them there. Null: commands about them are refused.
   HttpChallenges* http_challenges = nullptr;
+  // The machine boots, and services start once this is done: Start puts their files right, and leaves it to the next
+  // one to reload and to prove. Commands are not for such an engine.
+  bool before_services = false;
 };
 
 // Told at the start of each step. Called by the thread that handles the command; must not call Handle with a command

@@ -125,7 +125,7 @@ TEST_F(FleetChangeTest, WhatWaitsForTheOldFleetsConfirmGoesBackAtOnce) {
   ASSERT_EQ(node.ResultOf(install).outcome(), Outcome::INSTALLED);
   GiveTo(node, another);
   ASSERT_THAT(node.Start(), IsOk());
-  EXPECT_THAT(node.engine().Recovered(), ::testing::HasSubstr("REVERTED NOT_CONFIRMED"));
+  EXPECT_THAT(node.engine().Recovered().line, ::testing::HasSubstr("REVERTED NOT_CONFIRMED"));
   EXPECT_EQ(node.engine().ConfirmBy(), std::nullopt);
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(5));
   EXPECT_EQ(node.running["nginx"].served, LeafOf(5));

@@ -175,19 +175,25 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
   return status.ok() ? t.result : GoBack(t, status);
 }
 
-absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
+absl::Status Activate(Transaction& t, const GenerationRecord& to) {
   const EngineContext& engine = t.engine;
   const std::string& certificate = t.journal.certificate();
   // One rename, and every service of the certificate reads the target; and one more for each copy.
   *t.journal.mutable_target()->mutable_in_force_since() =
       TimeUtil::SecondsToTimestamp(absl::ToUnixSeconds(engine.clock().Now()));
-  RETURN_IF_ERROR(t.Take(Journal::ACTIVATING, t.journal.target().directory(), [&]() -> absl::Status {
+  return t.Take(Journal::ACTIVATING, t.journal.target().directory(), [&]() -> absl::Status {
     const std::string& baseline = t.journal.baseline().directory();
     const std::string& target = t.journal.target().directory();
     ASSIGN_OR_RETURN(Copies copies, PrepareCopies(engine, certificate, target, to, baseline));
     RETURN_IF_ERROR(SwitchForward(engine, certificate, baseline, target));
     return copies.Place();
-  }));
+  });
+}
+
+absl::Status SwitchOver(Transaction& t, const GenerationRecord& to) {
+  const EngineContext& engine = t.engine;
+  const std::string& certificate = t.journal.certificate();
+  RETURN_IF_ERROR(Activate(t, to));
 
   // Running processes still have the old one.
   RETURN_IF_ERROR(

@@ -16,6 +16,9 @@ namespace certcast::node {
 v1::InstallResult Install(const EngineContext& engine, const std::string& command_id, const v1::Install& command,
                           const OnProgress& on_progress);
 
+// Puts the files of the journal's target, whose record is `to`, in place. May be begun again after a restart.
+absl::Status Activate(Transaction& t, const GenerationRecord& to);
+
 // Makes the journal's target what is in force and served: activate, check, reload, probe. `to` is the target's record.
 // Stops at the first error; the way back is the caller's (GoBack). May be begun again after a restart.
 absl::Status SwitchOver(Transaction& t, const GenerationRecord& to);

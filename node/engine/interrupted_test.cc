@@ -54,6 +54,25 @@ class InterruptedTest : public ::testing::Test {
   int reloads = 0;
 };
 
+class BootTest : public InterruptedTest {
+ protected:
+  // The agent is faster than they are.
+  void StopServices() {
+    for (auto& [name, service] : node.running) {
+      service.is_down = true;
+      service.reload_exit_code = 1;
+    }
+    reloads = node.ReloadsOf("nginx");
+  }
+  void StartServices() {
+    for (auto& [name, service] : node.running) {
+      service.is_down = false;
+      service.reload_exit_code = 0;
+    }
+    node.StartServices();
+  }
+};
+
 TEST_F(InterruptedTest, WhileStagingNothingWasSwitched) {
   const v1::InstallResult result = InterruptAt("CreateFile /var/lib/certcast-node/certificates/wildcard");
   EXPECT_EQ(result.outcome(), Outcome::FAILED);
@@ -61,7 +80,7 @@ TEST_F(InterruptedTest, WhileStagingNothingWasSwitched) {
   EXPECT_EQ(result.failure().step(), "stage");
   EXPECT_EQ(node.ReloadsOf("nginx"), reloads);
   EXPECT_THAT(node.Generations(), ::testing::ElementsAre("0", "1"));
-  EXPECT_THAT(node.engine().Recovered(), ::testing::HasSubstr("interrupted at stage"));
+  EXPECT_THAT(node.engine().Recovered().line, ::testing::HasSubstr("interrupted at stage"));
 }
 
 // Between the switch and the first reload the machine, or whoever reloads services, is faster than the agent.
@@ -90,6 +109,154 @@ TEST_F(InterruptedTest, AServiceThatStartsByItselfNeedsNoReload) {
   EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
 }
 
+// --- At boot: the files before the services, the rest after them.
+
+TEST_F(BootTest, ServicesStartWithTheOldFilesAndAreProvenLater) {
+  const v1::Command command = LosePowerBeforeTheReload();
+  StopServices();
+  const auto files = node.RecoverBeforeServices();
+  ASSERT_THAT(files, IsOk());
+  EXPECT_THAT(files->failed, IsOk());
+  EXPECT_THAT(files->line, ::testing::HasSubstr("the files are those of generation 1"));
+  EXPECT_EQ(node.ReloadsOf("nginx"), reloads) << "there is nothing to reload yet";
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  EXPECT_EQ(node.FilesOf("haproxy"), LeafOf(1));
+  StartServices();
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_THAT(node.engine().Recovered().failed, IsOk());
+  const v1::InstallResult result = node.ResultOf(command);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(result.failure().reason(), Reason::INTERRUPTED);
+  EXPECT_EQ(result.failure().step(), "check");
+  EXPECT_THAT(result.reloaded(), ::testing::ElementsAre("nginx", "haproxy"));
+  EXPECT_EQ(node.engine().ConfirmBy(), std::nullopt);
+}
+
+TEST_F(BootTest, WithoutTheServicesTheWholeRecoveryFailsAndSaysSo) {
+  const v1::Command command = LosePowerBeforeTheReload();
+  StopServices();
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_THAT(node.engine().Recovered().line, ::testing::HasSubstr("FAILED REVERT_FAILED"));
+  EXPECT_THAT(node.engine().Recovered().failed, testing::HasReason(Reason::REVERT_FAILED));
+  EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::REVERT_FAILED);
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_THAT(node.engine().Recovered().failed, IsOk()) << "it has ended";
+}
+
+TEST_F(BootTest, TheFilesAreRightWhereverThatIsCutOffOrDoneTwice) {
+  for (const bool copies : {false, true}) {
+    bool was_cut_off = true;
+    for (int n = 1; was_cut_off; ++n) {
+      SCOPED_TRACE(n);
+      SimulatedNode machine;
+      machine.AddService("nginx");
+      machine.AddService("haproxy");
+      if (copies) machine.DeclareFiles(FileInstall::kCopy);
+      ASSERT_THAT(machine.Start(), IsOk());
+      machine.Bring(1);
+      const v1::Command command = machine.InstallCommand(2);
+      machine.running["nginx"].on_reload = [&] { machine.files.CrashAt(machine.files.count() + 1); };
+      machine.Handle(command);
+      machine.running["nginx"].on_reload = nullptr;
+      machine.LosePower(static_cast<uint64_t>(n));
+      machine.files.CrashAt(machine.files.count() + n);
+      (void)machine.RecoverBeforeServices();
+      was_cut_off = machine.files.has_crashed();
+      machine.LosePower(static_cast<uint64_t>(n) + 1);
+      for (int again = 0; again < 2; ++again) {
+        const auto files = machine.RecoverBeforeServices();
+        ASSERT_THAT(files, IsOk());
+        EXPECT_THAT(files->failed, IsOk());
+        EXPECT_EQ(machine.FilesOf("nginx"), LeafOf(1));
+        EXPECT_EQ(machine.FilesOf("haproxy"), LeafOf(1));
+      }
+      machine.StartServices();
+      ASSERT_THAT(machine.Start(), IsOk());
+      EXPECT_EQ(machine.ResultOf(command).outcome(), Outcome::REVERTED);
+      EXPECT_EQ(machine.running["haproxy"].served, LeafOf(1));
+      EXPECT_THAT(machine.Temporaries(), ::testing::IsEmpty());
+      ASSERT_LT(n, 1000);
+    }
+  }
+}
+
+TEST_F(BootTest, ARevertThatWasCutOffHasItsFilesFirstToo) {
+  HaveGenerationTwo(node);
+  v1::Command command;
+  command.set_id("revert");
+  command.set_epoch(1);
+  command.mutable_revert()->set_certificate("wildcard");
+  command.mutable_revert()->set_generation(2);
+  command.mutable_revert()->set_because(Reason::ROLLOUT_HALTED);
+  node.running["nginx"].on_reload = [&] { node.files.CrashAt(node.files.count() + 1); };
+  node.Handle(command);
+  node.running["nginx"].on_reload = nullptr;
+  node.LosePower(0);
+  StopServices();
+  const auto files = node.RecoverBeforeServices();
+  ASSERT_THAT(files, IsOk());
+  EXPECT_THAT(files->failed, IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  StartServices();
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_THAT(node.engine().Recovered().failed, IsOk());
+  EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::REVERTED);
+}
+
+TEST_F(BootTest, ARevertThatWasOnItsWayBackHasItsFilesFirstToo) {
+  HaveGenerationTwo(node);
+  node.running["haproxy"].reload_exit_code = 1;
+  // Its second reload is that of the way back.
+  node.running["nginx"].on_reload = [&, told = 0]() mutable {
+    if (++told == 2) node.files.CrashAt(node.files.count() + 1);
+  };
+  v1::Command command;
+  command.set_id("revert");
+  command.set_epoch(1);
+  command.mutable_revert()->set_certificate("wildcard");
+  command.mutable_revert()->set_generation(2);
+  node.Handle(command);
+  node.running["nginx"].on_reload = nullptr;
+  node.LosePower(0);
+  StopServices();
+  const auto files = node.RecoverBeforeServices();
+  ASSERT_THAT(files, IsOk());
+  EXPECT_THAT(files->failed, IsOk());
+  EXPECT_THAT(files->line, ::testing::HasSubstr("the files are those of generation 2"));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
+  StartServices();
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::REVERT_FAILED);
+  EXPECT_EQ(node.running["haproxy"].served, LeafOf(2));
+}
+
+TEST_F(BootTest, WhatWaitsForConfirmWaitsOn) {
+  HaveGenerationOne(node);
+  const v1::Command command = node.InstallCommand(2);
+  node.ResultOf(command);
+  node.LosePower(0);
+  StopServices();
+  const auto files = node.RecoverBeforeServices();
+  ASSERT_THAT(files, IsOk());
+  EXPECT_THAT(files->line, ::testing::HasSubstr("waits for Confirm"));
+  StartServices();
+  ASSERT_THAT(node.Start(), IsOk());
+  EXPECT_EQ(node.Confirm(2).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(BootTest, WhereTheDiskDoesNotLetTheFilesGoBackThatFails) {
+  LosePowerBeforeTheReload();
+  StopServices();
+  node.files.FailWhere(
+      [](absl::string_view operation) { return operation.find("back to current") != absl::string_view::npos; }, EIO);
+  EXPECT_THAT(node.RecoverBeforeServices(), testing::HasReason(Reason::STORAGE_FAILED));
+  node.files.Heal();
+  EXPECT_THAT(node.RecoverBeforeServices(), IsOk());
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+}
+
 TEST_F(InterruptedTest, AfterAReloadTheOldOneIsLoadedAgainAndProbed) {
   HaveGenerationOne(node);
   const v1::Command command = node.InstallCommand(2);
@@ -116,7 +283,7 @@ TEST_F(InterruptedTest, TheWaitForConfirmSurvivesARestart) {
   node.Kill();
   ASSERT_THAT(node.Start(), IsOk());
   EXPECT_EQ(node.engine().ConfirmBy(), node.clock.Now() + absl::Seconds(40));
-  EXPECT_THAT(node.engine().Recovered(), ::testing::HasSubstr("waits for Confirm"));
+  EXPECT_THAT(node.engine().Recovered().line, ::testing::HasSubstr("waits for Confirm"));
   EXPECT_EQ(node.Confirm(2).outcome(), Outcome::INSTALLED);
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
 }

@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/file/atomic.h"
@@ -31,13 +33,31 @@ std::string Describe(const Journal& journal) {
                       " from generation ", journal.baseline().generation(), " to ", journal.target().generation());
 }
 
-absl::StatusOr<std::string> Summary(const EngineContext& engine, const Journal& before,
-                                    const v1::InstallResult& result) {
-  const Journal::Step step = engine.journal->Get().step();
-  if (step == Journal::IDLE) {
-    return absl::StrCat(Describe(before), ", interrupted at ", StepName(before.step()), ": ",
-                        v1::Outcome::Code_Name(result.outcome()), " ", ReasonName(result.failure().reason()),
-                        result.has_cleanup_failure() ? absl::StrCat("; ", result.cleanup_failure().detail()) : "");
+// What happened is in the line already.
+absl::Status EndedBadly(const Journal& before, const v1::Failure& failure) {
+  return WithStderr(Fail(Reason::REVERT_FAILED, absl::StrCat(Describe(before), " ended as REVERT_FAILED"),
+                         absl::StrCat(failure.hint(), failure.hint().empty() ? "" : "; ",
+                                      "`certcast-node status --probe` shows what is served now")),
+                    failure.stderr());
+}
+
+absl::StatusOr<Recovery> Summary(const EngineContext& engine, const Journal& before, const v1::InstallResult& result) {
+  Recovery recovery;
+  const std::string what = absl::StrCat(Describe(before), ", interrupted at ", StepName(before.step()), ": ");
+  if (engine.journal->Get().step() == Journal::IDLE) {
+    recovery.Add(
+        absl::StrCat(what, v1::Outcome::Code_Name(result.outcome()), " ", ReasonName(result.failure().reason()),
+                     result.has_cleanup_failure() ? absl::StrCat("; ", result.cleanup_failure().detail()) : ""));
+    if (result.failure().reason() == Reason::REVERT_FAILED) {
+      recovery.failed = EndedBadly(before, result.has_cleanup_failure() ? result.cleanup_failure() : result.failure());
+    }
+    return recovery;
+  }
+  if (engine.environment.before_services && result.outcome() == v1::Outcome::REVERTED) {
+    recovery.Add(absl::StrCat(what, "the files are those of generation ", result.generation_in_force(),
+                              "; reload and proof are for `certcast-node recover`, once the services run"),
+                 result.has_cleanup_failure() ? StatusOf(result.cleanup_failure()) : absl::OkStatus());
+    return recovery;
   }
   return Annotate(StatusOf(result.has_cleanup_failure() ? result.cleanup_failure() : result.failure()),
                   absl::StrCat("finishing ", Describe(before)));
@@ -56,25 +76,25 @@ absl::Status LeftFleet(const Journal& journal) {
                   "confirm");
 }
 
-absl::StatusOr<std::string> WaitOn(const EngineContext& engine, Transaction& t) {
+absl::StatusOr<Recovery> WaitOn(const EngineContext& engine, Transaction& t) {
   const Journal before = t.journal;
   if (HasLeftFleet(engine)) return Summary(engine, before, GoBack(t, LeftFleet(before)));
   const absl::Duration left = TimeLeftToConfirm(before, engine.clock());
   if (left > absl::ZeroDuration()) {
-    return absl::StrCat(Describe(before), " waits for Confirm for another ",
-                        absl::FormatDuration(absl::Trunc(left, absl::Seconds(1))));
+    return Recovery{.line = absl::StrCat(Describe(before), " waits for Confirm for another ",
+                                         absl::FormatDuration(absl::Trunc(left, absl::Seconds(1))))};
   }
   return Summary(engine, before, GoBack(t, NotConfirmed(before)));
 }
 
-absl::StatusOr<std::string> FinishCommitting(Transaction& t) {
+absl::StatusOr<Recovery> FinishCommitting(Transaction& t) {
   const Journal before = t.journal;
   t.result.set_outcome(before.commanded() ? v1::Outcome::REVERTED : v1::Outcome::INSTALLED);
   if (before.commanded()) t.result.mutable_failure()->set_reason(before.because());
   // A Confirm may come again, and finds it done; the Install's result is there.
   RETURN_IF_ERROR(Annotate(FinishCommit(t, before.commanded() ? before.command_id() : ""),
                            absl::StrCat("finishing ", Describe(before))));
-  return absl::StrCat(Describe(before), " was confirmed, and is recorded now");
+  return Recovery{.line = absl::StrCat(Describe(before), " was confirmed, and is recorded now")};
 }
 
 // Where the files of a generation are, or were, put in place.
@@ -146,12 +166,12 @@ absl::Status RemoveAllTemporaries(const EngineContext& engine) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Recover(const EngineContext& engine) {
+absl::StatusOr<Recovery> Recover(const EngineContext& engine) {
   const Journal journal = engine.journal->Get();
   Transaction t(engine, journal, nullptr);
   switch (journal.step()) {
     case Journal::IDLE:
-      return std::string();
+      return Recovery();
     case Journal::STAGING:
     case Journal::LINKING:
       return Summary(engine, journal, GoBack(t, Interrupted(journal)));

@@ -2,12 +2,11 @@
 #ifndef CERTCAST_NODE_ENGINE_RECOVER_H_
 #define CERTCAST_NODE_ENGINE_RECOVER_H_
 
-#include <string>
-
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "node/engine/context.h"
+#include "node/engine/recovery.h"
 
 namespace certcast::node {
 
@@ -23,9 +22,13 @@ namespace certcast::node {
 //   COMMITTING               finished: INSTALLED
 //   REVERTING                done again: REVERTED
 // with the reason INTERRUPTED where there was no other. Idempotent: after a crash in the middle of it, it is done
-// again. The wall clock has no part in it: see elapsed.h and CheckNotExpiredNow. Returns what was done, a line for
-// people; empty when there was nothing. Fails when the disk does not let it finish: the journal is still there then.
-absl::StatusOr<std::string> Recover(const EngineContext& engine);
+// again. The wall clock has no part in it: see elapsed.h and CheckNotExpiredNow. Returns what was done; `failed` where
+// that ended as REVERT_FAILED. Fails when the disk does not let it finish: the journal is still there then.
+//
+// With environment.before_services nothing is checked, reloaded or probed: what needs that stays in the journal, once
+// the files are those that it goes to, and whoever recovers without it reloads, probes and ends it. A service that
+// starts between the two starts with the right files.
+absl::StatusOr<Recovery> Recover(const EngineContext& engine);
 
 // Removes temporary files and links that a crash left: in the state, and beside the paths of services. The latter as
 // far as it goes: a directory that can't be read is no reason not to start.

@@ -25,12 +25,13 @@ class Repair {
         directory_(certificate.in_force().directory()),
         record_(std::move(record)) {}
 
-  std::vector<std::string> Run() {
+  // Adds to `recovery`.
+  void Run(Recovery& recovery) {
     const absl::StatusOr<std::string> current = CurrentDirectory(engine_, certificate_);
-    if (!current.ok() || (!current->empty() && *current != directory_)) return {};
+    if (!current.ok() || (!current->empty() && *current != directory_)) return;
     if (current->empty()) {
       const std::string path = absl::StrCat(engine_.layout.Certificate(certificate_), "/", kCurrentLink);
-      Note(path, SwitchBack(engine_, certificate_, directory_));
+      Note(recovery, path, SwitchBack(engine_, certificate_, directory_));
     }
     for (const Service* service : engine_.ServicesOf(certificate_)) {
       for (const ServiceFile& file : service->files) {
@@ -39,10 +40,9 @@ class Repair {
         if (installed->copied() != (file.install == FileInstall::kCopy)) continue;
         const absl::StatusOr<VisiblePath> found = LookAt(engine_.files(), file.path);
         if (!found.ok() || found->kind != VisiblePath::Kind::kAbsent) continue;
-        Note(file.path, PutBack(*service, file, *installed));
+        Note(recovery, file.path, PutBack(*service, file, *installed));
       }
     }
-    return std::move(lines_);
   }
 
  private:
@@ -74,23 +74,23 @@ class Repair {
     return Fail(Reason::STORAGE_FAILED, absl::StrCat(path, "/", installed.name(), " is not what was written there"));
   }
 
-  void Note(absl::string_view path, const absl::Status& done) {
-    lines_.push_back(done.ok() ? absl::StrCat("put back ", path, ", which was gone")
-                               : absl::StrCat(path, " is gone and can't be put back: ", done.message()));
+  static void Note(Recovery& recovery, absl::string_view path, const absl::Status& done) {
+    if (done.ok()) return recovery.Add(absl::StrCat("put back ", path, ", which was gone"));
+    recovery.Add(absl::StrCat(path, " is gone and can't be put back: ", done.message()),
+                 WithHint(Fail(ReasonOf(done), absl::StrCat(path, " is gone")), FailureOf(done).hint()));
   }
 
   const EngineContext& engine_;
   const std::string certificate_;
   const std::string directory_;
   const GenerationRecord record_;
-  std::vector<std::string> lines_;
 };
 
 }  // namespace
 
-std::vector<std::string> PutBackWhatIsGone(const EngineContext& engine) {
-  std::vector<std::string> lines;
-  if (engine.journal->Get().step() != Journal::IDLE) return lines;
+Recovery PutBackWhatIsGone(const EngineContext& engine) {
+  Recovery recovery;
+  if (engine.journal->Get().step() != Journal::IDLE) return recovery;
   const NodeState state = engine.state->Get();
   for (const NodeState::Certificate& certificate : state.certificates()) {
     const std::string& directory = certificate.in_force().directory();
@@ -98,9 +98,9 @@ std::vector<std::string> PutBackWhatIsGone(const EngineContext& engine) {
     // One that can't be read is drift, and no reason not to start.
     absl::StatusOr<GenerationRecord> record = ReadRecord(engine, certificate.name(), directory);
     if (!record.ok()) continue;
-    for (std::string& line : Repair(engine, certificate, *std::move(record)).Run()) lines.push_back(std::move(line));
+    Repair(engine, certificate, *std::move(record)).Run(recovery);
   }
-  return lines;
+  return recovery;
 }
 
 }  // namespace certcast::node

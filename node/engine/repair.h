@@ -2,10 +2,8 @@
 #ifndef CERTCAST_NODE_ENGINE_REPAIR_H_
 #define CERTCAST_NODE_ENGINE_REPAIR_H_
 
-#include <string>
-#include <vector>
-
 #include "node/engine/context.h"
+#include "node/engine/recovery.h"
 
 namespace certcast::node {
 
@@ -13,9 +11,9 @@ namespace certcast::node {
 // own directory, and only where that is as it was written and the path's directory is there and nobody else's. What is
 // there, whatever it is, stays: it is drift until the next install. No service is told, since nothing new is in force.
 //
-// Returns a line for people for each thing that was done, or could not be. While an install is under way: does nothing.
+// Returns what was done, and what could not be. While an install is under way: does nothing.
 // Idempotent.
-std::vector<std::string> PutBackWhatIsGone(const EngineContext& engine);
+Recovery PutBackWhatIsGone(const EngineContext& engine);
 
 }  // namespace certcast::node
 

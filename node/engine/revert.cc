@@ -34,6 +34,8 @@ struct WayBack {
   absl::Status noted;
   // The journal must stay, to be gone on with.
   bool unfinished = false;
+  // And nothing is known yet: the files are back, reload and proof are for later.
+  bool unproven = false;
 };
 
 WayBack Stuck(absl::Status why, bool switched) {
@@ -194,7 +196,11 @@ WayBack SwitchBackAndProve(Transaction& t) {
   if (!moved.ok()) return Stuck(std::move(moved), /*switched=*/true);
   back.in_force = OnDisk(*record, baseline.directory());
   *back.in_force.mutable_in_force_since() = baseline.in_force_since();
-  ReloadAndProve(t, *record, back);
+  if (t.engine.environment.before_services) {
+    back.unproven = true;
+  } else {
+    ReloadAndProve(t, *record, back);
+  }
   return back;
 }
 
@@ -279,6 +285,11 @@ v1::InstallResult GoBack(Transaction& t, const absl::Status& why) {
     return back.failed;
   });
   FillInResult(t, back);
+  if (back.unproven) {
+    t.result.set_outcome(v1::Outcome::REVERTED);
+    t.result.set_generation_in_force(back.in_force.generation());
+    return t.result;
+  }
   absl::Status finished = Record(t, back);
   if (finished.ok() && !back.unfinished) {
     // A directory that stays is removed with the next install.

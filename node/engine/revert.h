@@ -17,6 +17,8 @@ namespace certcast::node {
 //     FAILED with REVERT_FAILED. A service that had no files before has them no more, and nothing is expected of it.
 //   - the baseline has expired or is damaged: the new files stay, REVERT_FAILED.
 //   - going back fails: REVERT_FAILED, with both failures.
+//   - with environment.before_services, where something was switched: the files go back, the rest is left in the
+//     journal. REVERTED, which is not saved.
 // The result is saved before the journal is IDLE again. Where the disk does not let it finish, the journal stays as it
 // is, and Recover goes on from there. Idempotent.
 v1::InstallResult GoBack(Transaction& t, const absl::Status& why);

@@ -136,6 +136,14 @@ absl::Status SimulatedNode::Start() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<Recovery> SimulatedNode::RecoverBeforeServices() {
+  engine_.reset();
+  EngineEnvironment environment = Environment();
+  environment.before_services = true;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Engine> engine, Engine::Start(config, environment));
+  return engine->Recovered();
+}
+
 void SimulatedNode::Kill() {
   engine_.reset();
   disk.Restart();
@@ -151,17 +159,17 @@ void SimulatedNode::LosePower(uint64_t seed) {
   }
   clock.Reboot();
   files.Heal();
-  BootServices();
+  StartServices();
 }
 
 void SimulatedNode::LosePowerKeeping(uint64_t kept) {
   engine_.reset();
   disk.CrashKeeping(kept);
   files.Heal();
-  BootServices();
+  StartServices();
 }
 
-void SimulatedNode::BootServices() {
+void SimulatedNode::StartServices() {
   for (auto& [name, service] : running) {
     const std::string found = FilesOf(name);
     service.served = found == kNothing || found == kMixed ? "" : found;

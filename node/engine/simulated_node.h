@@ -65,6 +65,10 @@ class SimulatedNode {
   EngineEnvironment Environment();
   // Starts the engine, in place of one that runs.
   absl::Status Start();
+  // What a unit runs at boot: an engine with before_services that goes away again.
+  absl::StatusOr<Recovery> RecoverBeforeServices();
+  // As after a boot, with the files that they find: where those are no set, with none.
+  void StartServices();
   Engine& engine() { return *engine_; }
   // kill -9: the process is gone, what it wrote is there.
   void Kill();
@@ -113,7 +117,6 @@ class SimulatedNode {
   absl::StatusOr<ProcessResult> RunCheck(const std::string& service);
   absl::StatusOr<ProcessResult> RunReload(const std::string& service);
   Observation LookAt(const std::string& service) const;
-  void BootServices();
 
   std::unique_ptr<Engine> engine_;
   int last_command_ = 0;

@@ -93,7 +93,11 @@ v1::InstallResult ResumeUndo(Transaction& t) {
   const absl::StatusOr<GenerationRecord> to =
       ReadRecord(t.engine, t.journal.certificate(), t.journal.target().directory());
   if (!to.ok()) return GoBack(t, to.status());
-  return Run(t, *to);
+  if (!t.engine.environment.before_services) return Run(t, *to);
+  if (const absl::Status activated = Activate(t, *to); !activated.ok()) return GoBack(t, activated);
+  t.result.set_outcome(v1::Outcome::REVERTED);
+  t.result.set_generation_in_force(t.journal.target().generation());
+  return t.result;
 }
 
 }  // namespace certcast::node

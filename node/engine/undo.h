@@ -15,7 +15,8 @@ namespace certcast::node {
 v1::InstallResult Undo(const EngineContext& engine, const std::string& command_id, const v1::Revert& command,
                        const OnProgress& on_progress);
 
-// Goes on with one that a restart interrupted, from ACTIVATING to PROBING.
+// Goes on with one that a restart interrupted, from ACTIVATING to PROBING. With environment.before_services only its
+// files are put in place, and the journal stays.
 v1::InstallResult ResumeUndo(Transaction& t);
 
 }  // namespace certcast::node

@@ -89,7 +89,7 @@ v1::Report OnDemandEngine::Change(const v1::Command& command, const OnProgress& 
   return report;
 }
 
-absl::StatusOr<std::string> OnDemandEngine::Recover() {
+absl::StatusOr<Recovery> OnDemandEngine::Recover() {
   absl::MutexLock work(&work_mutex_);
   ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(kLockOutlives, nullptr));
   return opened->engine->Recovered();
@@ -107,7 +107,7 @@ absl::StatusOr<std::unique_ptr<OnDemandEngine::Opened>> OnDemandEngine::Open(abs
   environment.locker = &opened->locker;
   ASSIGN_OR_RETURN(opened->engine, source_->Open(environment));
   NoteDeadline(*opened->engine);
-  if (const std::string recovered = opened->engine->Recovered(); !recovered.empty()) {
+  if (const std::string recovered = opened->engine->Recovered().line; !recovered.empty()) {
     Tell(on_progress, "recover", recovered);
   }
   return opened;

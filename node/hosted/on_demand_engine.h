@@ -43,9 +43,9 @@ class OnDemandEngine : public Engine {
   // Describe and Probe never wait: beside another process at work they say what is on the disk now. What was recovered
   // before the command, and that it waits, is told as Progress.
   v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) override;
-  // Now, and says what was done, a line for people; empty: there was nothing. BUSY while another process is at work
+  // Now, and says what was done. BUSY while another process is at work
   // (kLockOutlives).
-  absl::StatusOr<std::string> Recover();
+  absl::StatusOr<Recovery> Recover();
   std::optional<absl::Time> ConfirmBy() const override;
   // Leaves it to another process that is at work.
   absl::Status RevertIfOverdue() override;

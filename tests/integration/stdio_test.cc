@@ -442,6 +442,42 @@ TEST_F(StdioTest, GoesBackAfterARestartWhenNobodyComesInTime) {
   ExpectInForce(old_leaf(), "after recover");
 }
 
+TEST_F(StdioTest, AtBootTheFilesGoBackBeforeTheServicesAndTheRestAfterThem) {
+  service_.IgnoreReloads(true);  // so that the probe goes on until its time is over
+  Connection connection;
+  ASSERT_TRUE(connection.Send(Install(kLong)));
+  ASSERT_TRUE(connection.AwaitStep("probe"));
+  connection.Kill();
+  ASSERT_EQ(InFiles(), new_leaf());
+  for (int again = 0; again < 2; ++again) {
+    const ProcessResult files = Run({"recover", "--state", state(), "--before-services"});
+    EXPECT_EQ(files.exit_code, 0) << files.error;
+    EXPECT_THAT(files.output, HasSubstr("reload and proof are for `certcast-node recover`"));
+    EXPECT_EQ(InFiles(), old_leaf());
+  }
+  service_.IgnoreReloads(false);
+  const ProcessResult rest = Run({"recover", "--state", state(), "--wait"});
+  EXPECT_EQ(rest.exit_code, 0) << rest.error;
+  EXPECT_THAT(rest.output, HasSubstr("REVERTED INTERRUPTED"));
+  ExpectInForce(old_leaf(), "after both");
+  EXPECT_EQ(Run({"recover", "--state", state(), "--before-services"}).output, "nothing to recover\n");
+  EXPECT_EQ(Run({"recover", "--state", state(), "--before-services", "--wait"}).exit_code, 2);
+}
+
+TEST_F(StdioTest, RecoverFailsWhereTheServiceIsNotAsItWas) {
+  service_.IgnoreReloads(true);
+  Connection connection;
+  ASSERT_TRUE(connection.Send(Install(kLong)));
+  ASSERT_TRUE(connection.AwaitStep("probe"));
+  connection.Kill();
+  // It has read the new files behind our back, and does not read the old ones again.
+  EXPECT_TRUE(service_.Reload());
+  const ProcessResult recovered = Run({"recover", "--state", state()});
+  EXPECT_EQ(recovered.exit_code, 1);
+  EXPECT_THAT(recovered.output, HasSubstr("FAILED REVERT_FAILED"));
+  EXPECT_THAT(recovered.error, ::testing::AllOf(HasSubstr("ended as REVERT_FAILED"), HasSubstr("status --probe")));
+}
+
 TEST_F(StdioTest, StatusShowsWhatIsKept) {
   EXPECT_EQ(Run({"status", "--state", state()}).exit_code, 2);
   Connection connection;

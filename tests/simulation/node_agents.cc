@@ -126,7 +126,7 @@ void NodeMachine::RunAgent(const AgentPtr& agent) {
   describe.mutable_describe();
   const v1::Inventory inventory = agent->engine->Handle(describe, nullptr).inventory();
   for (auto& [certificate, rules] : rules_) rules.Started(inventory);
-  trace_.Note(name_, " agent runs", agent->engine->Recovered().empty() ? "" : ", having recovered");
+  trace_.Note(name_, " agent runs", agent->engine->Recovered().line.empty() ? "" : ", having recovered");
   agent->is_ready = true;
   if (mutation_ != Mutation::kNobodyWatchesTheDeadline) WatchForConfirm(agent);
 }
