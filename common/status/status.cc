@@ -179,6 +179,8 @@ absl::Status KeepFirst(absl::Status first, absl::Status cleanup) {
   constexpr size_t kMaxFirst = 600;
   constexpr size_t kMaxCleanup = 380;
   v1::Failure failure = FailureOf(first);
+  // The same said twice says nothing more.
+  if (FailureOf(cleanup).detail() == failure.detail()) return first;
   failure.set_detail(absl::StrCat(PrintableLine(failure.detail(), kMaxFirst), " (and while cleaning up: ",
                                   PrintableLine(FailureOf(cleanup).detail(), kMaxCleanup), ")"));
   return Build(first.code(), std::move(failure));

@@ -128,6 +128,7 @@ TEST(StatusTest, KeepFirstNamesBothAndIsTheFirst) {
   EXPECT_THAT(KeepFirst(first, absl::OkStatus()), HasReason(Reason::NO_SPACE, "disk full"));
   EXPECT_THAT(KeepFirst(absl::OkStatus(), cleanup), HasReason(Reason::PERMISSION_DENIED, "can't remove"));
   EXPECT_THAT(KeepFirst(absl::OkStatus(), absl::OkStatus()), IsOk());
+  EXPECT_THAT(KeepFirst(first, Fail(Reason::NO_SPACE, "disk full")), HasReason(Reason::NO_SPACE, "disk full"));
 }
 
 TEST(StatusTest, KeepFirstShowsBothEvenWhenTheFirstIsLong) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/link/wipe_key.h"
@@ -135,7 +136,11 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
     case v1::Outcome::REVERTED:
     case v1::Outcome::FAILED:
       KeepFailure(result.failure());
-      if (result.has_cleanup_failure()) AddToDetail(result.cleanup_failure().detail());
+      // A node's REVERT_FAILED says both already.
+      if (result.has_cleanup_failure() &&
+          !absl::StrContains(result.failure().detail(), result.cleanup_failure().detail())) {
+        AddToDetail(result.cleanup_failure().detail());
+      }
       if (result.failure().reason() == Reason::REVERT_FAILED) MarkChanged();
       return Finish(result.outcome());
     default:

@@ -19,9 +19,14 @@ absl::Status RunServiceCommand(const EngineContext& engine, const Service& servi
   const absl::StatusOr<ProcessResult> result = engine.environment.processes->Run(request);
   if (!result.ok()) return WithReason(Annotate(result.status(), absl::StrCat(whose, " could not be started")), reason);
   if (result->ok()) return absl::OkStatus();
-  absl::Status failed =
-      Fail(reason, absl::StrCat(whose, " ", result->Describe()),
-           result->timed_out ? absl::StrCat("raise the timeout of its ", what, " in ", engine.config.file()) : "");
+  std::string hint;
+  if (result->timed_out) {
+    hint = absl::StrCat("raise the timeout of its ", what, " in ", engine.config.file());
+  } else if (what == "reload") {
+    // What nginx, for one, says then is `invalid PID number ""`.
+    hint = absl::StrCat("is the service running? Start ", service.name, ", or see why it refuses");
+  }
+  absl::Status failed = Fail(reason, absl::StrCat(whose, " ", result->Describe()), hint);
   return WithStderr(std::move(failed), result->error.empty() ? result->output : result->error);
 }
 

@@ -382,6 +382,16 @@ TEST_F(InstallTest, AWayBackThatIsNotServedIsReportedWithBothFailures) {
   EXPECT_EQ(result.generation_in_force(), 1);
 }
 
+TEST_F(InstallTest, TheSameFailureOnTheWayBackIsSaidOnce) {
+  HaveGenerationOne();
+  node.running["nginx"].reload_exit_code = 1;
+  const v1::InstallResult result = node.Install(2);
+  EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED);
+  EXPECT_EQ(result.failure().detail(),
+            "RELOAD_FAILED: the reload of service nginx (nginx -s reload) exited with 1; also on the way back");
+  EXPECT_THAT(result.failure().hint(), HasSubstr("is the service running?"));
+}
+
 TEST_F(InstallTest, AnExpiredOneIsNotGoneBackTo) {
   testing::CertificateSpec spec;
   spec.dns_names = {"*.example.com"};

@@ -214,10 +214,13 @@ WayBack WalkBack(Transaction& t) {
 
 // Both failures in one: what an operator reads first.
 v1::Failure RevertFailure(const v1::Failure& first, const v1::Failure& back) {
+  const std::string same = absl::StrCat(ReasonName(first.reason()), ": ", first.detail(), "; also on the way back");
   v1::Failure failure =
       FailureOf(Fail(Reason::REVERT_FAILED,
-                     absl::StrCat("going back failed: ", back.detail(), "; it had to go back because of ",
-                                  ReasonName(first.reason()), ": ", first.detail()),
+                     back.detail() == first.detail()
+                         ? same
+                         : absl::StrCat("going back failed: ", back.detail(), "; it had to go back because of ",
+                                        ReasonName(first.reason()), ": ", first.detail()),
                      back.hint().empty() ? "look at the service on this node now" : back.hint()));
   failure.set_step(first.step());
   failure.set_stderr(first.stderr());
