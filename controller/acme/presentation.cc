@@ -92,7 +92,7 @@ absl::Status Presentation::Forget(const std::vector<Challenge>& unmade) {
 absl::Status Presentation::Remove(const std::vector<Challenge>& keep) {
   std::vector<Challenge> left;
   std::vector<std::string> problems;
-  std::string hint;
+  v1::Failure first;
   bool tried = false;
   for (Challenge challenge : journal_.record().presented()) {
     if (Contains(keep, challenge) || Contains(stuck_, challenge)) {
@@ -107,7 +107,7 @@ absl::Status Presentation::Remove(const std::vector<Challenge>& keep) {
     const int runs = challenge.failed_removals() + 1;
     const v1::Failure failure = FailureOf(removed);
     problems.push_back(absl::StrCat("the ", Describe(challenge), WhatNow(runs), ": ", failure.detail()));
-    if (hint.empty()) hint = failure.hint();
+    if (problems.size() == 1) first = failure;
     if (runs == kMostRuns) continue;
     challenge.set_failed_removals(runs);
     left.push_back(challenge);
@@ -116,7 +116,8 @@ absl::Status Presentation::Remove(const std::vector<Challenge>& keep) {
   if (!tried) return absl::OkStatus();
   absl::Status failed;
   if (!problems.empty()) {
-    failed = WithStep(Fail(Reason::CHALLENGE_FAILED, absl::StrJoin(problems, "; "), hint), "cleanup");
+    failed = Fail(Reason::CHALLENGE_FAILED, absl::StrJoin(problems, "; "), first.hint());
+    failed = WithStep(WithStderr(failed, first.stderr()), "cleanup");
   }
   // Without a note nothing is tried again, so that counts for more.
   return KeepFirst(journal_.KeepPresented(left), failed);
