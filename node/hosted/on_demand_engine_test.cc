@@ -145,7 +145,7 @@ TEST_F(OnDemand, RecoversWithoutACommandAsWell) {
   const auto engine = Process();
   auto recovered = engine->Recover();
   ASSERT_THAT(recovered, IsOk());
-  EXPECT_EQ(*recovered, "");
+  EXPECT_EQ(recovered->line, "");
   node_.locker.BeBusyFor(1'000'000);
   EXPECT_THAT(engine->Recover(), HasReason(Reason::BUSY));
 }
