@@ -115,9 +115,7 @@ absl::Status NodeRun::AskWhatItHadBefore() {
 }
 
 absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
-  const bool not_confirmed =
-      result.outcome() == v1::Outcome::REVERTED && result.failure().reason() == Reason::NOT_CONFIRMED;
-  if ((result.outcome() == v1::Outcome::INSTALLED || not_confirmed) && std::exchange(went_back_before_, false)) {
+  if (std::exchange(went_back_before_, false) && IsToBeAskedAnew(result)) {
     node_.set_attempt(node_.attempt() + 1);
     return Install();
   }
@@ -149,6 +147,41 @@ absl::Status NodeRun::JudgeInstall(const v1::InstallResult& result) {
   }
 }
 
+// Of a node that took the command up before, and has another generation now.
+bool NodeRun::IsToBeAskedAnew(const v1::InstallResult& result) {
+  if (result.outcome() == v1::Outcome::INSTALLED) return true;
+  switch (result.failure().reason()) {
+    case Reason::NOT_CONFIRMED:
+    case Reason::INTERRUPTED:
+      return true;
+    // As of a machine that booted, and looked before its services had started.
+    case Reason::REVERT_FAILED:
+      return ServesWhatItHas();
+    default:
+      return false;
+  }
+}
+
+bool NodeRun::ServesWhatItHas() {
+  const std::string& certificate = context_.subject.certificate;
+  v1::Command command = NewCommand(CommandRole::kDescribe);
+  command.mutable_probe()->set_certificate(certificate);
+  const absl::StatusOr<v1::Inventory> inventory = session_.SendForInventory(command);
+  if (!inventory.ok()) return false;
+  const v1::Inventory::Certificate* has = FindCertificate(*inventory, certificate);
+  if (has == nullptr || !has->confirmed() || has->generation() == context_.subject.generation) return false;
+  for (const v1::Inventory::Service& service : inventory->services()) {
+    if (service.certificate() == certificate && service.drift_size() > 0) return false;
+  }
+  int seen = 0;
+  for (const v1::ProbeResult& probe : inventory->probes()) {
+    if (IsOfAnother(probe, certificate)) continue;
+    if (!probe.ok()) return false;
+    ++seen;
+  }
+  return seen > 0;
+}
+
 absl::Status NodeRun::JudgeUnchanged(const v1::InstallResult& result) {
   std::string problem = ContradictionIn(result);
   if (problem.empty()) problem = LookFromHere(context_.subject.leaf_sha256);
@@ -173,8 +206,9 @@ absl::Status NodeRun::AskWhatItHas() {
     return Verify("");
   }
   // The same command again: a node that failed answers so from its record. One that went back because nobody confirmed
-  // it says NOT_CONFIRMED, or INSTALLED though nothing waits for Confirm now: that was not its fault, so it is asked
-  // anew.
+  // it says NOT_CONFIRMED, or INSTALLED though nothing waits for Confirm now, and one that was ended in the middle of
+  // it says INTERRUPTED, or REVERT_FAILED though it serves what it has now: that was not the certificate's fault, so it
+  // is asked anew.
   went_back_before_ = has != nullptr && has->highest_generation() >= context_.subject.generation;
   return Install();
 }

@@ -59,6 +59,9 @@ class NodeRun {
 
   absl::Status Install();
   absl::Status JudgeInstall(const v1::InstallResult& result);
+  bool IsToBeAskedAnew(const v1::InstallResult& result);
+  // By its own probes, of a generation before this one, confirmed and as it was installed.
+  bool ServesWhatItHas();
   absl::Status JudgeUnchanged(const v1::InstallResult& result);
   absl::Status AskWhatItHas();
   // Of a node that could not be asked when the rollout was planned.

@@ -320,6 +320,41 @@ TEST(Resume, AsksANodeAnewThatWentBackWhileNoControllerWasThere) {
   EXPECT_EQ(world.node(canary).reloads(), 3);
 }
 
+// The canary has failed so while no controller was there to hear it.
+void FailUnheard(RolloutWorld& world, const Rollout& plan, const Fault& fault) {
+  world.node(world.NamesIn(plan, 1)[0]).Inject(kInstall, fault);
+  world.OnCommand([&](const std::string&, const v1::Command& command) {
+    if (command.has_install()) world.log().DieAt(1, MemoryRolloutLog::Death::kBeforeTheCommit);
+  });
+  ASSERT_FALSE(world.Execute(plan).ok());
+  world.OnCommand(nullptr);
+}
+
+TEST(Resume, AsksANodeAnewThatWasEndedInTheMiddleAndServesWhatItHad) {
+  for (const Fault& fault : {Fault::Result(v1::Outcome::REVERTED, Reason::INTERRUPTED),
+                             Fault::Result(v1::Outcome::FAILED, Reason::REVERT_FAILED)}) {
+    RolloutWorld world(2);
+    FailUnheard(world, world.Plan(), fault);
+    const auto resumed = world.Resume();
+    ASSERT_TRUE(resumed.ok()) << resumed.status();
+    EXPECT_EQ(resumed->state(), v1::Rollout::COMPLETED);
+    EXPECT_TRUE(world.AllServe(world.NewLeaf()));
+  }
+}
+
+TEST(Resume, HaltsAtANodeWhoseWayBackFailedAndThatServesSomethingElse) {
+  RolloutWorld world(2);
+  const Rollout plan = world.Plan();
+  const std::string canary = world.NamesIn(plan, 1)[0];
+  FailUnheard(world, plan, Fault::Result(v1::Outcome::FAILED, Reason::REVERT_FAILED));
+  world.node(canary).SetServed("wildcard", "something else");
+  const auto resumed = world.Resume();
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->state(), v1::Rollout::HALTED);
+  EXPECT_EQ(world.ResultOf(*resumed, canary).reason(), Reason::REVERT_FAILED);
+  EXPECT_EQ(world.node(canary).installed("wildcard").generation, 1u);
+}
+
 TEST(Resume, DoesNotTakeForItsOwnWhatWasThereBefore) {
   RolloutWorld world(2);
   const Rollout plan = world.Plan();

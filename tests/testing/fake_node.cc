@@ -1,3 +1,4 @@
+#include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/bundle.pb.h"
@@ -202,6 +203,10 @@ v1::Report FakeNode::HandleLocked(const v1::Command& command, const Fault* fault
     *result.mutable_failure() = fault->failure;
     auto [certificate, generation] = SubjectOf(command);
     result.set_generation(generation);
+    // It has taken the generation up, as a node does before it stages anything.
+    if (auto it = installed_.find(certificate); command.has_install() && it != installed_.end()) {
+      it->second.highest_generation = std::max(it->second.highest_generation, generation);
+    }
     FillInForce(certificate, result);
     return report;
   }
