@@ -138,6 +138,57 @@ TEST_F(SshHostTest, SudoThatRefusesIsToldOfWithTheLineThatHelps) {
               HasSubstr("deploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio"));
 }
 
+TEST_F(SshHostTest, ADamagedAgentIsReplacedAtTheNextContact) {
+  options_.sudoers = "Defaults use_pty\ndeploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio";
+  const std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  for (const bool sudo : {false, true}) {
+    SshTarget target = TargetOf(*host);
+    target.sudo = sudo;
+    if (sudo) target.binary_directory = ".certcast/bin";
+    ASSERT_THAT(Ask(target), IsOk());
+    const std::string damage = absl::StrCat(
+        "cd /home/deploy/", target.binary_directory, " && f=$(readlink certcast-node) && n=$(stat -c %s $f) && ",
+        "cp -p $f new && dd if=/dev/zero of=new bs=4096 seek=1 count=$((n / 4096 - 1)) conv=notrunc status=none && ",
+        "[ $(stat -c %s new) = $n ] && chown 2001 new && mv new $f");
+    ASSERT_THAT(host->Run(damage), IsOk());
+    EXPECT_THAT(Ask(target), IsOk()) << sudo;
+    // One that only lies there is looked at, too, by who puts agents there.
+    ASSERT_THAT(host->Run(damage), IsOk());
+    const absl::StatusOr<AgentOnHost> missing = dialer_.PutAgent(target, /*only_look=*/true, kTimeout);
+    ASSERT_THAT(missing, IsOk());
+    EXPECT_EQ(missing->state, AgentOnHost::State::kMissing);
+    const absl::StatusOr<AgentOnHost> put = dialer_.PutAgent(target, /*only_look=*/false, kTimeout);
+    ASSERT_THAT(put, IsOk());
+    EXPECT_EQ(put->state, AgentOnHost::State::kUploaded);
+  }
+}
+
+TEST_F(SshHostTest, ARestrictedLoginWhoseSudoOrAgentIsMissingIsToldOf) {
+  options_.authorized_keys =
+      absl::StrCat("command=\"sudo -n /usr/local/sbin/certcast-node stdio\",restrict ", ReadFile(key_ + ".pub"));
+  std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  const absl::Status refused = Ask(TargetOf(*host)).status();
+  EXPECT_THAT(refused, HasReason(Reason::SUDO_REFUSED, HasSubstr("is tied to a command by sudo")));
+  EXPECT_THAT(FailureOf(refused).stderr(), HasSubstr("sudo: a password is required"));
+  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("deploy ALL=(root) NOPASSWD: /usr/local/sbin/certcast-node stdio"));
+
+  // Allowed, but there is none.
+  options_.sudoers = "deploy ALL=(root) NOPASSWD: ALL";
+  host = StartHost();
+  ASSERT_NE(host, nullptr);
+  const absl::Status missing = Ask(TargetOf(*host)).status();
+  EXPECT_THAT(missing, HasReason(Reason::NO_AGENT_BINARY, HasSubstr("is tied to a command that is not there")));
+  EXPECT_THAT(FailureOf(missing).stderr(), HasSubstr("command not found"));
+
+  options_.authorized_keys =
+      absl::StrCat("command=\"/usr/local/sbin/certcast-node stdio\",restrict ", ReadFile(key_ + ".pub"));
+  host = StartHost();
+  ASSERT_NE(host, nullptr);
+  EXPECT_THAT(Ask(TargetOf(*host)), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("exited with 127")));
+}
+
 TEST_F(SshHostTest, SaysWhyTheAgentCanNotBePutThere) {
   const struct {
     std::string setup;

@@ -59,7 +59,7 @@ int Serve() {
 int main(int argc, char** argv) {
   const std::string verb = argc > 1 ? argv[1] : "";
   if (verb == "--version") {
-    std::cout << "stand-in\n";
+    std::cout << "certcast-node stand-in\n";
     return 0;
   }
   return verb == "stdio" ? Serve() : 2;

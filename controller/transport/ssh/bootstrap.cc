@@ -8,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/clock/clock.h"
@@ -23,7 +24,8 @@ namespace certcast::controller {
 //   makes the directory (those above it so that others get through: services read files below them), enters it, and
 //     refuses one that others could have put something into
 //   has the binary: by its name, which holds its digest, and its size (an upload that was cut has another name); both
-//     sizes and modes are of one ls, nine words a line, which is most of what this costs where nothing is to be done
+//     sizes and modes are of one ls, nine words a line, which is most of what this costs where nothing is to be done;
+//     and by its contents where it is told to look at them
 //   else takes it: to a file of its own, where programs may run; checked and tried before it gets its name
 //   leaves a name that stays the same beside it (for systemd units), and removes what is older; also when an upload was
 //     ended in the middle of that
@@ -32,7 +34,7 @@ namespace certcast::controller {
 const char kBootstrapCommand[] =
     "/bin/sh -c '"
     "set -f; LC_ALL=C; export LC_ALL; f() { echo failed $*; exit 1; }; "
-    "echo \"${IFS}certcast-bootstrap 1\"; IFS= read -r d && read -r h && read -r n && read -r s || exit 1; "
+    "echo \"${IFS}certcast-bootstrap 1\"; IFS= read -r d && read -r h && read -r n && read -r s k || exit 1; "
     "[ -d \"$d\" ] || e=$({ (umask 022; mkdir -p \"${d%/*}\") && umask 077 && mkdir \"$d\"; } 2>&1) || [ -d \"$d\" ] "
     "|| "
     "f \"directory: $e\"; "
@@ -41,17 +43,21 @@ const char kBootstrapCommand[] =
     "set -- $(BLOCK_SIZE=1 LS_BLOCK_SIZE=1 TIME_STYLE=locale ls -ldn . $b 2>/dev/null); "
     "case $1 in d????w*|d???????w*) f \"directory: $p can be written to by others\";; d*) ;; "
     "*) f \"tools: there is no ls\";; esac; "
-    "if [ -f $b ] && [ -x $b ] && [ \"${14}\" = \"$n\" ]; then echo \"have $p\"; else u=$(umask); umask 077; "
+    "if [ -f $b ] && [ -x $b ] && [ \"${14}\" = \"$n\" ] && "
+    "{ [ -z \"$k\" ] || [ \"$(sha256sum <$b)\" = \"$h  -\" ]; }; "
+    "then echo \"have $p\"; else u=$(umask); umask 077; "
     "for c in head mktemp sha256sum uname wc; do command -v $c >/dev/null || f \"tools: there is no $c\"; done; "
-    "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: $t\"; "
+    "t=$(mktemp ./upload.XXXXXXXXXX 2>&1) || f \"write: in $p: $t\"; "
     "trap \"rm -f $t\" 0; trap \"exit 1\" 1 2 13 15; "
-    "chmod 700 $t || f \"write: $t\"; [ -x $t ] || f \"noexec: programs may not run in $p\"; "
+    "chmod 700 $t || f \"write: in $p: no mode can be set\"; [ -x $t ] || f \"noexec: programs may not run in $p\"; "
     "echo need $(uname -s -m) $(readlink certcast-node 2>/dev/null); read -r a && [ \"$a\" = upload ] || exit 0; "
-    "e=$({ head -c $n >$t; } 2>&1) || f \"write: $e\"; "
+    "e=$({ head -c $n >$t; } 2>&1) || f \"write: in $p: $e\"; "
     "[ \"$(wc -c <$t)\" -eq $n ] || f \"cut: the upload ended too early\"; "
     "[ \"$(sha256sum <$t)\" = \"$h  -\" ] || f \"digest: what came is not what was sent\"; "
     "sync $t 2>/dev/null || sync; e=$($t --version 2>&1 </dev/null) || f \"run: $e\"; "
-    "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: renaming failed\"; trap - 0; "
+    "case $e in certcast-node\" \"*) ;; *) f \"foreign: what was sent is no certcast-node, its version is: $e\";; "
+    "esac; "
+    "mv -f $t $b && ln -s $b $t && mv -f $t certcast-node || f \"write: in $p: renaming failed\"; trap - 0; "
     "find . -name \"upload.*\" -mtime +0 -exec rm -f {} + 2>/dev/null; echo \"stored $p\"; umask $u; fi; "
     "[ certcast-node -ef $b ] || ln -sf $b certcast-node; "
     "set +f; for o in certcast-node-*; do [ $o = $b ] || rm -f $o; done; "
@@ -74,20 +80,23 @@ constexpr size_t kUploadPiece = size_t{256} * 1024;
 constexpr absl::Duration kToStore = absl::Minutes(1);
 constexpr absl::Duration kToStart = absl::Seconds(30);
 constexpr absl::Duration kToExit = absl::Seconds(2);
+constexpr double kMegabyte = 1e6;
 // Of a shell: found but not executable, not found.
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
 
-absl::string_view HintFor(absl::string_view what) {
-  if (what == "directory") {
-    return "the login must be able to make this directory, and nobody else may write to it: name another `state`, or "
-           "have the agent run as root with ssh: {sudo: true}";
+// What sudo itself says where it does not run a command. Warnings, which it says of a host without a name and in
+// containers, are none; "unable to execute" and "command not found" are about the command.
+bool SudoRefuses(absl::string_view error_output) {
+  for (absl::string_view line : absl::StrSplit(error_output, '\n')) {
+    if (absl::StartsWith(line, "Sorry, user ") || absl::StrContains(line, "is not in the sudoers file")) return true;
+    if (!absl::ConsumePrefix(&line, "sudo: ")) continue;
+    const bool is_other = absl::StartsWith(line, "unable to resolve host ") ||
+                          absl::StartsWith(line, "unable to execute ") || absl::StartsWith(line, "setrlimit") ||
+                          absl::StrContains(line, "command not found");
+    if (!is_other) return true;
   }
-  if (what == "noexec") return "it is mounted noexec: give the node another `state`";
-  if (what == "tools") return "the host needs coreutils or busybox";
-  if (what == "write") return "is the disk full, over quota or read-only?";
-  if (what == "run") return "the static certcast-node runs on Linux 3.2 and later";
-  return "";
+  return false;
 }
 
 // Takes the name of the binary that is there instead off the end of "SYSTEM MACHINE NAME", and gives the digest in it.
@@ -115,10 +124,17 @@ class Dialogue {
   absl::Status TooMuchNoise() const;
   // One line of the script's; what it says of a failure is the error.
   absl::StatusOr<std::string> ReadAnswer(Deadline deadline);
+  // By the word that such a line begins with.
+  std::string HintFor(absl::string_view what) const;
+  // To what has no room here, or not the rights.
+  std::string OtherDirectory() const;
   absl::Status CheckMachine(absl::string_view host, const AgentBinary& binary) const;
   absl::Status Upload(const AgentBinary& binary);
   // Nothing more comes, and no marker came.
   absl::Status Ended();
+  // The same, by who was to speak; `code` is 0 where it is not known.
+  absl::Status AgentEnded(const std::string& how, int code) const;
+  absl::Status LoginEnded(const std::string& how, int code) const;
 
   ByteChannel& channel_;
   ChannelReader& reader_;
@@ -127,7 +143,10 @@ class Dialogue {
   std::string noise_;
   // Of the binaries, as the host calls it.
   std::string directory_;
+  // Its own, once it is known.
+  size_t size_ = 0;
   bool started_agent_ = false;
+  bool uploaded_ = false;
 };
 
 absl::StatusOr<AgentOnHost> Dialogue::Run() {
@@ -140,18 +159,23 @@ absl::StatusOr<AgentOnHost> Dialogue::Run() {
   noise_.clear();
   ASSIGN_OR_RETURN(const std::shared_ptr<const AgentBinary> binary, options_.binary());
   agent.sha256 = binary->sha256;
-  RETURN_IF_ERROR(channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->size, "\n",
-                                              options_.sudo ? "sudo" : "-", "\n"),
-                                 deadline_));
+  size_ = binary->size;
+  RETURN_IF_ERROR(
+      channel_.Write(absl::StrCat(options_.directory, "\n", binary->sha256, "\n", binary->size, "\n",
+                                  options_.sudo ? "sudo" : "-", options_.check_contents ? " check" : "", "\n"),
+                     deadline_));
   ASSIGN_OR_RETURN(const std::string answer, ReadAnswer(deadline_));
   absl::string_view host = answer;
   if (absl::ConsumePrefix(&host, "need ")) {
     agent.previous_sha256 = TakePrevious(host);
+    // Damaged: there was none.
+    if (agent.previous_sha256 == binary->sha256) agent.previous_sha256.clear();
     RETURN_IF_ERROR(CheckMachine(host, *binary));
     agent.state = options_.may_upload ? AgentOnHost::State::kUploaded : AgentOnHost::State::kMissing;
     // The script ends with its input, and leaves nothing.
     if (!options_.may_upload) return agent;
     RETURN_IF_ERROR(Upload(*binary));
+    uploaded_ = true;
     deadline_ = Deadline::In(kToStart);
   } else if (absl::ConsumePrefix(&host, "have ")) {
     directory_ = std::string(host);
@@ -202,6 +226,29 @@ absl::StatusOr<std::string> Dialogue::ReadAnswer(Deadline deadline) {
       channel_.error_output());
 }
 
+std::string Dialogue::HintFor(absl::string_view what) const {
+  if (what == "directory") {
+    return absl::StrCat(
+        "the login must be able to make this directory, and nobody else may write to it: ", OtherDirectory(),
+        options_.sudo ? "" : ", or have the agent run as root with ssh: {sudo: true}");
+  }
+  if (what == "noexec") return absl::StrCat("it is mounted noexec: ", OtherDirectory());
+  if (what == "tools") return "the host needs coreutils or busybox";
+  if (what == "write") {
+    return absl::StrFormat("certcast-node needs %.1f MB there: is the disk full, over quota or read-only? Else %s",
+                           static_cast<double>(size_) / kMegabyte, OtherDirectory());
+  }
+  if (what == "run") return "the static certcast-node runs on Linux 3.2 and later";
+  if (what == "foreign") return "agent_binary must name the static certcast-node that came with this certcast";
+  return "";
+}
+
+std::string Dialogue::OtherDirectory() const {
+  if (!options_.sudo) return "name another `state`";
+  return absl::StrCat("make ", options_.directory, " in the home of ", options_.user,
+                      " a link to a directory elsewhere that is this user's alone");
+}
+
 absl::Status Dialogue::CheckMachine(absl::string_view host, const AgentBinary& binary) const {
   const std::string wanted = absl::StrCat("Linux ", binary.machine);
   if (host == wanted) return absl::OkStatus();
@@ -240,28 +287,58 @@ absl::Status Dialogue::Upload(const AgentBinary& binary) {
 
 absl::Status Dialogue::Ended() {
   const std::optional<int> exit = channel_.AwaitExit(deadline_.ButWithin(kToExit));
-  const std::string& error = channel_.error_output();
-  const std::string how = exit.has_value() ? absl::StrCat("exited with ", *exit) : "ended";
   const int code = exit.value_or(0);
-  const bool not_started = code == kNotExecutable || code == kNotFound;
-  absl::Status status;
-  if (started_agent_ && options_.sudo && !absl::StrContains(error, "unable to execute")) {
-    status = Fail(Reason::SUDO_REFUSED,
-                  absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
-                  absl::StrCat("allow it without a password, in sudoers, behind what else is there for that user: ",
-                               options_.user, " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
-  } else if (started_agent_) {
-    status =
-        Fail(Reason::NO_AGENT_BINARY, absl::StrCat("certcast-node does not run on ", channel_.peer(), ": it ", how),
-             not_started ? "is its directory mounted noexec, or is it for another machine?" : "");
-  } else {
-    const std::string said = absl::StrCat(noise_, reader_.pending()).substr(0, 200);
-    status = Fail(Reason::PROTOCOL,
-                  absl::StrCat(channel_.peer(), " logged in, but its shell ", how,
-                               " before an agent spoke; it said: ", said.empty() ? "nothing" : said),
-                  "the login shell must run `/bin/sh -c`, or the key's forced command must be `certcast-node stdio`");
+  const std::string how = exit.has_value() ? absl::StrCat("exited with ", *exit) : "ended";
+  return WithStderr(started_agent_ ? AgentEnded(how, code) : LoginEnded(how, code), channel_.error_output());
+}
+
+absl::Status Dialogue::AgentEnded(const std::string& how, int code) const {
+  const std::string& error = channel_.error_output();
+  const bool no_sudo = code == kNotFound && absl::StrContains(error, "sudo: not found");
+  if (options_.sudo && (no_sudo || SudoRefuses(error))) {
+    return Fail(Reason::SUDO_REFUSED,
+                absl::StrCat("`sudo -n` on ", channel_.peer(), " did not start certcast-node: it ", how),
+                no_sudo ? "install sudo there, or log in as root"
+                        : absl::StrCat("allow it without a password, in sudoers, behind what else is there for that "
+                                       "user: ",
+                                       options_.user, " ALL=(root) NOPASSWD: ", directory_, "/certcast-node-* stdio"));
   }
-  return WithStderr(std::move(status), error);
+  if (options_.in_doubt != nullptr) *options_.in_doubt = !uploaded_ && !options_.check_contents;
+  std::string hint;
+  if (code == kNotExecutable || code == kNotFound)
+    hint = "is its directory mounted noexec, or is it for another machine?";
+  if (options_.sudo && absl::StrContains(error, "command not found")) {
+    hint = absl::StrCat("root does not see ", directory_, ", as with a home on NFS: ", OtherDirectory());
+  }
+  return Fail(Reason::NO_AGENT_BINARY,
+              absl::StrCat("certcast-node does not run on ", channel_.peer(), options_.sudo ? " by sudo: it " : ": it ",
+                           how, options_.check_contents ? ", though it is there as it was sent" : ""),
+              hint);
+}
+
+absl::Status Dialogue::LoginEnded(const std::string& how, int code) const {
+  const std::string& error = channel_.error_output();
+  const std::string said = absl::StrCat(noise_, reader_.pending()).substr(0, 200);
+  // A command of its own that the login is tied to.
+  if (SudoRefuses(error)) {
+    return Fail(
+        Reason::SUDO_REFUSED,
+        absl::StrCat("the login to ", channel_.peer(), " is tied to a command by sudo, which did not start it: it ",
+                     how),
+        absl::StrCat("is that certcast-node there? Allow it without a password, in sudoers, behind what else is "
+                     "there for that user: ",
+                     options_.user, " ALL=(root) NOPASSWD: /usr/local/sbin/certcast-node stdio"));
+  }
+  if (code == kNotExecutable || code == kNotFound || absl::StrContains(error, "command not found")) {
+    return Fail(Reason::NO_AGENT_BINARY,
+                absl::StrCat("the login to ", channel_.peer(),
+                             " is tied to a command that is not there or does not run: it ", how),
+                "install certcast-node where the key's forced command in authorized_keys has it");
+  }
+  return Fail(Reason::PROTOCOL,
+              absl::StrCat(channel_.peer(), " logged in, but its shell ", how,
+                           " before an agent spoke; it said: ", said.empty() ? "nothing" : said),
+              "the login shell must run `/bin/sh -c`, or the key's forced command must be `certcast-node stdio`");
 }
 
 }  // namespace

@@ -32,6 +32,12 @@ struct BootstrapOptions {
   std::string user;
   // Where the host has none with the same contents; false: that is all that is wanted to be known.
   bool may_upload = true;
+  // Whether the contents of what the host has are looked at as well, not only its name and size: what is damaged is
+  // replaced.
+  bool check_contents = false;
+  // Unless it is nullptr: set when an agent that was there, and whose contents were not looked at, did not come up.
+  // Another contact with check_contents helps if it is damaged.
+  bool* in_doubt = nullptr;
   // Asked for only when the host has no agent of its own to offer.
   std::function<absl::StatusOr<std::shared_ptr<const AgentBinary>>()> binary;
   // Its contents, asked for only when they are uploaded.

@@ -13,7 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "certcast/v1/link.pb.h"
 #include "common/file/file_system.h"
 #include "common/x509/digest.h"
@@ -100,10 +102,18 @@ class BootstrapTest : public ::testing::Test {
     EXPECT_THAT(WriteFile(absl::StrCat(directory, "/", name), absl::StrCat("#!/bin/sh\n", script, "\n"), 0700), IsOk());
     return absl::StrCat(directory, ":/usr/bin:/bin:/usr/sbin:/sbin");
   }
+  // What is as large as the agent, and runs no more.
+  void Damage() {
+    const std::string path = absl::StrCat(options_.directory, "/", BinaryName());
+    const std::string damaged = "exit 3\n" + std::string(contents_.size() - 7, '#');
+    StoredAtTheEnd();
+    ASSERT_THAT(WriteFile(path, damaged, 0700), IsOk());
+  }
   // In a mount namespace where the home is this; root may.
   Arguments WithHome(const std::string& mount_options) const {
     return {"unshare", "--mount", "/bin/sh", "-c",
-            absl::StrCat("mount -t tmpfs -o ", mount_options, " none ", home_.path(), " && exec /bin/sh -c \"$0\"")};
+            absl::StrCat("mount -t tmpfs -o ", mount_options, " none ", home_.path(), " && cd ", home_.path(),
+                         " && exec /bin/sh -c \"$0\"")};
   }
 
   testing::TemporaryDirectory home_;
@@ -258,6 +268,49 @@ TEST_F(BootstrapTest, ReplacesABinaryOfAnotherSize) {
   ExpectHello();
 }
 
+TEST_F(BootstrapTest, ADamagedAgentIsFoundByItsContentsAndReplaced) {
+  const std::string path = PathWith("sudo", "shift; exec \"$@\"");
+  for (const bool sudo : {false, true}) {
+    options_.sudo = sudo;
+    options_.check_contents = false;
+    ASSERT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", path}}), IsOk());
+    Damage();
+    bool in_doubt = false;
+    options_.in_doubt = &in_doubt;
+    const absl::StatusOr<bool> damaged = Run({"/bin/sh", "-c"}, {{"PATH", path}});
+    EXPECT_THAT(damaged, HasReason(Reason::NO_AGENT_BINARY, HasSubstr("exited with 3")));
+    EXPECT_TRUE(in_doubt);
+    EXPECT_THAT(FailureOf(damaged.status()).hint(), Not(HasSubstr("NOPASSWD")));
+
+    options_.check_contents = true;
+    EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", path}}), IsOkAndHolds(true));
+    EXPECT_EQ(agent_.previous_sha256, "");
+    ExpectHello();
+    EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", path}}), IsOkAndHolds(false));
+    ExpectHello();
+  }
+}
+
+TEST_F(BootstrapTest, AnAgentThatIsWholeAndDoesNotComeUpIsNotInDoubtTwice) {
+  bool in_doubt = false;
+  options_.in_doubt = &in_doubt;
+  options_.check_contents = true;
+  EXPECT_THAT(Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo have /x; exit 3"}),
+              HasReason(Reason::NO_AGENT_BINARY, HasSubstr("exited with 3, though it is there as it was sent")));
+  EXPECT_FALSE(in_doubt);
+}
+
+TEST_F(BootstrapTest, AnotherProgramIsNotStoredAndThePreviousAgentStays) {
+  ASSERT_THAT(Run(), IsOkAndHolds(true));
+  const std::vector<std::string> before = StoredAtTheEnd();
+  Become("#!/bin/sh\necho certcast 0.1.0\n");
+  const absl::StatusOr<bool> run = Run();
+  EXPECT_THAT(run, HasReason(Reason::NO_AGENT_BINARY,
+                             HasSubstr("what was sent is no certcast-node, its version is: certcast 0.1.0")));
+  EXPECT_THAT(FailureOf(run.status()).hint(), HasSubstr("agent_binary"));
+  EXPECT_THAT(StoredAtTheEnd(), ::testing::UnorderedElementsAreArray(before));
+}
+
 TEST_F(BootstrapTest, SeveralAtOnceDoNotDisturbEachOther) {
   std::vector<std::thread> threads;
   std::vector<absl::Status> statuses(4);
@@ -336,6 +389,36 @@ TEST_F(BootstrapTest, SaysThatAHomeIsReadOnlyFullOrNoexec) {
   EXPECT_THAT(Run(WithHome("noexec")), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("programs may not run in")));
 }
 
+TEST_F(BootstrapTest, SaysWhatCanBeDoneWhereThereIsNoRoomOrNoRight) {
+  std::filesystem::create_directories(options_.directory);
+  for (const bool sudo : {false, true}) {
+    options_.sudo = sudo;
+    options_.directory = sudo ? ".certcast/bin" : home_.path() + "/state/bin";
+    const std::string at = sudo ? home_.path() + "/.certcast/bin" : options_.directory;
+    const std::string other = sudo ? "make .certcast/bin in the home of deploy a link" : "name another `state`";
+    const std::string read_only = sudo ? ".certcast" : home_.path();
+    for (const char* mount : {"ro", "noexec", "size=16k"}) {
+      const absl::Status status = Run(WithHome(mount)).status();
+      EXPECT_THAT(status, HasReason(Reason::NO_AGENT_BINARY, HasSubstr(mount == std::string("ro") ? read_only : at)));
+      EXPECT_THAT(FailureOf(status).hint(), HasSubstr(other)) << mount;
+      EXPECT_EQ(absl::StrContains(FailureOf(status).hint(), "sudo: true"), !sudo && mount == std::string("ro"));
+    }
+    EXPECT_THAT(FailureOf(Run(WithHome("size=16k")).status()).hint(),
+                HasSubstr(absl::StrFormat("needs %.1f MB there", static_cast<double>(binary_->size) / 1e6)));
+  }
+}
+
+TEST_F(BootstrapTest, ALinkToADirectoryElsewhereIsTheWayOut) {
+  const testing::TemporaryDirectory elsewhere;
+  std::filesystem::create_directories(home_.path() + "/.certcast");
+  std::filesystem::create_directory_symlink(elsewhere.path(), home_.path() + "/.certcast/bin");
+  options_.directory = ".certcast/bin";
+  EXPECT_THAT(Run(), IsOkAndHolds(true));
+  EXPECT_TRUE(std::filesystem::exists(absl::StrCat(elsewhere.path(), "/", BinaryName())));
+  EXPECT_THAT(Run(), IsOkAndHolds(false));
+  ExpectHello();
+}
+
 TEST_F(BootstrapTest, SaysThatAToolIsMissing) {
   const std::string path = home_.path() + "/few";
   std::filesystem::create_directories(path);
@@ -407,14 +490,58 @@ TEST_F(BootstrapTest, SaysThatSudoRefused) {
   EXPECT_THAT(FailureOf(run.status()).hint(),
               HasSubstr(absl::StrCat("behind what else is there for that user: deploy ALL=(root) NOPASSWD: ",
                                      options_.directory, "/certcast-node-* stdio")));
-  EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo sudo: unable to execute x >&2; exit 1")}}),
-              HasReason(Reason::NO_AGENT_BINARY));
+  EXPECT_THAT(Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", "echo Sorry, user deploy may not >&2; exit 1")}}),
+              HasReason(Reason::SUDO_REFUSED));
+}
+
+TEST_F(BootstrapTest, WhatSudoSaysOfOtherThingsIsNoRefusal) {
+  options_.sudo = true;
+  for (const char* said :
+       {"sudo: unable to execute x: Exec format error", "sudo: unable to resolve host web-01: Name unknown",
+        "sudo: setrlimit(RLIMIT_CORE): Operation not permitted", "sudo: /home/x: command not found", "a warning", ""}) {
+    const absl::Status status =
+        Run({"/bin/sh", "-c"}, {{"PATH", PathWith("sudo", absl::StrCat("echo '", said, "' >&2; exit 1"))}}).status();
+    EXPECT_THAT(status, HasReason(Reason::NO_AGENT_BINARY, HasSubstr("does not run on web-01 by sudo"))) << said;
+    EXPECT_THAT(FailureOf(status).hint(), Not(HasSubstr("NOPASSWD")));
+  }
+}
+
+TEST_F(BootstrapTest, SaysThatThereIsNoSudo) {
+  options_.sudo = true;
+  const absl::Status status = Run({"/bin/sh", "-c",
+                                   "echo certcast-bootstrap 1; read a; echo have /x; "
+                                   "echo '/bin/sh: 1: exec: sudo: not found' >&2; exit 127"})
+                                  .status();
+  EXPECT_THAT(status, HasReason(Reason::SUDO_REFUSED, HasSubstr("exited with 127")));
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("install sudo"));
+}
+
+TEST_F(BootstrapTest, AForcedCommandThatDoesNotRunIsToldOf) {
+  const struct {
+    const char* command;
+    Reason::Code reason;
+    const char* hint;
+  } cases[] = {
+      {"/nonexistent/certcast-node stdio", Reason::NO_AGENT_BINARY, "install certcast-node"},
+      {"/etc/hostname stdio", Reason::NO_AGENT_BINARY, "install certcast-node"},
+      {"echo 'sudo: /usr/local/sbin/certcast-node: command not found' >&2; exit 1", Reason::NO_AGENT_BINARY,
+       "install certcast-node"},
+      {"echo 'sudo: a password is required' >&2; exit 1", Reason::SUDO_REFUSED,
+       "deploy ALL=(root) NOPASSWD: /usr/local/sbin/certcast-node stdio"},
+  };
+  for (const auto& each : cases) {
+    const absl::Status status = Dial(ProgramChannel::Start({"/bin/sh", "-c", each.command}, ".")).status();
+    EXPECT_THAT(status, HasReason(each.reason, HasSubstr("the login to web-01 is tied to a command")));
+    EXPECT_THAT(FailureOf(status).hint(), HasSubstr(each.hint));
+    EXPECT_NE(FailureOf(status).stderr(), "");
+  }
 }
 
 TEST_F(BootstrapTest, AHostThatStopsToReadIsGivenUp) {
   options_.longest_stall = absl::Milliseconds(200);
-  EXPECT_THAT(Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo need Linux x86_64; sleep 1000"}),
-              HasReason(Reason::TIMED_OUT, HasSubstr("bytes of certcast-node")));
+  const absl::Status status =
+      Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo need Linux x86_64; sleep 1000"}).status();
+  EXPECT_THAT(status, HasReason(Reason::TIMED_OUT, HasSubstr("bytes of certcast-node")));
 }
 
 TEST_F(BootstrapTest, AnAgentThatDoesNotStartIsToldOf) {

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/probe/deadline.h"
 #include "common/status/status.h"
 #include "controller/transport/ssh/bootstrap.h"
 #include "controller/transport/ssh/channel_reader.h"
@@ -20,18 +19,22 @@ constexpr absl::Duration kHelloAfterUpload = absl::Seconds(30);
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Link>> SshDialer::Open(const SshTarget& target, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(Contact contact, Reach(target, /*may_upload=*/true, timeout));
-  return std::move(contact.link);
+  const Deadline deadline = Deadline::In(timeout);
+  bool in_doubt = false;
+  absl::StatusOr<Contact> contact = Reach(target, {.in_doubt = &in_doubt}, deadline);
+  if (in_doubt) contact = Reach(target, {.check_contents = true}, deadline);
+  RETURN_IF_ERROR(contact.status());
+  return std::move(contact->link);
 }
 
 absl::StatusOr<AgentOnHost> SshDialer::PutAgent(const SshTarget& target, bool only_look, absl::Duration timeout) {
-  ASSIGN_OR_RETURN(Contact contact, Reach(target, !only_look, timeout));
+  ASSIGN_OR_RETURN(Contact contact,
+                   Reach(target, {.may_upload = !only_look, .check_contents = true}, Deadline::In(timeout)));
   if (contact.link != nullptr) contact.agent.version = contact.link->hello().version();
   return std::move(contact.agent);
 }
 
-absl::StatusOr<SshDialer::Contact> SshDialer::Reach(const SshTarget& target, bool may_upload, absl::Duration timeout) {
-  const Deadline deadline = Deadline::In(timeout);
+absl::StatusOr<SshDialer::Contact> SshDialer::Reach(const SshTarget& target, const Terms& terms, Deadline deadline) {
   ASSIGN_OR_RETURN(RoutedSession routed, routes_->Open(target.definition.node(), target.jumps, target.host, deadline));
   ASSIGN_OR_RETURN(std::unique_ptr<ExecChannel> channel,
                    ExecChannel::Start(std::move(routed.session), kBootstrapCommand, deadline));
@@ -39,7 +42,9 @@ absl::StatusOr<SshDialer::Contact> SshDialer::Reach(const SshTarget& target, boo
   const BootstrapOptions options = {.directory = target.binary_directory,
                                     .sudo = target.sudo,
                                     .user = target.host.user,
-                                    .may_upload = may_upload,
+                                    .may_upload = terms.may_upload,
+                                    .check_contents = terms.check_contents,
+                                    .in_doubt = terms.in_doubt,
                                     .binary = [&] { return BinaryAt(target.agent_binary); },
                                     .contents = [&](const AgentBinary& binary) { return ContentsOf(binary); }};
   Contact contact;

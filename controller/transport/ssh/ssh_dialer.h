@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/file/file_system.h"
+#include "common/probe/deadline.h"
 #include "common/probe/resolver.h"
 #include "controller/transport/agent_on_host.h"
 #include "controller/transport/link.h"
@@ -45,9 +46,10 @@ class SshDialer {
       : routes_(std::make_shared<SshRoutes>(resolver)), digests_(std::move(digests)) {}
 
   // As Transport::Open, with the errors of SshRoutes and Bootstrap as well. `timeout` is for all but the upload of a
-  // missing agent, which may go on as long as it gets on.
+  // missing agent, which may go on as long as it gets on. An agent there that does not come up is looked at byte by
+  // byte, over another login, and replaced where it is damaged.
   absl::StatusOr<std::unique_ptr<Link>> Open(const SshTarget& target, absl::Duration timeout);
-  // As AgentInstaller::PutAgent.
+  // As AgentInstaller::PutAgent. The agent there is always looked at byte by byte.
   absl::StatusOr<AgentOnHost> PutAgent(const SshTarget& target, bool only_look, absl::Duration timeout);
 
  private:
@@ -57,7 +59,14 @@ class SshDialer {
     std::unique_ptr<Link> link;
   };
 
-  absl::StatusOr<Contact> Reach(const SshTarget& target, bool may_upload, absl::Duration timeout);
+  // As in BootstrapOptions.
+  struct Terms {
+    bool may_upload = true;
+    bool check_contents = false;
+    bool* in_doubt = nullptr;
+  };
+
+  absl::StatusOr<Contact> Reach(const SshTarget& target, const Terms& terms, Deadline deadline);
   absl::StatusOr<std::shared_ptr<const AgentBinary>> BinaryAt(const std::string& path);
   // One for all that upload it at the same time.
   absl::StatusOr<std::shared_ptr<const std::string>> ContentsOf(const AgentBinary& binary);
