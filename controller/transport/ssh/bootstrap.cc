@@ -260,17 +260,19 @@ absl::Status Dialogue::CheckMachine(absl::string_view host, const AgentBinary& b
 absl::Status Dialogue::Upload(const AgentBinary& binary) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const std::string> contents, options_.contents(binary));
   const absl::Duration start = Clock::Real().Monotonic();
-  const Deadline whole = Deadline::In(options_.longest_upload);
-  absl::Status sent = channel_.Write("upload\n", whole.ButWithin(options_.longest_stall));
+  absl::Status sent = channel_.Write("upload\n", Deadline::In(options_.longest_stall));
   absl::string_view rest = *contents;
   while (sent.ok() && !rest.empty()) {
     const absl::string_view piece = rest.substr(0, kUploadPiece);
-    sent = channel_.Write(piece, whole.ButWithin(options_.longest_stall));
+    sent = channel_.Write(piece, Deadline::In(options_.longest_stall));
     rest.remove_prefix(piece.size());
   }
   if (ReasonOf(sent) == Reason::TIMED_OUT) {
-    return Annotate(std::move(sent), absl::StrCat("after ", contents->size() - rest.size(), " of ", contents->size(),
-                                                  " bytes of certcast-node"));
+    return Fail(Reason::TIMED_OUT,
+                absl::StrCat("after ", contents->size() - rest.size(), " of ", contents->size(),
+                             " bytes of certcast-node: ", FailureOf(sent).detail()),
+                "where the line is thin, upload to few hosts at a time, ahead of the rollout: certcast nodes upgrade "
+                "--parallel 4");
   }
   // A host that stops to read has said why. Else the last of it, as much as a window holds, may still be on its way.
   const absl::Duration taken = Clock::Real().Monotonic() - start;

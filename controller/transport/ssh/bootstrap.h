@@ -42,9 +42,8 @@ struct BootstrapOptions {
   std::function<absl::StatusOr<std::shared_ptr<const AgentBinary>>()> binary;
   // Its contents, asked for only when they are uploaded.
   std::function<absl::StatusOr<std::shared_ptr<const std::string>>(const AgentBinary& binary)> contents;
-  // An upload may go on beyond the deadline of all else, as long as it gets on.
-  absl::Duration longest_upload = absl::Minutes(10);
-  absl::Duration longest_stall = absl::Seconds(30);
+  // An upload may go on beyond the deadline of all else, as long as no 256 KiB of it take longer than this.
+  absl::Duration longest_stall = absl::Minutes(1);
 };
 
 // Speaks with kBootstrapCommand, which was started on `channel`, until the agent runs: the next thing that `reader`

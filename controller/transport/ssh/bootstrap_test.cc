@@ -542,6 +542,7 @@ TEST_F(BootstrapTest, AHostThatStopsToReadIsGivenUp) {
   const absl::Status status =
       Run({"/bin/sh", "-c", "echo certcast-bootstrap 1; read a; echo need Linux x86_64; sleep 1000"}).status();
   EXPECT_THAT(status, HasReason(Reason::TIMED_OUT, HasSubstr("bytes of certcast-node")));
+  EXPECT_THAT(FailureOf(status).hint(), HasSubstr("nodes upgrade --parallel"));
 }
 
 TEST_F(BootstrapTest, AnAgentThatDoesNotStartIsToldOf) {
