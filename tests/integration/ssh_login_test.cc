@@ -142,6 +142,33 @@ TEST_F(SshLoginTest, SaysWhatWasTriedAndWhatTheHostOffers) {
   EXPECT_THAT(Ask(target), HasReason(Reason::AUTH_FAILED));
 }
 
+TEST_F(SshLoginTest, AKeyThatIsLockedMayBeOpenInTheAgent) {
+  // With the agent's copy of it opened, as on a desktop.
+  ASSERT_THAT(MakeSshKey(Path("locked"), "ed25519", "correct horse"), IsOk());
+  std::filesystem::copy_file(Path("locked"), Path("opened"));
+  ASSERT_THAT(RunSshKeygen({"-q", "-p", "-P", "correct horse", "-N", "", "-f", Path("opened")}), IsOk());
+  options_.authorized_keys = ReadFile(Path("locked.pub"));
+  const std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  SshTarget target = ByAgent(*host);
+  target.host.login.key = {SecretReference::Kind::kFile, Path("locked")};
+  target.host.login.agent_may_have_key = true;
+  EXPECT_THAT(Ask(target), HasReason(Reason::AUTH_FAILED,
+                                     AllOf(HasSubstr("locked can't be read: "), HasSubstr("the ssh-agent at "))));
+  {
+    const std::unique_ptr<Program> agent = StartAgent({Path("opened")});
+    EXPECT_THAT(Ask(target), IsOk());
+    // What certcast.yaml names must be read.
+    target.host.login.agent_may_have_key = false;
+    EXPECT_THAT(Ask(target), HasReason(Reason::AUTH_FAILED, HasSubstr("can't be read")));
+  }
+  std::filesystem::remove(socket_);
+  target.host.login.agent_may_have_key = true;
+  const std::unique_ptr<Program> agent = StartAgent({key_});
+  EXPECT_THAT(Ask(target), HasReason(Reason::AUTH_FAILED,
+                                     AllOf(HasSubstr("the keys of the ssh-agent"), HasSubstr("locked can't be read"))));
+}
+
 TEST_F(SshLoginTest, AsksTheAgentForItsKeys) {
   ASSERT_THAT(MakeSshKey(Path("other")), IsOk());
   ASSERT_THAT(MakeSshKey(Path("rsa"), "rsa:2048"), IsOk());

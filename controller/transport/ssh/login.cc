@@ -126,20 +126,28 @@ class AgentTimer {
 }  // namespace
 
 std::string SshLogin::Identity() const {
-  return absl::StrJoin({key.Describe(), passphrase.Describe(), certificate_file, agent_socket}, "\n");
+  const std::string optional = agent_may_have_key ? "optional" : "";
+  return absl::StrJoin({key.Describe(), optional, passphrase.Describe(), certificate_file, agent_socket}, "\n");
 }
 
 absl::StatusOr<std::unique_ptr<LoginKeys>> LoginKeys::Read(const SshLogin& login) {
   std::unique_ptr<LoginKeys> keys(new LoginKeys(login));
   if (login.key.empty()) return keys;
-  ASSIGN_OR_RETURN(keys->key_, ReadKey(login));
-  keys->key_text_ = absl::StrCat("key ", PublicOf(keys->key_.get()).Fingerprint(), " (", login.key.Describe(), ")");
-  if (!login.certificate_file.empty()) {
-    ASSIGN_OR_RETURN(keys->certificate_,
-                     ReadCertificate(login.certificate_file, keys->key_.get(), keys->certificate_note_));
-    absl::StrAppend(&keys->key_text_, " with certificate ", login.certificate_file);
-  }
+  absl::Status read = keys->ReadOwn();
+  if (read.ok()) return keys;
+  if (!login.agent_may_have_key || login.agent_socket.empty()) return read;
+  keys->key_ = nullptr;
+  keys->key_note_ = FailureOf(read).detail();
   return keys;
+}
+
+absl::Status LoginKeys::ReadOwn() {
+  ASSIGN_OR_RETURN(key_, ReadKey(login_));
+  key_text_ = absl::StrCat("key ", PublicOf(key_.get()).Fingerprint(), " (", login_.key.Describe(), ")");
+  if (login_.certificate_file.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(certificate_, ReadCertificate(login_.certificate_file, key_.get(), certificate_note_));
+  absl::StrAppend(&key_text_, " with certificate ", login_.certificate_file);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<int> LoginKeys::TryKey(SshSession& session, Deadline deadline) const {
@@ -174,7 +182,9 @@ absl::Status LoginKeys::Authenticate(SshSession& session, Deadline deadline) con
     ASSIGN_OR_RETURN(code, TryKey(session, deadline));
   }
   if (code == SSH_AUTH_DENIED && !login_.agent_socket.empty()) {
-    ASSIGN_OR_RETURN(code, TryAgent(session, deadline));
+    absl::StatusOr<int> by_agent = TryAgent(session, deadline);
+    if (!by_agent.ok() && !key_note_.empty()) return Annotate(std::move(by_agent).status(), key_note_);
+    ASSIGN_OR_RETURN(code, std::move(by_agent));
   }
   if (code == SSH_AUTH_SUCCESS) return absl::OkStatus();
   if (deadline.IsOver()) return Fail(Reason::TIMED_OUT, absl::StrCat(session.peer(), ": timed out while logging in"));
@@ -197,7 +207,9 @@ absl::Status LoginKeys::Refused(const SshSession& session) const {
   if ((offered & SSH_AUTH_METHOD_HOSTBASED) != 0) methods.push_back("hostbased");
   if ((offered & SSH_AUTH_METHOD_GSSAPI_MIC) != 0) methods.push_back("gssapi-with-mic");
   if (!methods.empty()) absl::StrAppend(&detail, "; it offers ", absl::StrJoin(methods, ", "));
-  if (!certificate_note_.empty()) absl::StrAppend(&detail, "; ", certificate_note_);
+  for (const std::string& note : {key_note_, certificate_note_}) {
+    if (!note.empty()) absl::StrAppend(&detail, "; ", note);
+  }
   if (!session.alive()) absl::StrAppend(&detail, "; it hung up: ", session.Error());
   return Fail(Reason::AUTH_FAILED, detail,
               "is the public key in that user's authorized_keys, and may the user log in from here? The server's log "

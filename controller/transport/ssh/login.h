@@ -18,6 +18,8 @@ namespace certcast::controller {
 struct SshLogin {
   // A private key: PEM or OpenSSH's own format.
   SecretReference key;
+  // The agent does where the key can't be read: it may hold the same one, opened.
+  bool agent_may_have_key = false;
   // Of the key, where it has one.
   SecretReference passphrase;
   // A user certificate for the key (`ssh-keygen -s`): path, or empty.
@@ -38,6 +40,7 @@ using SshKeyPtr = std::unique_ptr<ssh_key_struct, SshKeyDeleter>;
 class LoginKeys {
  public:
   // Errors: those of ReadSecret; AUTH_FAILED for a key that does not parse or whose passphrase is wrong or missing.
+  // Where the agent may have the key, these are told when a server refuses the login.
   static absl::StatusOr<std::unique_ptr<LoginKeys>> Read(const SshLogin& login);
 
   // Tries the key, then the agent's. AUTH_FAILED with what was tried and what the server offers; TIMED_OUT; LINK_LOST.
@@ -46,6 +49,7 @@ class LoginKeys {
  private:
   explicit LoginKeys(const SshLogin& login) : login_(login) {}
 
+  absl::Status ReadOwn();
   absl::StatusOr<int> TryKey(SshSession& session, Deadline deadline) const;
   absl::StatusOr<int> TryAgent(SshSession& session, Deadline deadline) const;
   absl::Status Refused(const SshSession& session) const;
@@ -58,6 +62,8 @@ class LoginKeys {
   std::string certificate_note_;
   // For messages: "key SHA256:... (file /etc/...)".
   std::string key_text_;
+  // Why there is none, where the agent may have it; empty otherwise.
+  std::string key_note_;
 };
 
 }  // namespace certcast::controller

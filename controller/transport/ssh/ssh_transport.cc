@@ -76,6 +76,7 @@ void Fill(const SshConfigEntry& entry, SshHop& hop) {
   const std::string key = FirstThere(entry.identity_files);
   if (key.empty()) return;
   login.key = {SecretReference::Kind::kFile, key};
+  login.agent_may_have_key = true;
   login.certificate_file = FirstThere(entry.certificate_files);
   if (login.certificate_file.empty()) login.certificate_file = FirstThere({absl::StrCat(key, "-cert.pub")});
 }

@@ -107,6 +107,7 @@ TEST_F(SshTransportTest, TakesFromSshConfigWhatIsLeftOpen) {
   EXPECT_EQ(target->host.ToString(), "ops@10.1.2.3:2200");
   EXPECT_EQ(target->host.known_as, "web-alias");
   EXPECT_EQ(target->host.login.key.name, Path("id"));
+  EXPECT_TRUE(target->host.login.agent_may_have_key);
   EXPECT_EQ(target->host.login.agent_socket, "");
   EXPECT_THAT(target->host.known_hosts, ElementsAre(Path("known"), "/etc/known"));
   EXPECT_THAT(target->jumps, IsEmpty());
@@ -123,6 +124,7 @@ TEST_F(SshTransportTest, WhatTheNodeSaysComesBeforeSshConfig) {
   ASSERT_THAT(target, IsOk());
   EXPECT_EQ(target->host.ToString(), "deploy@web:2222");
   EXPECT_EQ(target->host.login.key.name, "/mine");
+  EXPECT_FALSE(target->host.login.agent_may_have_key);
   EXPECT_THAT(target->host.known_hosts, ElementsAre("/known"));
 }
 
