@@ -22,7 +22,7 @@ const SshServer kWrongServer = {.user = "wrong", .host = "wrong", .port = 1};
 constexpr char kWrongFile[] = "/wrong";
 constexpr size_t kMaxUser = 32;
 constexpr size_t kMaxJumps = 8;
-constexpr size_t kMaxState = 1024;
+constexpr size_t kMaxHostDirectory = 1024;
 constexpr absl::Duration kLeastTimeout = absl::Seconds(1);
 constexpr absl::Duration kMostTimeout = absl::Minutes(10);
 
@@ -125,19 +125,20 @@ void CheckComplete(const SshOptions& options, const yaml::Value& node) {
   }
 }
 
-// It is spoken to a shell script and stands in messages: no character that means something there.
-std::string ReadState(const yaml::Value& value, std::string otherwise) {
+// A directory on the host. It is spoken to a shell script and stands in messages: no character that means something
+// there.
+std::string ReadHostDirectory(const yaml::Value& value, std::string otherwise) {
   constexpr absl::string_view kAllowed = "/._-+@=,:";
   constexpr absl::string_view kExpected =
       "an absolute path on the host, of letters, digits and `/._-+@=,:`, other than `/`";
   if (!value) return otherwise;
-  std::string state = value.WithAbsolutePaths().Path();
+  std::string directory = value.WithAbsolutePaths().Path();
   const auto allowed = [&](char c) {
     return absl::ascii_isalnum(static_cast<unsigned char>(c)) || absl::StrContains(kAllowed, c);
   };
-  if (state.empty() ||
-      (state != "/" && state.size() <= kMaxState && std::all_of(state.begin(), state.end(), allowed))) {
-    return state;
+  if (directory.empty() || (directory != "/" && directory.size() <= kMaxHostDirectory &&
+                            std::all_of(directory.begin(), directory.end(), allowed))) {
+    return directory;
   }
   value.FailExpected(kExpected);
   return otherwise;
@@ -153,14 +154,15 @@ std::string SshServer::ToString() const {
 
 SshOptions ReadSshOptions(const yaml::Value& value, SshOptions options) {
   if (!value) return options;
-  const yaml::Map map =
-      value.ReadMap("a map with key and known_hosts", {"key", "certificate", "agent", "known_hosts", "agent_binary",
-                                                       "jump", "sudo", "use_ssh_config", "connect_timeout"});
+  const yaml::Map map = value.ReadMap("a map with key and known_hosts",
+                                      {"key", "certificate", "agent", "known_hosts", "agent_binary", "agent_directory",
+                                       "jump", "sudo", "use_ssh_config", "connect_timeout"});
   if (const yaml::Value key = map.Find("key")) options.key = ReadKey(key);
   if (const yaml::Value certificate = map.Find("certificate")) options.certificate = certificate.Path();
   options.agent = map.Find("agent").Boolean(options.agent);
   if (const yaml::Value known_hosts = map.Find("known_hosts")) options.known_hosts = known_hosts.Path();
   if (const yaml::Value binary = map.Find("agent_binary")) options.agent_binary = binary.Path();
+  options.agent_directory = ReadHostDirectory(map.Find("agent_directory"), options.agent_directory);
   if (const yaml::Value jump = map.Find("jump")) options.jump = ReadJump(jump);
   options.sudo = map.Find("sudo").Boolean(options.sudo);
   options.use_ssh_config = map.Find("use_ssh_config").Boolean(options.use_ssh_config);
@@ -182,7 +184,7 @@ SshNode ReadSshNode(const yaml::Map& map, SshServer server, const SshOptions& de
   FillServer(node.server, node.options.use_ssh_config, map.Find("address"));
   for (SshServer& hop : node.options.jump) FillServer(hop, node.options.use_ssh_config, ssh ? ssh : map.value());
   CheckComplete(node.options, ssh ? ssh : map.value());
-  node.state = ReadState(map.Find("state"), node.state);
+  node.state = ReadHostDirectory(map.Find("state"), node.state);
   if (const yaml::Value allowed = map.Find("allow_names")) {
     node.allow_names = ReadAllowedNames(allowed);
     if (!map.Find("services")) {

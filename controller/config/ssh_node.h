@@ -45,6 +45,9 @@ struct SshOptions {
   // The static binary that is put on hosts. Empty: certcast-node beside the running program, else
   // /usr/lib/certcast/certcast-node.
   std::string agent_binary;
+  // Where it is put on the host: absolute, of the same characters as SshNode::state. Empty: `bin` below the state, with
+  // sudo ~/.certcast/bin.
+  std::string agent_directory;
   // In the order in which they are passed.
   std::vector<SshServer> jump;
   // Run the agent by `sudo -n`.

@@ -49,7 +49,7 @@ services:
 nodes:
   - {name: old-01, address: "ssh://deploy@10.0.0.9:2022", labels: {role: web}, services: [nginx]}
   - {name: old-02, address: "ssh://deploy@old-02.example.com", services: [postfix, nginx], state: /srv/certcast,
-     ssh: {sudo: true, jump: []}}
+     ssh: {sudo: true, jump: [], agent_directory: /opt/certcast}}
   - {name: old-03, address: "ssh://web_3", services: [other], ssh: {use_ssh_config: true}}
   - {name: web-01, address: "grpc://10.0.0.1:7444", labels: {role: web}}
 )";
@@ -82,6 +82,7 @@ TEST(SshNodes, ReadHowTheyAreReached) {
   EXPECT_EQ(node.options.jump[1].host, "2001:db8::1");
   EXPECT_EQ(node.options.jump[1].ToString(), "ops@[2001:db8::1]:2222");
   EXPECT_EQ(node.state, "/var/lib/certcast-node");
+  EXPECT_EQ(node.options.agent_directory, "");
 }
 
 TEST(SshNodes, TheirOwnOptionsOverrideTheFilesKeyByKey) {
@@ -91,6 +92,7 @@ TEST(SshNodes, TheirOwnOptionsOverrideTheFilesKeyByKey) {
   EXPECT_TRUE(node.options.sudo);
   EXPECT_THAT(node.options.jump, IsEmpty());
   EXPECT_EQ(node.state, "/srv/certcast");
+  EXPECT_EQ(node.options.agent_directory, "/opt/certcast");
 }
 
 // Two sites with the same private network.
@@ -313,6 +315,9 @@ c.yaml:32:68: at nodes[2].ssh: found an ssh certificate without its key; add key
                 R"(c.yaml:31:18: at nodes[1].ssh.sudo: found "yes", expected true or false)"},
         Mistake{"TimeoutTooLong", "connect_timeout: 5s", "connect_timeout: 1h",
                 R"(c.yaml:12:20: at ssh.connect_timeout: found "1h", expected a time from 1s to 10m)"},
+        Mistake{
+            "AgentDirectoryWithABlank", "/opt/certcast", "/opt/cert cast",
+            R"(c.yaml:31:51: at nodes[1].ssh.agent_directory: found "/opt/cert cast", expected an absolute path on the host, of letters, digits and `/._-+@=,:`, other than `/`)"},
         Mistake{
             "RelativeState", "/srv/certcast", "srv/certcast",
             R"(c.yaml:30:99: at nodes[1].state: found "srv/certcast", expected an absolute path; there is no directory that it could be relative to)"},

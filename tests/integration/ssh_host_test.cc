@@ -189,6 +189,24 @@ TEST_F(SshHostTest, ARestrictedLoginWhoseSudoOrAgentIsMissingIsToldOf) {
   EXPECT_THAT(Ask(TargetOf(*host)), HasReason(Reason::NO_AGENT_BINARY, HasSubstr("exited with 127")));
 }
 
+TEST_F(SshHostTest, WhereNothingMayRunInTheHomeAnotherDirectoryWillDo) {
+  options_.sudoers = "deploy ALL=(root) NOPASSWD: /var/lib/certcast-agent/certcast-node-* stdio";
+  options_.setup = {"mkdir /home/deploy/.certcast",
+                    "mount -t tmpfs -o noexec,uid=2001,mode=700 none /home/deploy/.certcast",
+                    "install -d -o 2001 -m 700 /var/lib/certcast-agent"};
+  const std::unique_ptr<Sshd> host = StartHost();
+  ASSERT_NE(host, nullptr);
+  SshTarget target = TargetOf(*host);
+  target.sudo = true;
+  target.binary_directory = ".certcast/bin";
+  const absl::Status refused = Ask(target).status();
+  EXPECT_THAT(refused,
+              HasReason(Reason::NO_AGENT_BINARY, HasSubstr("programs may not run in /home/deploy/.certcast/bin")));
+  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("ssh: {agent_directory: ...}"));
+  target.binary_directory = "/var/lib/certcast-agent";
+  EXPECT_THAT(Ask(target), IsOk());
+}
+
 TEST_F(SshHostTest, SaysWhyTheAgentCanNotBePutThere) {
   const struct {
     std::string setup;

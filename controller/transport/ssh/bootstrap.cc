@@ -244,9 +244,8 @@ std::string Dialogue::HintFor(absl::string_view what) const {
 }
 
 std::string Dialogue::OtherDirectory() const {
-  if (!options_.sudo) return "name another `state`";
-  return absl::StrCat("make ", options_.directory, " in the home of ", options_.user,
-                      " a link to a directory elsewhere that is this user's alone");
+  return absl::StrCat(options_.sudo ? "name" : "name another `state`, or", " another directory for the agent, one of ",
+                      options_.user, " alone: ssh: {agent_directory: ...}");
 }
 
 absl::Status Dialogue::CheckMachine(absl::string_view host, const AgentBinary& binary) const {

@@ -36,6 +36,11 @@ std::string FindBinary(const std::string& configured) {
   return !error && std::filesystem::exists(beside, error) ? beside.string() : kInstalledBinary;
 }
 
+std::string DirectoryOf(const SshNode& node) {
+  if (!node.options.agent_directory.empty()) return node.options.agent_directory;
+  return node.options.sudo ? kDirectoryWithSudo : absl::StrCat(node.state, "/bin");
+}
+
 SshLogin LoginOf(const SshOptions& options) {
   SshLogin login;
   if (!options.key.file.empty()) login.key = {SecretReference::Kind::kFile, options.key.file};
@@ -176,7 +181,7 @@ absl::StatusOr<SshTarget> MakeSshTarget(const NodeConfig& node, const SshTranspo
   if (!jumps.ok()) return Annotate(jumps.status(), node.name);
   target.jumps = *std::move(jumps);
   target.sudo = ssh.options.sudo;
-  target.binary_directory = ssh.options.sudo ? kDirectoryWithSudo : absl::StrCat(ssh.state, "/bin");
+  target.binary_directory = DirectoryOf(ssh);
   target.agent_binary = FindBinary(ssh.options.agent_binary);
   v1::NodeDefinition& definition = target.definition;
   definition.set_node(node.name);

@@ -81,6 +81,17 @@ TEST_F(SshTransportTest, WithSudoTheBinaryIsTheLogins) {
   EXPECT_EQ(target->binary_directory, ".certcast/bin");
 }
 
+TEST_F(SshTransportTest, TheBinaryIsWhereItIsToldToBe) {
+  node_.ssh->options.agent_directory = "/opt/certcast";
+  for (const bool sudo : {false, true}) {
+    node_.ssh->options.sudo = sudo;
+    const absl::StatusOr<SshTarget> target = Make();
+    ASSERT_THAT(target, IsOk());
+    EXPECT_EQ(target->binary_directory, "/opt/certcast");
+    EXPECT_EQ(target->definition.state(), "/var/lib/certcast-node");
+  }
+}
+
 TEST_F(SshTransportTest, JumpsHaveTheSameLogin) {
   node_.ssh->options.jump = {{.user = "a", .host = "one", .port = 22}, {.user = "b", .host = "two", .port = 23}};
   const absl::StatusOr<SshTarget> target = Make();
