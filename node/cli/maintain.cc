@@ -40,8 +40,9 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
   OnDemandEngine engine(std::move(source), environment);
   const absl::StatusOr<Recovery> recovered = engine.Recover();
   if (ReasonOf(recovered.status()) == Reason::BUSY) {
-    return WithHint(recovered.status(),
-                    "an agent that runs has recovered at its start; `certcast-node status` shows the rest");
+    // Not to stop it, which the engine's own hint says.
+    return Fail(Reason::BUSY, FailureOf(recovered.status()).detail(),
+                "an agent that runs has recovered at its start; `certcast-node status` shows the rest");
   }
   RETURN_IF_ERROR(recovered.status());
   if (options.trust_clock) RETURN_IF_ERROR(engine.TrustClock());

@@ -306,6 +306,9 @@ TEST_F(AgentTest, ServesUntilItIsToldToEnd) {
     EXPECT_EQ(refused.exit_code, 1) << verb;
     EXPECT_THAT(refused.error, HasSubstr("certcast-node: ")) << verb;
   }
+  // Nobody is told to stop it for that.
+  EXPECT_THAT(Run({"recover"}).error,
+              AllOf(HasSubstr("has recovered at its start"), ::testing::Not(HasSubstr("stop it"))));
 
   agent.Signal(SIGTERM);
   EXPECT_EQ(agent.AwaitEnd(), 0);
