@@ -21,8 +21,8 @@ OSSL_LIB_CTX* KeyLibrary();
 // For a program that does one thing and ends: leaves out what OpenSSL does at its start and its end that such a program
 // has no use for. That is the names of two hundred ciphers (there are those that keys and PKCS #12 are encrypted with;
 // EVP_CIPHER_fetch has all of them), a random generator that is made of one of these ciphers (it is Hash_DRBG of NIST
-// SP 800-90A with SHA-256 instead), and freeing what the process is about to give back. openssl.cnf counts. Once, before
-// anything else asks OpenSSL for something.
+// SP 800-90A with SHA-256 instead), and freeing what the process is about to give back. openssl.cnf counts. Once,
+// before anything else asks OpenSSL for something.
 void StartOpensslForOneRun();
 
 // The same for a program that lives for a moment: leaves out what OpenSSL does at its start and such a program has no
@@ -32,8 +32,8 @@ void StartOpensslBriefly();
 
 // While it lives, what this thread asks OpenSSL for without naming a library context is found in KeyLibrary, or not at
 // all: for functions of OpenSSL that take no context, and for libraries that make their own TLS connections. SSH has
-// algorithms that it lacks, and so have providers that openssl.cnf adds, which are not asked; its settings of TLS count.
-// The thread that made it ends it.
+// algorithms that it lacks, and so have providers that openssl.cnf adds, which are not asked; its settings of TLS
+// count. The thread that made it ends it.
 class UsesKeyLibrary {
  public:
   UsesKeyLibrary();

@@ -23,8 +23,9 @@ struct Obtained {
 };
 
 // Asks the CA when it should be renewed, decides whether the certificate is due and orders it if so; an order that is
-// not finished is gone on with, due or not. Otherwise looks whether the CA has another chain for it. That the CA refuses is not an error here but a failure in
-// `shown`, beside the generation that is there; errors are what keeps the controller itself from going on.
+// not finished is gone on with, due or not. Otherwise looks whether the CA has another chain for it. That the CA
+// refuses is not an error here but a failure in `shown`, beside the generation that is there; errors are what keeps the
+// controller itself from going on.
 absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machine, Session& session,
                                      const CertificateConfig& certificate, bool force, const OnProgress& on_progress);
 

@@ -9,8 +9,8 @@
 //   pdsh, clush               the files through the login's standard input, a link, the reload; one login a host
 //   ansible-playbook          directory, copy, copy, link, command; and all of it in one task; and a play of one task
 //                             on this machine, certcast.fleet.certificate, which is a later contact
-// By turns, each once what the one before it wrote is on the disk. own CPU is the program's on this side. All CPU is that
-// of hosts and services as well, which share the machine.
+// By turns, each once what the one before it wrote is on the disk. own CPU is the program's on this side. All CPU is
+// that of hosts and services as well, which share the machine.
 //
 // The others have curve25519 as key exchange where it is not said otherwise, which is a favour (OpenSSH's default takes
 // its client 90 ms; there is a line for it). certcast asks for P-256 first, which costs both ends less: there are lines
