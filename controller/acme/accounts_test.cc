@@ -265,6 +265,14 @@ class FallbackTest : public AccountsTest {
                                [this](absl::string_view line) { progress.emplace_back(line); });
   }
 
+  // The account's directory becomes another while the CA is at work on its order.
+  void ChangeDirectoryHalfWay() {
+    ca.behaviour.processing_looks = 1000;
+    EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
+    ca.behaviour.directory_target = "/directory?action=renew";
+    account.directory = ca.directory_url();
+  }
+
   AccountConfig second;
   FakeAcmeServer other{clock, [this](const std::string& fqdn) { return hook.Txt(fqdn); }};
   FakeHttpClient both{[this](const HttpRequest& request) {
@@ -348,10 +356,7 @@ TEST_F(FallbackTest, AnOrderThatTheSecondIsAtWorkOnIsGoneOnWithFirst) {
 
 // A contract that changes while the CA vets: it may issue for the key that is kept with the order.
 TEST_F(FallbackTest, AnOrderOfTheAccountAsItWasIsGoneOnWithAndNotMadeAgain) {
-  ca.behaviour.processing_looks = 1000;
-  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
-  ca.behaviour.directory_target = "/directory?action=renew";
-  account.directory = ca.directory_url();
+  ChangeDirectoryHalfWay();
   EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
   ca.behaviour.processing_looks = 0;
   absl::StatusOr<state::v1::Generation> generation = IssueFromAny();
@@ -367,10 +372,7 @@ TEST_F(FallbackTest, AnOrderOfTheAccountAsItWasIsGoneOnWithAndNotMadeAgain) {
 }
 
 TEST_F(FallbackTest, AnAccountAsItWasOrdersNothing) {
-  ca.behaviour.processing_looks = 1000;
-  EXPECT_THAT(IssueFromAny(), HasReason(Reason::ORDER_PENDING));
-  ca.behaviour.directory_target = "/directory?action=renew";
-  account.directory = ca.directory_url();
+  ChangeDirectoryHalfWay();
   ca.behaviour.processing_looks = 0;
   ca.AnswerOnce("order", {.status = 404});
   ASSERT_THAT(IssueFromAny(), IsOk());

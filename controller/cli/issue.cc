@@ -42,9 +42,9 @@ void AddIssue(CLI::App& app, Verb& chosen) {
   verb->add_flag("--abandon-order", options->abandon_order, "Give up an order that the CA does not finish");
   verb->footer(
       "Asks the certificate's ACME account for the next generation and keeps it in the controller's store. No node is\n"
-      "touched: `certcast apply` rolls it out. An order that an earlier run left is gone on with, due or not; what the "
-      "CA\n"
-      "may still issue for one that is given up is not used.");
+      "touched: `certcast apply` rolls it out.\n\n"
+      "An order that an earlier run left is gone on with, due or not. What the CA may still issue for one that is\n"
+      "given up is not used.");
   verb->callback([&chosen, options] { chosen = [options](Session& session) { return RunIssue(session, *options); }; });
 }
 

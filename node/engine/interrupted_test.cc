@@ -16,6 +16,21 @@ namespace {
 using testing::IsOk;
 using v1::Outcome;
 
+// Of generation 2: the agent ends when the first reload was sent.
+v1::Command CutOffARevert(SimulatedNode& node) {
+  HaveGenerationTwo(node);
+  v1::Command command;
+  command.set_id("revert");
+  command.set_epoch(1);
+  command.mutable_revert()->set_certificate("wildcard");
+  command.mutable_revert()->set_generation(2);
+  command.mutable_revert()->set_because(Reason::ROLLOUT_HALTED);
+  node.running["nginx"].on_reload = [&] { node.files.CrashAt(node.files.count() + 1); };
+  node.Handle(command);
+  node.running["nginx"].on_reload = nullptr;
+  return command;
+}
+
 class InterruptedTest : public ::testing::Test {
  protected:
   // Ends the process at the first operation that has `part` in its name, and starts it again.
@@ -183,16 +198,7 @@ TEST_F(BootTest, TheFilesAreRightWhereverThatIsCutOffOrDoneTwice) {
 }
 
 TEST_F(BootTest, ARevertThatWasCutOffHasItsFilesFirstToo) {
-  HaveGenerationTwo(node);
-  v1::Command command;
-  command.set_id("revert");
-  command.set_epoch(1);
-  command.mutable_revert()->set_certificate("wildcard");
-  command.mutable_revert()->set_generation(2);
-  command.mutable_revert()->set_because(Reason::ROLLOUT_HALTED);
-  node.running["nginx"].on_reload = [&] { node.files.CrashAt(node.files.count() + 1); };
-  node.Handle(command);
-  node.running["nginx"].on_reload = nullptr;
+  const v1::Command command = CutOffARevert(node);
   node.LosePower(0);
   StopServices();
   const auto files = node.RecoverBeforeServices();
@@ -309,16 +315,7 @@ TEST_F(InterruptedTest, AWallClockThatWentBackDoesNotMakeTheWaitLonger) {
 }
 
 TEST_F(InterruptedTest, AnInterruptedRevertIsDoneAllTheSame) {
-  HaveGenerationTwo(node);
-  v1::Command command;
-  command.set_id("revert");
-  command.set_epoch(1);
-  command.mutable_revert()->set_certificate("wildcard");
-  command.mutable_revert()->set_generation(2);
-  command.mutable_revert()->set_because(Reason::ROLLOUT_HALTED);
-  node.running["nginx"].on_reload = [&] { node.files.CrashAt(node.files.count() + 1); };
-  node.Handle(command);
-  node.running["nginx"].on_reload = nullptr;
+  const v1::Command command = CutOffARevert(node);
   node.Kill();
   ASSERT_THAT(node.Start(), IsOk());
   const v1::InstallResult result = node.ResultOf(command);

@@ -214,13 +214,12 @@ WayBack WalkBack(Transaction& t) {
 
 // Both failures in one: what an operator reads first.
 v1::Failure RevertFailure(const v1::Failure& first, const v1::Failure& back) {
-  const std::string same = absl::StrCat(ReasonName(first.reason()), ": ", first.detail(), "; also on the way back");
+  const std::string why = absl::StrCat(ReasonName(first.reason()), ": ", first.detail());
   v1::Failure failure =
       FailureOf(Fail(Reason::REVERT_FAILED,
                      back.detail() == first.detail()
-                         ? same
-                         : absl::StrCat("going back failed: ", back.detail(), "; it had to go back because of ",
-                                        ReasonName(first.reason()), ": ", first.detail()),
+                         ? absl::StrCat(why, "; also on the way back")
+                         : absl::StrCat("going back failed: ", back.detail(), "; it had to go back because of ", why),
                      back.hint().empty() ? "look at the service on this node now" : back.hint()));
   failure.set_step(first.step());
   failure.set_stderr(first.stderr());
