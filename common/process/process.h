@@ -53,6 +53,9 @@ struct ProcessResult {
 class ProcessRunner {
  public:
   virtual ~ProcessRunner() = default;
+  // A program does not outlive this process: where that is killed the kernel ends it, though not what it has started
+  // itself.
+  //
   // Fails only when the program could not be started (missing, not executable). Whatever it left in its process group
   // is killed when this returns, also when it closed its output and went on in the background. A daemon lives on that,
   // within a second of the program's end, makes a session of its own (setsid) and writes to the output for the last

@@ -162,6 +162,27 @@ TEST(ProcessTest, DoesNotWaitForWhatHoldsTheOutputOpen) {
   EXPECT_TRUE(EndsSoon(PidIn(result->output)));
 }
 
+// What comes after this process begins anew, so nothing of it may go on beside that.
+TEST(ProcessTest, WhoIsKilledTakesWhatItRunsWithIt) {
+  const TemporaryDirectory directory;
+  const std::string pid_file = directory.path() + "/pid";
+  ASSERT_EQ(mkfifo((directory.path() + "/never").c_str(), 0600), 0);
+  const pid_t caller = fork();
+  ASSERT_GE(caller, 0);
+  if (caller == 0) {
+    RunProgram(Shell(absl::StrCat("cd ", directory.path(), "; echo $$ >new; mv new pid; read line <never")))
+        .IgnoreError();
+    _exit(0);
+  }
+  ASSERT_THAT(testing::WaitUntil("it runs", absl::Seconds(20), [&] { return access(pid_file.c_str(), F_OK) == 0; }),
+              IsOk());
+  const pid_t program = PidIn(testing::ReadFile(pid_file));
+  EXPECT_FALSE(HasEnded(program));
+  kill(caller, SIGKILL);
+  EXPECT_EQ(waitpid(caller, nullptr, 0), caller);
+  EXPECT_TRUE(EndsSoon(program));
+}
+
 TEST(ProcessTest, LetsADaemonWithASessionOfItsOwnLive) {
   const auto result =
       RunProgram(Shell("setsid sleep 60 & echo $!; while [ \"$(ps -o sid= -p $! | tr -d ' ')\" != $! ]; do :; done"));

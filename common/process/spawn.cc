@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -130,6 +131,7 @@ struct ChildPlan {
   int error;
   int report;
   int max_fd;
+  pid_t parent;
   // kOfThisProcess: stays.
   mode_t mask;
 };
@@ -168,7 +170,16 @@ void CloseFrom(int first, int max_fd) {
   for (int fd = first; fd < max_fd; ++fd) close(fd);
 }
 
+// Whoever comes after a process that was killed begins anew, and what that one had started must not go on beside it.
+// The kernel sends this when the thread that called fork ends, which waits for the child (process.cc).
+void EndWithParent(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // It may be gone already.
+  if (getppid() != parent) _exit(127);
+}
+
 [[noreturn]] void ChildMain(const ChildPlan& plan) {
+  EndWithParent(plan.parent);
   if (setpgid(0, 0) != 0) ReportAndExit(plan.report, Failure::In::kSetup);
   if (dup2(plan.input, 0) < 0 || dup2(plan.output, 1) < 0 || dup2(plan.error, 2) < 0 ||
       dup2(plan.report, kReportFd) < 0 || fcntl(kReportFd, F_SETFD, FD_CLOEXEC) != 0) {
@@ -254,6 +265,7 @@ absl::StatusOr<Child> Spawn(const ProcessRequest& request) {
                            .error = error.write.get(),
                            .report = report.write.get(),
                            .max_fd = static_cast<int>(sysconf(_SC_OPEN_MAX)),
+                           .parent = getpid(),
                            .mask = umask_of_programs});
   if (child.pid < 0) return FailErrno(errno, absl::StrCat("starting a process for ", request.argv[0]));
   report.write.Close();
