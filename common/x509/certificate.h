@@ -85,7 +85,9 @@ absl::Status CheckChainAgainstRoots(const std::vector<Certificate>& chain, const
 
 // KEY_MISMATCH when the key is not the leaf's, shown by comparing them and by a signature that the leaf's key verifies.
 absl::Status CheckKeyMatches(const Certificate& leaf, const PrivateKey& key);
-// KEY_TYPE_NOT_ALLOWED for anything but RSA of 2048 to 8192 bits and ECDSA on P-256, P-384 or P-521 (named curves).
+// KEY_TYPE_NOT_ALLOWED for anything but RSA of 2048 to 8192 bits and ECDSA on P-256, P-384 or P-521 (named curves,
+// the public point uncompressed: RFC 5480 section 2.2 forbids the hybrid form, and TLS has no other than this, RFC 8422
+// section 5.1.2).
 absl::Status CheckKeyStrength(const Certificate& leaf);
 // EXPIRED; NOT_YET_VALID, with a minute's tolerance for clocks that differ.
 absl::Status CheckDates(const Certificate& leaf, absl::Time now);

@@ -279,6 +279,25 @@ TEST(CheckKeyStrengthTest, Table) {
   EXPECT_THAT(check({.key_type = KeyType::kEd25519}), HasReason(Reason::KEY_TYPE_NOT_ALLOWED, HasSubstr("ED25519")));
 }
 
+TEST(CheckKeyStrengthTest, ThePointOfAnEcKeyIsUncompressed) {
+  const PrivateKey key = *PrivateKey::Generate(KeyType::kEcdsaP256);
+  for (const char* form : {"uncompressed", "compressed", "hybrid"}) {
+    ASSERT_EQ(EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form), 1);
+    const SslPtr<X509> leaf(X509_dup(TestCa::SelfSigned({.dns_names = {"a.test"}}).certificate.get()));
+    ASSERT_EQ(X509_set_pubkey(leaf.get(), key.get()), 1);
+    ASSERT_GT(X509_sign(leaf.get(), key.get(), EVP_sha256()), 0);
+    const auto certificate = Certificate::FromX509(leaf.get());
+    ASSERT_THAT(certificate, IsOk());
+    EXPECT_THAT(CheckKeyMatches(*certificate, key), IsOk());
+    if (form == std::string("uncompressed")) {
+      EXPECT_THAT(CheckKeyStrength(*certificate), IsOk());
+    } else {
+      EXPECT_THAT(CheckKeyStrength(*certificate), HasReason(Reason::KEY_TYPE_NOT_ALLOWED, HasSubstr("EC point")))
+          << form;
+    }
+  }
+}
+
 TEST(CheckDatesTest, Table) {
   const absl::Time from = Utc(2026, 1, 1);
   const absl::Time to = Utc(2026, 4, 1);

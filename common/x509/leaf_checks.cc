@@ -42,6 +42,14 @@ absl::Status CheckCurve(const EVP_PKEY* key) {
                                        : absl::StrCat("on the curve ", OBJ_nid2sn(curve)));
 }
 
+// OpenSSL reads every form, so that one key could be in certificates with several digests.
+absl::Status CheckPoint(const Certificate& leaf) {
+  constexpr unsigned char kUncompressed = 4;  // SEC 1 section 2.3.3
+  const ASN1_BIT_STRING* point = X509_get0_pubkey_bitstr(leaf.get());
+  if (ASN1_STRING_length(point) > 0 && *ASN1_STRING_get0_data(point) == kUncompressed) return absl::OkStatus();
+  return NotAllowed("an EC point that is not uncompressed, and TLS has no other (RFC 8422 section 5.1.2)");
+}
+
 }  // namespace
 
 absl::Status CheckKeyMatches(const Certificate& leaf, const PrivateKey& key) {
@@ -64,7 +72,10 @@ absl::Status CheckKeyStrength(const Certificate& leaf) {
     const int bits = EVP_PKEY_get_bits(key);
     return bits >= 2048 && bits <= 8192 ? absl::OkStatus() : NotAllowed(absl::StrCat("RSA of ", bits, " bits"));
   }
-  if (EVP_PKEY_is_a(key, "EC") == 1) return CheckCurve(key);
+  if (EVP_PKEY_is_a(key, "EC") == 1) {
+    RETURN_IF_ERROR(CheckCurve(key));
+    return CheckPoint(leaf);
+  }
   const char* name = EVP_PKEY_get0_type_name(key);
   return NotAllowed(name == nullptr ? "of an unknown kind" : name);
 }

@@ -58,6 +58,13 @@ absl::StatusOr<std::string> PublicDer(const EVP_PKEY* key) {
   return result;
 }
 
+// A file may have the public point compressed or in hybrid form: the same key, which would have other digests.
+void WriteWholePoint(EVP_PKEY* key) {
+  if (EVP_PKEY_is_a(key, "EC") != 1) return;
+  EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                 OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED);
+}
+
 absl::Status FailEncrypted() {
   return Fail(Reason::MALFORMED, "the private key is encrypted",
               "decrypt it first: openssl pkey -in KEY -out NEW, into a file of mode 0600");
@@ -121,6 +128,7 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(absl::string_view pem) {
   const std::string errors = TakeOpensslErrors();
   if (asked) return FailEncrypted();
   if (key == nullptr) return Fail(Reason::MALFORMED, absl::StrCat("the private key does not parse: ", errors));
+  WriteWholePoint(key.get());
   ASSIGN_OR_RETURN(const std::string public_der, PublicDer(key.get()));
   return PrivateKey(std::move(key), Sha256Hex(public_der));
 }

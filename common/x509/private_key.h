@@ -25,7 +25,7 @@ class PrivateKey {
   static absl::StatusOr<PrivateKey> Generate(KeyType type);
   // PKCS#8, or the older EC and RSA forms, at most 16 KiB; nothing but the one key (and the EC PARAMETERS that OpenSSL
   // writes before the older EC form). Errors are MALFORMED, with a hint for an encrypted one. Never asks for a
-  // passphrase.
+  // passphrase. An EC key is written and digested with its public point uncompressed, in whatever form it came.
   static absl::StatusOr<PrivateKey> FromPem(absl::string_view pem);
 
   // PKCS#8, not encrypted.

@@ -183,6 +183,19 @@ TEST(PrivateKeyTest, LeavesNoOpensslErrorsBehind) {
   EXPECT_EQ(ERR_peek_error(), 0u);
 }
 
+TEST(PrivateKeyTest, HasOneDigestInWhateverFormItsPointCame) {
+  const PrivateKey key = Generate(KeyType::kEcdsaP256);
+  const std::string pem = Pem(key);
+  for (const char* form : {"compressed", "hybrid"}) {
+    ASSERT_EQ(EVP_PKEY_set_utf8_string_param(key.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, form), 1);
+    ASSERT_NE(Pem(key), pem);
+    const auto read = PrivateKey::FromPem(Pem(key));
+    ASSERT_THAT(read, IsOk());
+    EXPECT_EQ(read->spki_sha256(), key.spki_sha256());
+    EXPECT_EQ(Pem(*read), pem);
+  }
+}
+
 TEST(CurveOfTest, IsThatOfANamedCurve) {
   EXPECT_EQ(CurveOf(Generate(KeyType::kEcdsaP256).get()), NID_X9_62_prime256v1);
   EXPECT_EQ(CurveOf(Generate(KeyType::kEcdsaP384).get()), NID_secp384r1);
