@@ -1,7 +1,6 @@
 // certcast: reads the command line and the configuration, hosts the controller in this process, and lets the verb speak
 // to it through its API.
 #include <grpcpp/channel.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -17,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "common/command_line/usage_error.h"
+#include "common/command_line/written.h"
 #include "common/process/process.h"
 #include "common/secret/secret.h"
 #include "common/version/version.h"
@@ -65,17 +65,8 @@ int Columns(int fd) {
   return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-// A pipe's, as of `certcast status | head`: it has seen what it wants.
-bool IsReaderGone(int fd) {
-  pollfd pipe = {.fd = fd, .events = 0, .revents = 0};
-  return poll(&pipe, 1, 0) == 1 && (pipe.revents & POLLERR) != 0;
-}
-
 int Flush(int code) {
-  std::cout.flush();
-  if (std::cout) return code;
-  if (!IsReaderGone(STDOUT_FILENO)) std::cerr << "certcast: could not write the result to standard output\n";
-  return cli::kFailed;
+  return WroteStandardOutput("certcast") ? code : cli::kFailed;
 }
 
 int RunVerb(const cli::Verb& verb, const cli::GlobalOptions& options, cli::Interrupt& interrupt) {

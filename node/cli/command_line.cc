@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common/command_line/usage_error.h"
+#include "common/command_line/written.h"
 #include "common/version/version.h"
 #include "node/cli/setup.h"
 #include "node/cli/verbs.h"
@@ -95,8 +96,9 @@ constexpr char kRecover[] =
 while an agent runs: it has done so already.
 
 A node whose clock can't be right (CLOCK_SUSPICIOUS) installs nothing: it is before the time at which the latest bundle
-was signed, or more than a year after that and after the end of the node's identity. Where the clock is right all the
-same, --trust-clock says so, and the node goes by it from then on.
+was signed, or more than a year after that and after the end of the node's identity; without an identity, more than a
+year from when the bundle that is brought was signed. Where the clock is right all the same, --trust-clock says so, and
+the node goes by it from then on.
 
 On a host that is reached over SSH and has no node.yaml, --state names its state directory; what the controller said of
 the host last is kept there. With --wait it also waits, where an install is still to be confirmed, and goes back when
@@ -198,7 +200,7 @@ int RunCommandLine(int argc, char** argv) {
     // Prints help, version or what is wrong.
     return app.exit(error) == 0 ? kDone : kUsage;
   }
-  return exit_code;
+  return WroteStandardOutput("certcast-node") ? exit_code : kFailed;
 }
 
 }  // namespace certcast::node

@@ -30,6 +30,10 @@ absl::StatusOr<std::unique_ptr<EngineSource>> SourceToRecover(const std::string&
 
 absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<EngineSource> source, SourceToRecover(config_path, options.state));
+  if (source == nullptr && options.trust_clock) {
+    return FailInput(absl::StrCat(options.state, " has nothing that a controller said of this host, so no time either"),
+                     "name the directory that the node has as `state` in certcast.yaml");
+  }
   if (source == nullptr) {
     std::cout << "nothing to recover" << std::endl;
     return absl::OkStatus();
