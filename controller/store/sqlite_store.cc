@@ -1,5 +1,6 @@
 #include "controller/store/sqlite_store.h"
 
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/file/atomic.h"
 #include "common/status/status.h"
 #include "controller/store/lease_file.h"
@@ -334,9 +336,21 @@ absl::StatusOr<std::string> CanonicalPath(const std::string& path) {
   return result;
 }
 
+// Where another process is at the same for a new database, SQLite says that it is busy at once, whatever the timeout.
+absl::Status SwitchToWal(SqliteConnection& connection, absl::Duration timeout) {
+  constexpr absl::Duration kPause = absl::Milliseconds(10);
+  absl::Duration waited;
+  while (true) {
+    absl::Status switched = connection.Execute("PRAGMA journal_mode = WAL;");
+    if (ReasonOf(switched) != Reason::BUSY || waited >= timeout) return switched;
+    sqlite3_sleep(static_cast<int>(absl::ToInt64Milliseconds(kPause)));
+    waited += kPause;
+  }
+}
+
 absl::Status Configure(SqliteConnection& connection, const SqliteStoreOptions& options) {
-  RETURN_IF_ERROR(
-      connection.Execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"));
+  RETURN_IF_ERROR(SwitchToWal(connection, options.busy_timeout));
+  RETURN_IF_ERROR(connection.Execute("PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;"));
   ASSIGN_OR_RETURN(const std::string mode, connection.QueryText("PRAGMA journal_mode"));
   if (mode != "wal") {
     return Fail(Reason::STORAGE_FAILED, absl::StrCat(connection.path(), " can't be put into WAL mode, only ", mode),
