@@ -1,5 +1,8 @@
 // A simulated CA that is away, refuses, or answers what can't be believed.
+#include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/time/time.h"
 #include "common/x509/private_key.h"
 #include "controller/acme/issuer_fixture.h"
 #include "controller/store/records.h"
@@ -19,19 +22,27 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using ::testing::SizeIs;
 
-class IssuerTroubleTest : public ::testing::Test, public IssuerFixture {};
+class IssuerTroubleTest : public ::testing::Test, public IssuerFixture {
+ protected:
+  // Which of the exchanges so far, from 1, were finalize's.
+  std::vector<int> FinalizeRequests() const {
+    std::vector<int> exchanges;
+    int exchange = 0;
+    for (const HttpRequest& request : http.requests()) {
+      ++exchange;
+      if (absl::StrContains(request.url, "/finalize/")) exchanges.push_back(exchange);
+    }
+    return exchanges;
+  }
+};
 
 TEST_F(IssuerTroubleTest, ALostFinalizeAnswerIsNoSecondFinalize) {
   // Found by counting: the finalize exchange of the straight way.
   ASSERT_THAT(Issue(), IsOk());
-  const auto requests = http.requests();
-  int finalize = 0;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    if (requests[i].url.find("/finalize/") != std::string::npos) finalize = static_cast<int>(i) + 1;
-  }
-  ASSERT_GT(finalize, 0);
+  ASSERT_THAT(FinalizeRequests(), SizeIs(1));
   IssuerFixture other;
-  other.http.FailAt(finalize, FakeHttpClient::Fault::kAnswerLost, Fail(Reason::TIMED_OUT, "no answer"));
+  other.http.FailAt(FinalizeRequests().front(), FakeHttpClient::Fault::kAnswerLost,
+                    Fail(Reason::TIMED_OUT, "no answer"));
   ASSERT_THAT(other.Issue(), IsOk());
   EXPECT_EQ(other.ca.finalized(), 1);
   EXPECT_EQ(other.ca.orders(), 1);
@@ -41,6 +52,26 @@ TEST_F(IssuerTroubleTest, AFinalizeThatNeverArrivedIsSentAgain) {
   ca.AnswerOnce("finalize", {.status = 502, .body = "bad gateway"});
   ASSERT_THAT(Issue(), IsOk());
   EXPECT_EQ(ca.finalized(), 1);
+}
+
+// Some CAs issue while finalize waits (RFC 8555 section 7.4 would have them answer `processing`).
+TEST_F(IssuerTroubleTest, AFinalizeThatBlocksForMinutesIsWaitedFor) {
+  http.AnswerLate("/finalize/", absl::Seconds(170), clock);
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.finalized(), 1);
+  EXPECT_THAT(FinalizeRequests(), SizeIs(1));
+}
+
+TEST_F(IssuerTroubleTest, AFinalizeThatBlocksForLongerIsNotSentAgain) {
+  http.AnswerLate("/finalize/", absl::Minutes(10), clock);
+  ca.behaviour.processing_looks = 2;
+  const absl::Time before = clock.Now();
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_GE(clock.Now() - before, absl::Minutes(3));
+  EXPECT_LT(clock.Now() - before, absl::Minutes(10));
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.finalized(), 1);
+  EXPECT_THAT(FinalizeRequests(), SizeIs(1));
 }
 
 TEST_F(IssuerTroubleTest, ALongOutageAtFinalizeKeepsTheOrder) {
@@ -169,6 +200,16 @@ TEST_F(IssuerTroubleTest, ACertificateForAnotherKeyIsNotBelieved) {
   ca.behaviour.issue_for_other_key = true;
   EXPECT_THAT(Issue(), HasReason(Reason::CERTIFICATE_UNEXPECTED));
   EXPECT_THAT(Generations(), IsEmpty());
+}
+
+TEST_F(IssuerTroubleTest, ACertificateThatIsNotThereYetIsAskedForAgain) {
+  ca.AnswerOnce("certificate", FakeAcmeServer::ProblemAnswer(404, "malformed", "no such certificate"));
+  const absl::Status not_there = Issue().status();
+  EXPECT_THAT(not_there, HasReason(Reason::CA_REFUSED, HasSubstr("no such certificate")));
+  EXPECT_THAT(FailureOf(not_there).hint(), HasSubstr("certcast issue wildcard --abandon-order"));
+  ASSERT_THAT(Issue(), IsOk());
+  EXPECT_EQ(ca.orders(), 1);
+  EXPECT_EQ(ca.finalized(), 1);
 }
 
 TEST_F(IssuerTroubleTest, ALeafWithoutItsChainIsNotBelieved) {

@@ -244,6 +244,12 @@ absl::StatusOr<Generation> OrderRun::Download() {
                                  .now = context_.keep.clock.Now(),
                                  .on_progress = context_.on_progress});
   if (ReasonOf(chain.status()) == Reason::CERTIFICATE_UNEXPECTED) return KeepFirst(chain.status(), journal_.Drop());
+  if (ReasonOf(chain.status()) == Reason::CA_REFUSED) {
+    // It may be late, or lost: whoever knows the CA knows which.
+    v1::Failure failure = FailureOf(chain.status());
+    failure.set_hint(absl::StrCat("the next apply asks for it again; where the CA has lost it, ", HowToGiveUp()));
+    return StatusOf(failure, chain.status().code());
+  }
   RETURN_IF_ERROR(chain.status());
   const RenewalCheck renewal = AskWhenToRenew(chain->front());
   if (!renewal.believable.ok()) return KeepFirst(renewal.believable, journal_.Drop());
@@ -421,10 +427,13 @@ absl::Status OrderRun::StillPending(absl::string_view what) const {
       Reason::ORDER_PENDING,
       absl::StrCat("the CA ", what, " ", journal_.record().order_url(), ", ordered at ",
                    absl::FormatTime(absl::RFC3339_sec, since, absl::UTCTimeZone())),
-      absl::StrCat("no new order is needed: the next apply goes on with this one. EV and OV orders may take hours; "
-                   "`certcast issue ",
-                   context_.certificate.name, " --abandon-order` gives it up"));
+      absl::StrCat("no new order is needed: the next apply goes on with this one. EV and OV orders may take hours; ",
+                   HowToGiveUp()));
   return retry_at_ ? WithRetryAt(pending, *retry_at_) : pending;
+}
+
+std::string OrderRun::HowToGiveUp() const {
+  return absl::StrCat("`certcast issue ", context_.certificate.name, " --abandon-order` gives the order up");
 }
 
 absl::Status OrderRun::Forget(absl::string_view why) {

@@ -87,6 +87,7 @@ class OrderRun {
   absl::Status Take(const AcmeAnswer& answer);
   absl::Status RefreshPatiently(Patience& patience);
   absl::Status StillPending(absl::string_view what) const;
+  std::string HowToGiveUp() const;
   absl::Status Forget(absl::string_view why);
   void RemoveLeftovers();
 

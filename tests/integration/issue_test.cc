@@ -1,9 +1,13 @@
 // Issuance against real Pebble, which really looks the challenges up, through a real hook, HTTPS and DNS.
+#include <filesystem>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/clock/clock.h"
+#include "common/probe/probe.h"
 #include "common/x509/certificate.h"
 #include "controller/acme/account.h"
 #include "controller/acme/acme_client.h"
@@ -32,6 +36,8 @@ constexpr char kKeyId[] = "kid-1";
 // base64url of 32 bytes.
 constexpr char kHmacKey[] = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG";
 
+constexpr char kHere[] = "127.0.0.1";
+
 class IssueTest : public testing::PebbleFixture {
  protected:
   void UseExternalAccount(const std::string& key) {
@@ -43,6 +49,19 @@ class IssueTest : public testing::PebbleFixture {
     std::string path = directory_.path() + "/" + name;
     EXPECT_THAT(testing::WriteFile(path, text, mode), IsOk());
     return path;
+  }
+
+  // Both names lead to this machine, where Pebble finds `solver` at a port of its own instead of 80.
+  void ValidateByHttp(const HttpSolver& solver) {
+    certificate_.domains = {"demo.test", "www.demo.test"};
+    certificate_.challenge->http01 = solver;
+    for (const std::string& name : certificate_.domains) {
+      ASSERT_THAT(pebble_->SetAddresses(name, {kHere}), IsOk());
+    }
+  }
+  std::string HttpAddress() const { return absl::StrCat(kHere, ":", pebble_->http_port()); }
+  static bool Listens(const std::string& address) {
+    return Prober::Real().Look({.what = TcpProbe{address}}, absl::Seconds(5)).ok;
   }
 
   ExecHook& exec() { return std::get<ExecHook>(certificate_.challenge->writer); }
@@ -58,6 +77,33 @@ TEST_F(IssueTest, WildcardAndApexWithARealHook) {
   EXPECT_THAT(generation->issuer(), HasSubstr("Pebble Intermediate"));
   EXPECT_THAT(TxtAt(pebble_->dns_address(), "_acme-challenge.demo.test."), IsEmpty());
   EXPECT_FALSE(OrderRecords(store_).Get("wildcard")->has_value());
+}
+
+TEST_F(IssueTest, HttpTokensAreShownByAListenerOfItsOwn) {
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
+  ASSERT_NO_FATAL_FAILURE(ValidateByHttp(HttpListener{HttpAddress()}));
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk()) << pebble_->Log();
+  EXPECT_THAT(generation->dns_names(), UnorderedElementsAre("demo.test", "www.demo.test"));
+  EXPECT_THAT(pebble_->Log(), HasSubstr("Attempting to validate w/ HTTP: http://www.demo.test:"));
+  EXPECT_FALSE(Listens(HttpAddress()));
+}
+
+TEST_F(IssueTest, HttpTokensAreShownByTheWebServerOfThisMachine) {
+  ASSERT_NO_FATAL_FAILURE(StartPebble({}));
+  const std::string webroot = directory_.path() + "/www";
+  ASSERT_TRUE(std::filesystem::create_directory(webroot));
+  const auto server = testing::Program::Start({.argv = {"python3", "-m", "http.server", "--bind", kHere, "--directory",
+                                                        webroot, absl::StrCat(pebble_->http_port())}});
+  ASSERT_THAT(server, IsOk());
+  ASSERT_THAT(
+      testing::WaitUntil("the web server listens", absl::Seconds(30), [this] { return Listens(HttpAddress()); }),
+      IsOk());
+  ASSERT_NO_FATAL_FAILURE(ValidateByHttp(HttpWebroot{webroot}));
+  const auto generation = Issue();
+  ASSERT_THAT(generation, IsOk()) << pebble_->Log();
+  EXPECT_THAT(generation->dns_names(), UnorderedElementsAre("demo.test", "www.demo.test"));
+  EXPECT_TRUE(std::filesystem::is_empty(webroot + "/.well-known/acme-challenge"));
 }
 
 TEST_F(IssueTest, ASecondIssueReusesTheAccountWithAnyKeyType) {

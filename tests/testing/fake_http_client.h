@@ -2,6 +2,7 @@
 #ifndef CERTCAST_TESTS_TESTING_FAKE_HTTP_CLIENT_H_
 #define CERTCAST_TESTS_TESTING_FAKE_HTTP_CLIENT_H_
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,8 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "common/status/status.h"
 #include "controller/acme/http_client.h"
+#include "tests/testing/fake_clock.h"
 
 namespace certcast::testing {
 
@@ -38,6 +41,13 @@ class FakeHttpClient final : public controller::HttpClient {
     lost_ = {std::move(part), std::move(error)};
   }
 
+  // From now on the server, which acts at once, takes so long to answer a request whose URL has `part` in it. Who does
+  // not wait as long gets TIMED_OUT, after its own timeout.
+  void AnswerLate(std::string part, absl::Duration after, FakeClock& clock) {
+    const absl::MutexLock lock(&mutex_);
+    late_ = {.part = std::move(part), .after = after, .clock = &clock};
+  }
+
   // Called with each exchange's number, before anything else; an error is what the caller gets.
   void set_gate(std::function<absl::Status(int)> gate) {
     const absl::MutexLock lock(&mutex_);
@@ -46,6 +56,7 @@ class FakeHttpClient final : public controller::HttpClient {
 
   absl::StatusOr<controller::HttpResponse> Perform(const controller::HttpRequest& request) override {
     std::pair<Fault, absl::Status> fault;
+    Late late;
     {
       const absl::MutexLock lock(&mutex_);
       requests_.push_back(request);
@@ -53,10 +64,14 @@ class FakeHttpClient final : public controller::HttpClient {
       if (gate_) RETURN_IF_ERROR(gate_(exchange));
       if (const auto it = faults_.find(exchange); it != faults_.end()) fault = it->second;
       if (!lost_.second.ok() && absl::StrContains(request.url, lost_.first)) return lost_.second;
+      if (late_.clock != nullptr && absl::StrContains(request.url, late_.part)) late = late_;
     }
     if (!fault.second.ok() && fault.first == Fault::kRequestLost) return fault.second;
     controller::HttpResponse response = handler_(request);
     if (!fault.second.ok()) return fault.second;
+    if (late.clock == nullptr) return response;
+    late.clock->Advance(std::min(late.after, request.timeout));
+    if (late.after > request.timeout) return Fail(Reason::TIMED_OUT, "the server has not answered in time");
     return response;
   }
 
@@ -68,10 +83,17 @@ class FakeHttpClient final : public controller::HttpClient {
   int exchanges() const { return static_cast<int>(requests().size()); }
 
  private:
+  struct Late {
+    std::string part;
+    absl::Duration after;
+    FakeClock* clock = nullptr;
+  };
+
   const Handler handler_;
   mutable absl::Mutex mutex_;
   std::map<int, std::pair<Fault, absl::Status>> faults_ ABSL_GUARDED_BY(mutex_);
   std::pair<std::string, absl::Status> lost_ ABSL_GUARDED_BY(mutex_);
+  Late late_ ABSL_GUARDED_BY(mutex_);
   std::function<absl::Status(int)> gate_ ABSL_GUARDED_BY(mutex_);
   std::vector<controller::HttpRequest> requests_ ABSL_GUARDED_BY(mutex_);
 };
