@@ -123,6 +123,14 @@ void CheckInventory(const Config& config, const SeenNode& seen, Findings& findin
       findings.Problem(name, absl::StrCat(service.name(), ": ", obstacle), "until then the node refuses to install");
     }
   }
+  for (const v1::ProbeResult& probe : inventory.probes()) {
+    if (probe.ok()) continue;
+    findings.Warning(
+        name, absl::StrCat(probe.service(), ": ", probe.probe(), ": ", probe.detail()),
+        probe.served_sha256().empty()
+            ? "does the service run, and listen there? An install that this probe does not pass is taken back"
+            : "`certcast status` says what it should be; has the service been reloaded since?");
+  }
 }
 
 std::string HintForAgent(const SilentNode& silent) {

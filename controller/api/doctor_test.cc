@@ -59,5 +59,21 @@ TEST_F(ControllerTest, DoctorNamesWhatANodeWouldRefuseAnInstallFor) {
   EXPECT_THAT(problems, HasSubstr("node web-1: service-wildcard: /etc/nginx may be written to by every user"));
 }
 
+TEST_F(ControllerTest, DoctorNamesWhatIsNotServedAsItShouldBe) {
+  Configure(2);
+  for (const char* node : {"web-1", "web-2"}) transport_.Node(node).Preinstall("wildcard", 1, std::string(64, 'a'));
+  transport_.Node("web-2").SetServed("wildcard", std::string(64, 'b'));
+  absl::StatusOr<v1::DoctorResponse> response = controller_->Doctor();
+  ASSERT_THAT(response, IsOk());
+  std::vector<std::string> warnings;
+  for (const auto& check : response->checks()) {
+    if (check.result() != v1::DoctorResponse::Check::WARNING) continue;
+    warnings.push_back(absl::StrCat(check.name(), ": ", check.detail(), " -> ", check.hint()));
+  }
+  EXPECT_THAT(warnings, ::testing::ElementsAre(::testing::AllOf(HasSubstr("node web-2: service-wildcard: "),
+                                                                HasSubstr("serves " + std::string(64, 'b')),
+                                                                HasSubstr("`certcast status`"))));
+}
+
 }  // namespace
 }  // namespace certcast::controller

@@ -366,6 +366,14 @@ TEST_F(StatusTest, SaysWhyRenewalIsDueNow) {
   EXPECT_THAT(Print(v1::Rollout::COMPLETED), HasSubstr("expires - (imported by hand; it was revoked); last rollout"));
 }
 
+TEST_F(StatusTest, GivesNoHintWhereEveryNodeHasComeToItSince) {
+  status_.mutable_certificates(0)->set_converged(1000);
+  for (const v1::Rollout::State state : {v1::Rollout::HALTED, v1::Rollout::REVERTED, v1::Rollout::INCOMPLETE}) {
+    EXPECT_THAT(Print(state), ::testing::EndsWith("877 to do\n    since then every node has come to generation 7\n"));
+  }
+  EXPECT_THAT(Print(v1::Rollout::PAUSED), HasSubstr("hint: "));
+}
+
 TEST_F(StatusTest, SaysThatWhatWasHaltedIsStillWantedAndHowToGoOn) {
   rollout_.set_because("web-1: FAILED");
   EXPECT_THAT(

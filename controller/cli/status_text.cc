@@ -31,6 +31,13 @@ std::vector<const Row*> AllRows(const v1::StatusResponse& response) {
   return rows;
 }
 
+// It ended otherwise, and a node came to it by itself, or by hand.
+bool IsMendedSince(const v1::Rollout& rollout, const v1::StatusResponse::Certificate& certificate) {
+  const bool ended_badly = rollout.state() == v1::Rollout::INCOMPLETE || rollout.state() == v1::Rollout::HALTED ||
+                           rollout.state() == v1::Rollout::REVERTED;
+  return ended_badly && certificate.total() > 0 && certificate.converged() == certificate.total();
+}
+
 std::string NextStep(const v1::Rollout& rollout, uint64_t wanted) {
   const std::string look = absl::StrCat("`certcast rollout status ", rollout.id());
   const std::string why = absl::StrCat(look, "` says which nodes and why; `certcast apply` ");
@@ -63,6 +70,10 @@ void PrintLastRollout(std::ostream& out, const v1::StatusResponse::Certificate& 
   out << "\n  rollout " << rollout.id() << " " << v1::Rollout::State_Name(rollout.state()) << ", "
       << ShowHowFar(rollout);
   if (!rollout.because().empty()) out << "\n    because: " << rollout.because();
+  if (IsMendedSince(rollout, certificate)) {
+    out << "\n    since then every node has come to generation " << certificate.generation();
+    return;
+  }
   if (const std::string next = NextStep(rollout, certificate.generation()); !next.empty()) {
     out << "\n    hint: " << next;
   }

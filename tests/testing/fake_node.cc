@@ -424,6 +424,9 @@ v1::ProbeResult FakeNode::LookAt(absl::string_view certificate) const {
   probe.set_address("127.0.0.1:443");
   probe.set_served_sha256(Served(certificate));
   probe.set_ok(probe.served_sha256() == installed->second.leaf_sha256);
+  if (!probe.ok()) {
+    probe.set_detail(absl::StrCat("serves ", probe.served_sha256(), ", not ", installed->second.leaf_sha256));
+  }
   // Older agents, of one certificate a service, do not say it.
   if (is_one_service_) probe.set_certificate(std::string(certificate));
   return probe;
