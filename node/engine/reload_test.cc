@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -17,9 +18,11 @@
 namespace certcast::node {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using testing::FakeProcessRunner;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::IsOk;
@@ -123,23 +126,33 @@ class HaproxyTest : public ReloadTest {
   }
 
   absl::StatusOr<std::string> Answer(const std::string& request) {
-    if (absl::StartsWith(request, "set ssl cert ")) {
-      if (!set_answer.empty()) return set_answer;
-      in_transaction = true;
-      return absl::StrCat("Transaction created for certificate ", kCombined, "!\n\n");
+    const std::vector<std::string> words = absl::StrSplit(request, absl::ByAnyChar(" \n"));
+    const std::string& path = words[3];
+    if (words[0] == "set") {
+      if (!set_answer.ok() || !set_answer->empty()) return set_answer;
+      // As it is: not the one that was named.
+      if (transaction.empty()) transaction = path;
+      return absl::StrCat("Transaction updated for certificate ", transaction, "!\n\n");
     }
-    if (absl::StartsWith(request, "abort ssl cert ")) {
-      in_transaction = false;
-      return absl::StrCat("Transaction aborted for certificate '", kCombined, "'!\n\n");
+    if (words[0] == "abort") {
+      if (transaction.empty()) return "No ongoing transaction!\n\n";
+      if (transaction != path) {
+        return absl::StrCat("The ongoing transaction is about '", transaction,
+                            "' but you are trying to abort a transaction for '", path, "'\n\n");
+      }
+      transaction.clear();
+      return absl::StrCat("Transaction aborted for certificate '", path, "'!\n\n");
     }
     if (!commit_answer.ok() || !commit_answer->empty()) return commit_answer;
-    in_transaction = false;
+    EXPECT_EQ(transaction, path);
+    transaction.clear();
     TakeUpFiles();
-    return absl::StrCat("Committing ", kCombined, ".\nSuccess!\n\n");
+    return absl::StrCat("Committing ", path, ".\nSuccess!\n\n");
   }
 
-  bool in_transaction = false;
-  std::string set_answer;
+  // What it is about; empty: there is none.
+  std::string transaction;
+  absl::StatusOr<std::string> set_answer = std::string();
   absl::StatusOr<std::string> commit_answer = std::string();
 };
 
@@ -148,11 +161,11 @@ TEST_F(HaproxyTest, GetsTheFileAndIsToldToTakeIt) {
   const v1::InstallResult result = node.Install(1);
   EXPECT_EQ(result.outcome(), Outcome::INSTALLED) << result.ShortDebugString();
   EXPECT_THAT(result.reloaded(), ElementsAre("nginx"));
-  ASSERT_THAT(node.sockets.requests(), SizeIs(2));
-  EXPECT_EQ(node.sockets.requests()[0],
+  ASSERT_THAT(node.sockets.requests(), SizeIs(3));
+  EXPECT_EQ(node.sockets.requests()[1],
             absl::StrCat("set ssl cert ", kCombined, " <<\n", *node.disk.GetFile(kCombined), "\n"));
-  EXPECT_EQ(node.sockets.requests()[1], absl::StrCat("commit ssl cert ", kCombined, "\n"));
-  EXPECT_THAT(node.sockets.timeouts(), ElementsAre(absl::Seconds(20), absl::Seconds(20)));
+  EXPECT_EQ(node.sockets.requests()[2], absl::StrCat("commit ssl cert ", kCombined, "\n"));
+  EXPECT_THAT(node.sockets.timeouts(), Each(absl::Seconds(20)));
 }
 
 TEST_F(HaproxyTest, ABlankLineInAFileOfBeforeDoesNotCutIt) {
@@ -163,8 +176,8 @@ TEST_F(HaproxyTest, ABlankLineInAFileOfBeforeDoesNotCutIt) {
   ASSERT_THAT(node.Start(), IsOk());
   ASSERT_EQ(node.Install(1).outcome(), Outcome::INSTALLED);
   EXPECT_EQ(node.Revert(1).outcome(), Outcome::REVERTED);
-  ASSERT_THAT(node.sockets.requests(), SizeIs(4));
-  EXPECT_EQ(node.sockets.requests()[2],
+  ASSERT_THAT(node.sockets.requests(), SizeIs(6));
+  EXPECT_EQ(node.sockets.requests()[4],
             absl::StrCat("set ssl cert ", kCombined, " <<\n", old.key_pem.ExposeSecret(), old.fullchain_pem, "\n"));
 }
 
@@ -179,7 +192,18 @@ TEST_F(HaproxyTest, WhatItRefusesIsQuotedAndGivenUp) {
             "the reload of service nginx (haproxy at /run/haproxy/admin.sock): set ssl cert was refused");
   EXPECT_THAT(result.failure().stderr(), StartsWith("Can't replace a certificate which is not referenced"));
   EXPECT_THAT(result.failure().hint(), HasSubstr("show ssl cert"));
-  EXPECT_EQ(node.sockets.requests()[1], absl::StrCat("abort ssl cert ", kCombined, "\n"));
+  EXPECT_EQ(node.sockets.requests()[2], absl::StrCat("abort ssl cert ", kCombined, "\n"));
+}
+
+// Nothing was at this path before, so there is nothing to give haproxy on the way back.
+TEST_F(HaproxyTest, WhatToDoAboutTheFirstFailureIsSaidWhereGoingBackFailsToo) {
+  node.PutByHand("nginx", IssuedFor(7));
+  set_answer = "Can't replace a certificate which is not referenced by the configuration!\n";
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Install(1);
+  EXPECT_EQ(result.failure().reason(), Reason::REVERT_FAILED);
+  EXPECT_THAT(result.failure().detail(), HasSubstr(absl::StrCat(kCombined, " is not there")));
+  EXPECT_THAT(result.failure().hint(), StartsWith("look at the service on this node now; haproxy.cfg must name"));
 }
 
 TEST_F(HaproxyTest, ASocketWithoutAdminLevelIsNamed) {
@@ -188,13 +212,53 @@ TEST_F(HaproxyTest, ASocketWithoutAdminLevelIsNamed) {
   EXPECT_THAT(node.Install(1).failure().hint(), HasSubstr("level admin"));
 }
 
+TEST_F(HaproxyTest, ACertificateThatIsTooLargeForItsBufferIsNamed) {
+  const absl::StatusOr<std::string> ends[] = {std::string(), Fail(Reason::LINK_LOST, "sending: Broken pipe")};
+  for (const absl::StatusOr<std::string>& end : ends) {
+    node.sockets.On(kSocket, [&](const std::string& request) {
+      return absl::StartsWith(request, "set ssl cert ") ? end : Answer(request);
+    });
+    ASSERT_THAT(node.Start(), IsOk());
+    const v1::InstallResult result = node.Install(1);
+    EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
+    EXPECT_THAT(result.failure().hint(), HasSubstr("at most tune.bufsize bytes at once, 16384 where"));
+  }
+}
+
+// By an agent that was ended between `set` and `commit`.
+TEST_F(HaproxyTest, WhatWasBegunForAnotherOfTheNodesCertificatesIsGivenUp) {
+  constexpr char kOther[] = "/etc/haproxy/other.pem";
+  node.AddService("other");
+  node.config.services[1].files.push_back({.path = kOther, .content = FileContent::kCombined, .mode = 0600});
+  node.config.services[1].reload.how = HaproxyReload{.socket = kSocket, .certificate = kOther};
+  transaction = kOther;
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Install(1);
+  ASSERT_THAT(node.sockets.requests(), SizeIs(Ge(4)));
+  EXPECT_EQ(node.sockets.requests()[1], absl::StrCat("abort ssl cert ", kOther, "\n"));
+  EXPECT_EQ(node.sockets.requests()[3], absl::StrCat("commit ssl cert ", kCombined, "\n"));
+  EXPECT_EQ(transaction, "");
+}
+
+TEST_F(HaproxyTest, WhatSomebodyElseHasBegunIsLeftAlone) {
+  transaction = "/etc/haproxy/theirs.pem";
+  ASSERT_THAT(node.Start(), IsOk());
+  const v1::InstallResult result = node.Install(1);
+  EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
+  EXPECT_THAT(result.failure().detail(), EndsWith("haproxy is in the middle of a change of /etc/haproxy/theirs.pem"));
+  EXPECT_THAT(result.failure().hint(), HasSubstr("`abort ssl cert /etc/haproxy/theirs.pem` on the socket"));
+  for (const std::string& request : node.sockets.requests()) EXPECT_THAT(request, Not(StartsWith("set")));
+  EXPECT_EQ(transaction, "/etc/haproxy/theirs.pem");
+}
+
 TEST_F(HaproxyTest, ACommitThatIsRefusedLeavesNoTransaction) {
   commit_answer = absl::StrCat("inconsistencies between private key and certificate\nCan't commit ", kCombined, "!\n");
   ASSERT_THAT(node.Start(), IsOk());
   const v1::InstallResult result = node.Install(1);
   EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
   EXPECT_THAT(result.failure().stderr(), HasSubstr("inconsistencies"));
-  EXPECT_FALSE(in_transaction);
+  EXPECT_THAT(result.failure().hint(), Not(HasSubstr("this very path")));
+  EXPECT_EQ(transaction, "");
 }
 
 TEST_F(HaproxyTest, ACommitWithoutAnAnswerLeavesNoTransaction) {
@@ -204,22 +268,22 @@ TEST_F(HaproxyTest, ACommitWithoutAnAnswerLeavesNoTransaction) {
   EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
   EXPECT_THAT(result.failure().detail(), EndsWith("commit ssl cert: /run/haproxy/admin.sock: timed out while waiting "
                                                   "for its answer"));
-  EXPECT_FALSE(in_transaction);
+  EXPECT_EQ(transaction, "");
 }
 
 TEST_F(HaproxyTest, TheTimeoutIsOfAllAnswersTogether) {
   node.sockets.On(kSocket, [this](const std::string& request) {
-    node.clock.Advance(absl::Seconds(15));
+    node.clock.Advance(absl::Seconds(8));
     return Answer(request);
   });
   ASSERT_THAT(node.Start(), IsOk());
   EXPECT_EQ(node.Install(1).outcome(), Outcome::INSTALLED);
-  EXPECT_THAT(node.sockets.timeouts(), ElementsAre(absl::Seconds(20), absl::Seconds(5)));
+  EXPECT_THAT(node.sockets.timeouts(), ElementsAre(absl::Seconds(20), absl::Seconds(12), absl::Seconds(4)));
 }
 
 TEST_F(HaproxyTest, WhenItsTimeIsOverNothingMoreIsCommitted) {
   node.sockets.On(kSocket, [this](const std::string& request) {
-    node.clock.Advance(absl::Seconds(21));
+    node.clock.Advance(absl::Seconds(15));
     return Answer(request);
   });
   ASSERT_THAT(node.Start(), IsOk());
@@ -227,7 +291,7 @@ TEST_F(HaproxyTest, WhenItsTimeIsOverNothingMoreIsCommitted) {
   EXPECT_EQ(result.failure().reason(), Reason::RELOAD_FAILED);
   EXPECT_THAT(result.failure().detail(), HasSubstr("its time was over"));
   for (const std::string& request : node.sockets.requests()) EXPECT_THAT(request, Not(StartsWith("commit")));
-  EXPECT_FALSE(in_transaction);
+  EXPECT_EQ(transaction, "");
 }
 
 TEST_F(HaproxyTest, NobodyListens) {

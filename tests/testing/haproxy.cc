@@ -16,6 +16,7 @@ constexpr absl::string_view kServerName = "www.example.com";
 constexpr absl::string_view kConfiguration = R"(global
   nbthread 1
   stats socket $0/admin.sock level admin mode 600
+  stats socket $0/operator.sock level operator mode 600
 defaults
   mode http
   timeout client 30s
@@ -23,14 +24,15 @@ defaults
   timeout connect 30s
 frontend test
   bind $1 ssl crt $0/tls/combined.pem
-  http-request return status 200 content-type text/plain string "served"
+$2  http-request return status 200 content-type text/plain string "served"
 )";
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Haproxy>> Haproxy::Start(const std::string& home, const std::string& address) {
+absl::StatusOr<std::unique_ptr<Haproxy>> Haproxy::Start(const std::string& home, const std::string& address,
+                                                        const std::string& more) {
   std::unique_ptr<Haproxy> haproxy(new Haproxy(home, address));
-  RETURN_IF_ERROR(WriteFile(haproxy->config_path(), absl::Substitute(kConfiguration, home, address), 0644));
+  RETURN_IF_ERROR(WriteFile(haproxy->config_path(), absl::Substitute(kConfiguration, home, address, more), 0644));
   const std::string log = home + "/haproxy.log";
   ASSIGN_OR_RETURN(
       haproxy->program_,
