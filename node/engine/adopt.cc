@@ -172,26 +172,40 @@ bool IsDeclared(const Services& services, absl::string_view certificate, absl::s
   return false;
 }
 
-absl::StatusOr<std::vector<UndeclaredLink>> FindUndeclared(const EngineContext& engine, absl::string_view certificate) {
-  std::vector<UndeclaredLink> links;
+// One look that fails is no proof that it can't be seen.
+absl::StatusOr<VisiblePath> LookTwice(FileSystem& files, const std::string& path) {
+  absl::StatusOr<VisiblePath> found = LookAt(files, path);
+  return found.ok() ? std::move(found) : LookAt(files, path);
+}
+
+absl::Status Unseen(const absl::Status& why, const std::string& path) {
+  return Annotate(why, absl::StrCat("certcast's link at ", path,
+                                    ", which no service has any more, leads nowhere now, if it is still there"));
+}
+
+absl::Status FindUndeclared(const EngineContext& engine, absl::string_view certificate, Baseline& baseline) {
   ASSIGN_OR_RETURN(const std::string current, CurrentDirectory(engine, certificate));
-  if (current.empty()) return links;
+  if (current.empty()) return absl::OkStatus();
   const absl::StatusOr<GenerationRecord> record = ReadRecord(engine, certificate, current);
-  if (absl::IsNotFound(record.status())) return links;
+  if (absl::IsNotFound(record.status())) return absl::OkStatus();
   if (!record.ok()) return record.status();
   const Services services = engine.ServicesOf(certificate);
   for (const GenerationRecord::Service& service : record->services()) {
     for (const GenerationRecord::File& file : service.files()) {
       if (IsDeclared(services, certificate, file.path())) continue;
-      // What can't be looked at is no link of certcast's, and no reason to keep the others from being renewed.
-      const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file.path());
-      if (!found.ok() || found->kind != VisiblePath::Kind::kLink) continue;
-      if (found->target == LinkTargetOf(engine, certificate, service, file)) {
-        links.push_back({file.path(), found->target});
+      const absl::StatusOr<VisiblePath> found = LookTwice(engine.files(), file.path());
+      if (absl::IsUnavailable(found.status())) return found.status();
+      if (!found.ok()) {
+        baseline.unseen = KeepFirst(std::move(baseline.unseen), Unseen(found.status(), file.path()));
+        continue;
+      }
+      if (found->kind == VisiblePath::Kind::kLink &&
+          found->target == LinkTargetOf(engine, certificate, service, file)) {
+        baseline.undeclared.push_back({file.path(), found->target});
       }
     }
   }
-  return links;
+  return absl::OkStatus();
 }
 
 absl::Status RemoveLink(const EngineContext& engine, const std::string& path, const std::string& target) {
@@ -210,7 +224,7 @@ absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_
   const NodeState::Certificate known = engine.state->Certificate(certificate);
   ASSIGN_OR_RETURN(const bool as_in_force, ReadsAsInForce(engine, certificate, known.in_force()));
   Baseline baseline;
-  ASSIGN_OR_RETURN(baseline.undeclared, FindUndeclared(engine, certificate));
+  RETURN_IF_ERROR(FindUndeclared(engine, certificate, baseline));
   baseline.generation = known.in_force();
   if (as_in_force) return baseline;
   baseline.needs_copy = true;

@@ -39,9 +39,12 @@ struct Baseline {
   bool needs_copy = false;
   // Certcast's links of this certificate that are not in node.yaml any more.
   std::vector<UndeclaredLink> undeclared;
+  // Why one of their paths could not be looked at, and will not be soon: that is no reason to keep the others from
+  // being renewed. Where certcast's link is still there it will lead nowhere.
+  absl::Status unseen;
 };
 
-// Writes nothing. `target`: the name that the new generation's directory will have.
+// Writes nothing. `target`: the name that the new generation's directory will have. Fails for what may pass by itself.
 absl::StatusOr<Baseline> PlanBaseline(const EngineContext& engine, absl::string_view certificate,
                                       absl::string_view target);
 

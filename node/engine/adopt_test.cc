@@ -1,6 +1,7 @@
 // What was there before certcast: taken in without anyone noticing, and put back.
 #include "node/engine/adopt.h"
 
+#include <cerrno>
 #include <string>
 
 #include "gmock/gmock.h"
@@ -207,6 +208,20 @@ TEST_F(AdoptTest, ARenamedServiceNeverReadsNothing) {
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));
 }
 
+TEST_F(AdoptTest, ARenamedServiceWhoseFilesCantBeLookedAtIsReloadedAndProvenOnTheWayBackToo) {
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.Bring(2);
+  node.config.services[0].name = "web";
+  node.Kill();
+  ASSERT_THAT(node.Start(), IsOk());
+  node.files.FailWhere([](absl::string_view operation) { return operation == "OpenDirectory /etc/nginx"; }, EIO);
+  const v1::InstallResult result = node.Revert(2);
+  EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+  EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+}
+
 TEST_F(AdoptTest, AServiceThatIsNotDeclaredAnyMoreKeepsItsFiles) {
   node.AddService("haproxy");
   ASSERT_THAT(node.Start(), IsOk());
@@ -224,6 +239,37 @@ TEST_F(AdoptTest, AServiceThatIsNotDeclaredAnyMoreKeepsItsFiles) {
   const auto directory = node.disk.OpenDirectory("/etc/haproxy");
   EXPECT_EQ((*directory)->Stat("privkey.pem")->kind, FileInfo::Kind::kFile);
   EXPECT_EQ((*directory)->Stat("privkey.pem")->attributes.mode, 0600u);
+}
+
+TEST_F(AdoptTest, WhatIsNotDeclaredAnyMoreAndCantBeLookedAtIsToldAndKeepsNobodyFromBeingRenewed) {
+  node.AddService("other");
+  ASSERT_THAT(node.Start(), IsOk());
+  node.Bring(1);
+  node.config.services.pop_back();
+  node.Kill();
+  ASSERT_THAT(node.Start(), IsOk());
+  const auto is_there = [](absl::string_view operation) { return operation == "OpenDirectory /etc/other"; };
+
+  // What passes by itself is waited for: nothing is done.
+  node.files.FailWhere(is_there, EMFILE);
+  const v1::InstallResult refused = node.Install(2);
+  EXPECT_EQ(refused.outcome(), Outcome::FAILED) << refused.ShortDebugString();
+  EXPECT_EQ(refused.failure().step(), "verify");
+  EXPECT_THAT(refused.failure().detail(), HasSubstr("/etc/other"));
+  EXPECT_EQ(node.FilesOf("other"), LeafOf(1));
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+
+  node.files.FailWhere(is_there, EIO);
+  const v1::InstallResult installed = node.Install(2);
+  EXPECT_EQ(installed.outcome(), Outcome::INSTALLED) << installed.ShortDebugString();
+  EXPECT_THAT(installed.cleanup_failure().detail(),
+              HasSubstr("link at /etc/other/fullchain.pem, which no service has any more, leads nowhere now"));
+  // And is not, once it is no more so.
+  const v1::InstallResult reverted = node.Revert(2);
+  EXPECT_EQ(reverted.outcome(), Outcome::REVERTED);
+  EXPECT_FALSE(reverted.has_cleanup_failure()) << reverted.ShortDebugString();
+  node.files.Heal();
+  EXPECT_EQ(node.FilesOf("other"), LeafOf(1));
 }
 
 TEST_F(AdoptTest, AServiceThatChangesItsCertificateReadsOneOrTheOther) {

@@ -187,7 +187,8 @@ TEST_F(ClockTest, TheWaitForConfirmIsAsLongAfterARestartWhateverTheClockSays) {
   uint64_t generation = 2;
   for (const absl::Duration jump : {kFar, -kFar, absl::Hours(2), -absl::Hours(2)}) {
     SCOPED_TRACE(absl::FormatDuration(jump));
-    ASSERT_EQ(node.Install(generation).outcome(), Outcome::INSTALLED);
+    const v1::Command command = node.InstallCommand(generation);
+    ASSERT_EQ(node.ResultOf(command).outcome(), Outcome::INSTALLED);
     node.clock.Advance(absl::Seconds(20));
     node.Kill();
     Jump(jump);
@@ -196,11 +197,15 @@ TEST_F(ClockTest, TheWaitForConfirmIsAsLongAfterARestartWhateverTheClockSays) {
     EXPECT_EQ(node.engine().ConfirmBy(), node.clock.Now() + absl::Seconds(40));
     EXPECT_EQ(node.Describe().certificates(0).confirm_by().seconds(),
               absl::ToUnixSeconds(node.clock.Now() + absl::Seconds(40)));
+    EXPECT_EQ(node.ResultOf(command).confirm_by().seconds(), absl::ToUnixSeconds(node.clock.Now() + absl::Seconds(40)));
     EXPECT_EQ(node.FilesOf("nginx"), LeafOf(generation));
     node.clock.Advance(absl::Seconds(30));
     Restart();
     Jump(-jump);
     EXPECT_EQ(node.engine().ConfirmBy(), node.clock.Now() + absl::Seconds(10));
+    const v1::Failure busy = node.Handle(node.InstallCommand(9)).refusal().failure();
+    EXPECT_EQ(busy.reason(), Reason::BUSY);
+    EXPECT_THAT(busy.detail(), HasSubstr("waits for Confirm for another 10s"));
     if (jump == -kFar) {
       EXPECT_EQ(node.Confirm(generation).outcome(), Outcome::INSTALLED);
       EXPECT_EQ(node.Revert(generation).outcome(), Outcome::REVERTED);
@@ -261,6 +266,123 @@ TEST_F(ClockTest, AMachineThatDoesNotNameItsBootsIsToldApartByItsUptime) {
   node.clock.Advance(absl::Seconds(50));
   ASSERT_THAT(node.Start(), IsOk());
   EXPECT_EQ(node.engine().ConfirmBy(), node.clock.Now() + absl::Seconds(10));
+}
+
+// A host over SSH: what it knows of the time is what bundles say.
+class HostedClockTest : public ClockTest {
+ protected:
+  void SetUp() override {
+    node.AddService("nginx");
+    node.config.hosted = true;
+    ASSERT_THAT(node.Start(), IsOk());
+  }
+
+  v1::Command BundleOf(uint64_t generation, absl::Time signed_at, absl::Duration lifetime = Days(1)) {
+    v1::Command command = node.InstallCommand(generation);
+    *command.mutable_install()->mutable_bundle() =
+        SignerOfTests().Bundle(IssuedFor(generation), "wildcard", generation, signed_at, lifetime);
+    return command;
+  }
+};
+
+TEST_F(HostedClockTest, NothingIsInstalledByAClockFarAheadOrBehindAndServicesGoOn) {
+  for (const bool is_known : {false, true}) {
+    if (is_known) node.Bring(1);
+    const std::string before = is_known ? LeafOf(1) : kNothing;
+    for (const absl::Duration jump : {Days(365 * 10), -Days(365 * 10), kFar, -kFar}) {
+      SCOPED_TRACE(absl::StrCat(absl::FormatDuration(jump), is_known ? " later" : " at first contact"));
+      const v1::Command command = node.InstallCommand(2);
+      const std::vector<std::string> generations = node.Generations();
+      Jump(jump);
+      const int begin = node.files.count();
+      const v1::Failure refused = node.Handle(command).refusal().failure();
+      EXPECT_EQ(refused.reason(), Reason::CLOCK_SUSPICIOUS) << refused.ShortDebugString();
+      EXPECT_THAT(refused.hint(), HasSubstr("set the clock"));
+      // The controller's epoch is remembered.
+      const std::vector<std::string> operations = node.files.operations();
+      EXPECT_THAT(std::vector<std::string>(operations.begin() + begin, operations.end()),
+                  ::testing::Each(HasSubstr("OverwriteFile /var/lib/certcast-node/state.")));
+      EXPECT_EQ(node.Generations(), generations);
+      EXPECT_EQ(node.FilesOf("nginx"), before);
+      EXPECT_EQ(node.running["nginx"].served, is_known ? LeafOf(1) : "");
+      Jump(-jump);
+    }
+  }
+  // It was not taken up, so the same command goes through once the clock is right.
+  const v1::Command command = node.InstallCommand(2);
+  Jump(Days(365 * 10));
+  EXPECT_EQ(RefusalOf(node, command), Reason::CLOCK_SUSPICIOUS);
+  Jump(-Days(365 * 10));
+  EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(HostedClockTest, AheadIsMoreThanAYearAfterTheBundleAndTheLatestOne) {
+  node.Bring(1);
+  const v1::Command command = BundleOf(2, node.clock.Now());
+  Jump(Days(1 + 365));
+  EXPECT_EQ(node.ResultOf(command).failure().reason(), Reason::MANIFEST_EXPIRED);
+  Jump(absl::Seconds(1));
+  const v1::Failure refused =
+      node.Handle(BundleOf(2, node.clock.Now() - Days(1 + 365) - absl::Seconds(1))).refusal().failure();
+  EXPECT_EQ(refused.reason(), Reason::CLOCK_SUSPICIOUS);
+  EXPECT_THAT(refused.detail(),
+              HasSubstr("this machine's clock says 2031-01-02 00:00:01 UTC, more than a year after all "
+                        "that this node knows: this bundle counted until 2030-01-02 00:00:00 UTC, the "
+                        "latest bundle that it accepted was signed at 2030-01-01 00:00:00 UTC"));
+  // One that still counts by this clock says nothing against it.
+  EXPECT_EQ(node.ResultOf(BundleOf(2, node.clock.Now() - Days(800), Days(801))).outcome(), Outcome::INSTALLED);
+}
+
+TEST_F(HostedClockTest, AnOldBundleIsRefusedByARightClockAndToldAsOldWhereOneIsKnown) {
+  const v1::Command old = BundleOf(3, node.clock.Now());
+  Jump(Days(365 * 2));
+  EXPECT_EQ(RefusalOf(node, old), Reason::CLOCK_SUSPICIOUS);
+  EXPECT_EQ(node.FilesOf("nginx"), kNothing);
+  // The machine was off for two years, and its clock is right: what comes now goes through.
+  node.Bring(1);
+  EXPECT_EQ(node.ResultOf(old).failure().reason(), Reason::MANIFEST_EXPIRED);
+  EXPECT_EQ(node.FilesOf("nginx"), LeafOf(1));
+}
+
+TEST_F(HostedClockTest, OnlyABundleOfTheFleetSaysWhatTimeItIs) {
+  const absl::Time long_ago = node.clock.Now() - Days(365 * 10);
+  v1::Command forged = BundleOf(1, long_ago);
+  (*forged.mutable_install()->mutable_bundle()->mutable_signature())[5] ^= 1;
+  EXPECT_EQ(node.ResultOf(forged).failure().reason(), Reason::SIGNATURE_INVALID);
+  v1::Command foreign = BundleOf(1, long_ago);
+  v1::Manifest manifest;
+  ASSERT_TRUE(manifest.ParseFromString(foreign.install().bundle().manifest()));
+  manifest.set_fleet_id("other-fleet");
+  *foreign.mutable_install()->mutable_bundle() = SignerOfTests().Resign(foreign.install().bundle(), manifest);
+  EXPECT_EQ(node.ResultOf(foreign).failure().reason(), Reason::FOREIGN_FLEET);
+}
+
+TEST_F(HostedClockTest, TheWayOutIsForAHostWithoutAnAgent) {
+  node.Bring(1);
+  Jump(-absl::Hours(1));
+  const v1::Failure refused = node.Handle(node.InstallCommand(2)).refusal().failure();
+  EXPECT_EQ(refused.reason(), Reason::CLOCK_SUSPICIOUS);
+  EXPECT_THAT(refused.hint(), HasSubstr("`certcast-node recover --state /var/lib/certcast-node --trust-clock`"));
+  EXPECT_THAT(refused.hint(), ::testing::Not(HasSubstr("stop the agent")));
+  ASSERT_THAT(node.engine().TrustClock(), IsOk());
+  EXPECT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
+}
+
+// In another boot nothing but the clock says whether what there was before has expired, and by this one it has.
+TEST_F(HostedClockTest, GoesBackAfterABootAlsoByAClockThatWasFarAheadSinceItBegan) {
+  node.Bring(1);
+  for (const absl::Duration jump : {kFar, -kFar}) {
+    SCOPED_TRACE(absl::FormatDuration(jump));
+    const v1::Command command = node.InstallCommand(jump > absl::ZeroDuration() ? 2 : 3);
+    ASSERT_EQ(node.ResultOf(command).outcome(), Outcome::INSTALLED);
+    node.LosePower(0);
+    Jump(jump);
+    node.clock.Advance(absl::Minutes(2));
+    ASSERT_THAT(node.Start(), IsOk());
+    EXPECT_EQ(node.ResultOf(command).outcome(), Outcome::REVERTED) << node.ResultOf(command).ShortDebugString();
+    EXPECT_EQ(node.running["nginx"].served, LeafOf(1));
+    Jump(-jump);
+  }
 }
 
 // What is done, and how it ends; the clock is set somewhere in the middle.

@@ -12,7 +12,6 @@
 #include "common/file/atomic.h"
 #include "common/identity/names.h"
 #include "common/status/status.h"
-#include "google/protobuf/util/time_util.h"
 #include "node/engine/check.h"
 #include "node/engine/clock_check.h"
 #include "node/engine/commit.h"
@@ -22,6 +21,7 @@
 #include "node/engine/install.h"
 #include "node/engine/inventory.h"
 #include "node/engine/lock.h"
+#include "node/engine/lost_record.h"
 #include "node/engine/probe.h"
 #include "node/engine/recover.h"
 #include "node/engine/refusal.h"
@@ -32,8 +32,6 @@
 
 namespace certcast::node {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 constexpr size_t kMaxCommandId = 64;
 // For all probes of a Probe command: a controller waits a minute for the answer.
@@ -85,9 +83,11 @@ bool IsUnfinished(Journal::Step step) {
   return step != Journal::IDLE && step != Journal::AWAITING_CONFIRM;
 }
 
-absl::Status AlreadyAwaiting(const Journal& journal) {
+absl::Status AlreadyAwaiting(const EngineContext& engine, const Journal& journal) {
+  const absl::Duration left = TimeLeftToConfirm(journal, engine.clock());
   return Fail(Reason::BUSY, absl::StrCat("generation ", journal.target().generation(), " of ", journal.certificate(),
-                                         " waits for Confirm until ", TimeUtil::ToString(journal.confirm_by())));
+                                         " waits for Confirm for another ",
+                                         absl::FormatDuration(absl::Trunc(left, absl::Seconds(1)))));
 }
 
 // The same bundle again, under another id: a controller that forgot that it had sent it.
@@ -96,6 +96,18 @@ bool IsWhatAwaits(const v1::Install& install, const Journal& journal) {
   return manifest.ParseFromString(install.bundle().manifest()) && manifest.certificate() == journal.certificate() &&
          manifest.generation() == journal.target().generation() &&
          manifest.leaf_sha256() == journal.target().leaf_sha256();
+}
+
+// A result that is given once more while its install waits for Confirm. It is the same, unless the wall clock was set
+// meanwhile: then it says until when by the clock as it is now.
+v1::InstallResult AsOfNow(const EngineContext& engine, v1::InstallResult result) {
+  constexpr absl::Duration kWasSet = absl::Seconds(1);
+  const Journal journal = engine.journal->Get();
+  if (!result.has_confirm_by() || journal.step() != Journal::AWAITING_CONFIRM) return result;
+  const absl::Time until = engine.clock().Now() + TimeLeftToConfirm(journal, engine.clock());
+  if (absl::AbsDuration(until - FromTimestamp(result.confirm_by())) < kWasSet) return result;
+  *result.mutable_confirm_by() = ToTimestamp(until);
+  return result;
 }
 
 class RealEngine : public Engine {
@@ -223,7 +235,7 @@ v1::Report RealEngine::Change(const v1::Command& command, const OnProgress& on_p
   const absl::Status settled = Settle();
   if (!settled.ok() && IsUnfinished(context_.journal->Get().step())) return Refuse(command, settled);
   if (std::optional<v1::InstallResult> earlier = context_.state->Result(command.id()); earlier.has_value()) {
-    return Answer(command, *std::move(earlier));
+    return Answer(command, AsOfNow(context_, *std::move(earlier)));
   }
   v1::Report report = CarryOut(command, on_progress);
   if (report.has_refusal() || IsUnfinished(context_.journal->Get().step()) ||
@@ -270,11 +282,15 @@ v1::Report RealEngine::HandleInstall(const v1::Command& command, const OnProgres
   const Journal journal = context_.journal->Get();
   if (journal.step() == Journal::AWAITING_CONFIRM) {
     const std::optional<v1::InstallResult> waiting = context_.state->Result(journal.command_id());
-    if (waiting.has_value() && IsWhatAwaits(command.install(), journal)) return Answer(command, *waiting);
-    return Refuse(command, AlreadyAwaiting(journal));
+    if (waiting.has_value() && IsWhatAwaits(command.install(), journal)) {
+      return Answer(command, AsOfNow(context_, *waiting));
+    }
+    return Refuse(command, AlreadyAwaiting(context_, journal));
   }
   // Nothing is taken up, so that the same command may come again once the clock is right.
-  if (const absl::Status clock = node::CheckClock(context_); !clock.ok()) return Refuse(command, clock);
+  absl::Status clock = node::CheckClock(context_);
+  if (clock.ok()) clock = CheckClockAgainst(context_, command.install().bundle());
+  if (!clock.ok()) return Refuse(command, clock);
   return Answer(command, Install(context_, command.id(), command.install(), on_progress));
 }
 
@@ -332,7 +348,7 @@ v1::Report RealEngine::HandleRevert(const v1::Command& command, const OnProgress
   if (journal.step() != Journal::AWAITING_CONFIRM) {
     return Answer(command, Undo(context_, command.id(), revert, on_progress));
   }
-  if (journal.certificate() != revert.certificate()) return Refuse(command, AlreadyAwaiting(journal));
+  if (journal.certificate() != revert.certificate()) return Refuse(command, AlreadyAwaiting(context_, journal));
   if (journal.target().generation() != revert.generation()) {
     Transaction t(context_, journal, on_progress);
     t.result.set_generation(revert.generation());
@@ -410,8 +426,12 @@ absl::StatusOr<EngineContext> MakeContext(EngineConfig config, EngineEnvironment
   };
   ASSIGN_OR_RETURN(std::unique_ptr<Directory> for_journal, open());
   ASSIGN_OR_RETURN(std::unique_ptr<Directory> for_state, open());
-  ASSIGN_OR_RETURN(context.journal, JournalFile::Open(std::move(for_journal), read_only));
-  ASSIGN_OR_RETURN(context.state, NodeStateFile::Open(std::move(for_state), read_only));
+  auto journal = JournalFile::Open(std::move(for_journal), read_only);
+  RETURN_IF_ERROR(WithHint(journal.status(), WithoutJournal(context.config)));
+  context.journal = *std::move(journal);
+  auto state = NodeStateFile::Open(std::move(for_state), read_only);
+  RETURN_IF_ERROR(WithHint(state.status(), WithoutState(context.config)));
+  context.state = *std::move(state);
   return context;
 }
 

@@ -171,6 +171,9 @@ v1::InstallResult Install(const EngineContext& engine, const std::string& comman
 
   if (status.ok()) status = SwitchOver(t, install->generation.record);
 
+  if (status.ok() && !baseline.unseen.ok()) {
+    *t.result.mutable_cleanup_failure() = FailureOf(WithStep(baseline.unseen, "activate"));
+  }
   if (status.ok()) status = AwaitConfirm(t);
   return status.ok() ? t.result : GoBack(t, status);
 }

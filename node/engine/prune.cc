@@ -31,6 +31,21 @@ absl::Status RemoveOpened(const EngineContext& engine, absl::string_view certifi
   return absl::OkStatus();
 }
 
+// What a crash cut off and no journal knows of any more holds a key, and is no way back to anything.
+absl::Status RemoveIncomplete(const EngineContext& engine, absl::string_view certificate,
+                              std::vector<std::string>& others) {
+  std::vector<std::string> stay;
+  for (const std::string& name : others) {
+    if (absl::IsNotFound(ReadRecord(engine, certificate, name).status())) {
+      RETURN_IF_ERROR(RemoveGeneration(engine, certificate, name));
+    } else {
+      stay.push_back(name);
+    }
+  }
+  others = std::move(stay);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
@@ -41,6 +56,7 @@ absl::Status Prune(const EngineContext& engine, absl::string_view certificate) {
     return name == current || name == known.in_force().directory() || name == known.previous().directory();
   };
   others.erase(std::remove_if(others.begin(), others.end(), is_needed), others.end());
+  RETURN_IF_ERROR(RemoveIncomplete(engine, certificate, others));
   RETURN_IF_ERROR(RemoveOpened(engine, certificate, known.in_force().generation(), others));
   RETURN_IF_ERROR(RemoveOpened(engine, certificate, known.previous().generation(), others));
   std::sort(others.begin(), others.end(), [](const std::string& a, const std::string& b) {

@@ -81,20 +81,6 @@ TEST_P(RecoverTest, AfterACrashDuringRecovery) {
   }
 }
 
-TEST_P(RecoverTest, WhereOneOperationFails) {
-  for (const int error : {EIO, ENOSPC}) {
-    ForEachOperation([&](SimulatedNode& node, int n) { node.files.FailAt(n, error); },
-                     [](SimulatedNode& node, int) {
-                       ExpectWhole(node);
-                       node.Kill();
-                       ASSERT_THAT(node.Start(), IsOk());
-                       ExpectWhole(node);
-                       ExpectOrder(node);
-                     });
-    if (HasFailure()) return;
-  }
-}
-
 TEST_P(RecoverTest, WhereTheDiskIsFullFromSomePointOn) {
   ForEachOperation(
       [](SimulatedNode& node, int n) {

@@ -112,14 +112,11 @@ absl::Status ReservedRecord::Load(bool may_make) {
   }
 
   const std::string where = absl::StrCat(directory_->path(), "/", name_);
-  constexpr absl::string_view kHint =
-      "services go on with the files they have; restore it from a backup, or remove both files to start anew: the next "
-      "install then takes in what is there as generation 0";
   const bool first_whole = slots[0].kind == Kind::kWhole;
   const bool second_whole = slots[1].kind == Kind::kWhole;
   for (int i = 0; i < 2; ++i) {
     if (slots[i].kind == Kind::kMissing && slots[1 - i].kind != Kind::kMissing && slots[1 - i].kind != Kind::kBlank) {
-      return Fail(Reason::STORAGE_FAILED, absl::StrCat(where, ".", i, " is missing beside its other half"), kHint);
+      return Fail(Reason::STORAGE_FAILED, absl::StrCat(where, ".", i, " is missing beside its other half"));
     }
     if (slots[i].kind == Kind::kWhole && slots[i].schema > schema_) {
       return Fail(Reason::STORAGE_FAILED,
@@ -130,7 +127,7 @@ absl::Status ReservedRecord::Load(bool may_make) {
   }
   // A blank slot beside a damaged one is what a torn first write leaves: nothing was recorded yet.
   if (slots[0].kind == Kind::kDamaged && slots[1].kind == Kind::kDamaged) {
-    return Fail(Reason::STORAGE_FAILED, absl::StrCat(where, ".0 and ", name_, ".1 are both damaged"), kHint);
+    return Fail(Reason::STORAGE_FAILED, absl::StrCat(where, ".0 and ", name_, ".1 are both damaged"));
   }
   if (first_whole || second_whole) {
     const int newest = !first_whole || (second_whole && slots[1].sequence > slots[0].sequence) ? 1 : 0;

@@ -23,7 +23,8 @@ namespace certcast::node {
 class ReservedRecord {
  public:
   // Reads what is there and makes what is missing, when nothing was there at all. Fails for anything it can't make
-  // sense of: both slots damaged, one of a pair missing, a schema above `schema`.
+  // sense of: both slots damaged, one of a pair missing, a schema above `schema`. What to do about the former two is
+  // the caller's to say: see lost_record.h.
   static absl::StatusOr<ReservedRecord> Open(std::unique_ptr<Directory> directory, std::string name, size_t slot_bytes,
                                              uint32_t schema);
   // The same without making anything; Write must not be called. Null: there is no directory, so nothing was ever

@@ -212,6 +212,12 @@ WayBack WalkBack(Transaction& t) {
   return switched ? SwitchBackAndProve(t) : LeaveUnswitched(t, *current);
 }
 
+std::string RevertHint(const v1::Failure& first, const v1::Failure& back) {
+  if (!back.hint().empty()) return back.hint();
+  const std::string look = "look at the service on this node now";
+  return first.hint().empty() ? look : absl::StrCat(look, "; ", first.hint());
+}
+
 // Both failures in one: what an operator reads first.
 v1::Failure RevertFailure(const v1::Failure& first, const v1::Failure& back) {
   const std::string why = absl::StrCat(ReasonName(first.reason()), ": ", first.detail());
@@ -220,7 +226,7 @@ v1::Failure RevertFailure(const v1::Failure& first, const v1::Failure& back) {
                      back.detail() == first.detail()
                          ? absl::StrCat(why, "; also on the way back")
                          : absl::StrCat("going back failed: ", back.detail(), "; it had to go back because of ", why),
-                     back.hint().empty() ? "look at the service on this node now" : back.hint()));
+                     RevertHint(first, back)));
   failure.set_step(first.step());
   failure.set_stderr(first.stderr());
   return failure;
@@ -231,6 +237,7 @@ void FillInResult(Transaction& t, const WayBack& back) {
   const v1::Failure& first = t.journal.failure();
   *result.mutable_failure() = first;
   result.clear_confirm_by();
+  result.clear_cleanup_failure();
   result.set_outcome(back.switched ? v1::Outcome::REVERTED : v1::Outcome::FAILED);
   if (!back.failed.ok()) {
     *result.mutable_cleanup_failure() = FailureOf(WithStep(KeepFirst(back.failed, back.noted), "revert"));

@@ -146,6 +146,16 @@ std::vector<Story> StoriesOfLinks() {
        [](SimulatedNode& node) { SendRevert(node, 2); },
        {LeafOf(2)},
        LeafOf(1)},
+      {"ARevertOfAServiceThatWasRenamedSince",
+       [](SimulatedNode& node) {
+         HaveGenerationTwo(node);
+         node.config.services[1].name = "balancer";
+         node.Kill();
+         ASSERT_THAT(node.Start(), IsOk());
+       },
+       [](SimulatedNode& node) { SendRevert(node, 2); },
+       {LeafOf(2)},
+       LeafOf(1)},
       {"ARevertOfAnUnconfirmedOne",
        [](SimulatedNode& node) {
          HaveGenerationOne(node);

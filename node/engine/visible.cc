@@ -76,7 +76,8 @@ bool LeadsIntoCertificate(const EngineContext& engine, const Service& service, a
   const std::string inside = absl::StrCat(engine.layout.Certificate(certificate), "/");
   for (const ServiceFile* file : service.FilesOf(certificate)) {
     const absl::StatusOr<VisiblePath> found = LookAt(engine.files(), file->path);
-    if (found.ok() && found->kind == VisiblePath::Kind::kLink && absl::StartsWith(found->target, inside)) return true;
+    if (!found.ok()) return true;
+    if (found->kind == VisiblePath::Kind::kLink && absl::StartsWith(found->target, inside)) return true;
   }
   return false;
 }

@@ -26,7 +26,8 @@ absl::StatusOr<VisiblePath> LookAt(FileSystem& files, absl::string_view path);
 // Whether it is the link that certcast makes for it (of a file of `install: link`).
 absl::StatusOr<bool> IsOurLink(const EngineContext& engine, const Service& service, const ServiceFile& file);
 
-// Whether any of the service's paths of that certificate is a link into its directory, under whatever name.
+// Whether any of the service's paths of that certificate is a link into its directory, under whatever name. One that
+// can't be looked at counts as such: the service must then be seen to serve what it should.
 bool LeadsIntoCertificate(const EngineContext& engine, const Service& service, absl::string_view certificate);
 
 // What a service gets that opens `path`: links are followed, by the rule of FileSystem::OpenDirectory. None: nothing is

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "node/hosted/hosted_node.h"
@@ -251,6 +252,21 @@ TEST_F(Hosted, ADefinitionOfAnotherStateIsNotRecoveredFrom) {
   node_.disk.PutFile("/srv/moved/definition", *node_.disk.GetFile(kKept), {.mode = 0600});
   EXPECT_THAT(MakeKeptSource(node_.disk, "/srv/moved"),
               HasReason(Reason::MALFORMED, HasSubstr("is of another state directory, /var/lib/certcast-node")));
+}
+
+TEST_F(Hosted, ADamagedDefinitionIsPutRightByTheNextContact) {
+  ASSERT_EQ(OutcomeOf(Send(node_.InstallCommand(1), one_)), Outcome::INSTALLED);
+  ASSERT_EQ(OutcomeOf(Send(node_.ConfirmCommand(1), one_)), Outcome::INSTALLED);
+  ASSERT_EQ(OutcomeOf(Send(node_.InstallCommand(2), one_)), Outcome::INSTALLED);
+  node_.disk.PutFile(kKept, "\xff damaged", {.mode = 0600});
+  const absl::Status lost = MakeKeptSource(node_.disk, node_.config.state).status();
+  EXPECT_THAT(lost, HasReason(Reason::MALFORMED, HasSubstr("definition does not parse")));
+  EXPECT_THAT(FailureOf(lost).hint(), HasSubstr("run certcast apply"));
+  // What was begun is ended, and what comes then is done.
+  node_.clock.Advance(absl::Minutes(2));
+  ASSERT_EQ(OutcomeOf(Send(node_.InstallCommand(3), one_)), Outcome::INSTALLED);
+  EXPECT_EQ(node_.FilesOf("nginx"), LeafOf(3));
+  EXPECT_THAT(MakeKeptSource(node_.disk, node_.config.state), IsOk());
 }
 
 // --- Killed, or without power, at every operation on the disk: of a first contact that installs and confirms, and of a

@@ -20,6 +20,9 @@ namespace {
 
 constexpr absl::string_view kPin = "pinned-fleet";
 constexpr absl::string_view kDefinition = "definition";
+// What the controller knows as well.
+constexpr absl::string_view kAskController =
+    "run certcast apply: it says anew what this host is, and ends what was begun";
 constexpr size_t kMaxPin = 8192;
 // NodeDefinition's parts are bounded; together they stay below.
 constexpr size_t kMaxDefinition = 1 << 20;
@@ -107,12 +110,13 @@ absl::StatusOr<std::optional<v1::NodeDefinition>> ReadKeptDefinition(FileSystem&
   if (!bytes.has_value()) return std::nullopt;
   v1::NodeDefinition definition;
   if (!definition.ParseFromString(*bytes)) {
-    return Fail(Reason::MALFORMED, absl::StrCat(state, "/", kDefinition, " does not parse"));
+    return Fail(Reason::MALFORMED, absl::StrCat(state, "/", kDefinition, " does not parse"), kAskController);
   }
   // The state may have been moved since.
   if (definition.state() != state) {
     return Fail(Reason::MALFORMED,
-                absl::StrCat(state, "/", kDefinition, " is of another state directory, ", definition.state()));
+                absl::StrCat(state, "/", kDefinition, " is of another state directory, ", definition.state()),
+                kAskController);
   }
   return std::optional<v1::NodeDefinition>(std::move(definition));
 }

@@ -35,12 +35,17 @@ bool TakesDescriptor(absl::string_view operation) {
 
 class FaultFileSystem::Tear {
  public:
-  // Without a seed: the first half.
-  explicit Tear(std::optional<uint64_t> seed) : dice_(seed.value_or(0)), has_seed_(seed.has_value()) {}
+  static std::shared_ptr<Tear> FirstHalf() { return std::make_shared<Tear>(2, std::nullopt); }
+  static std::shared_ptr<Tear> Whole() { return std::make_shared<Tear>(1, std::nullopt); }
+  static std::shared_ptr<Tear> Sectors(uint64_t seed) { return std::make_shared<Tear>(1, seed); }
+
+  // Without a seed: the first of `parts`.
+  Tear(size_t parts, std::optional<uint64_t> seed)
+      : parts_(parts), dice_(seed.value_or(0)), has_seed_(seed.has_value()) {}
 
   // What a new file holds.
   std::string OfNew(absl::string_view bytes) {
-    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / 2));
+    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / parts_));
     std::string torn = Over(std::string(bytes.size(), '\0'), bytes);
     torn.resize(dice_() % (bytes.size() + 1));
     return torn;
@@ -48,7 +53,7 @@ class FaultFileSystem::Tear {
 
   // What is in the place of `bytes`, where `old` was.
   std::string Over(std::string old, absl::string_view bytes) {
-    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / 2));
+    if (!has_seed_) return std::string(bytes.substr(0, bytes.size() / parts_));
     for (size_t at = 0; at < bytes.size(); at += kSector) {
       if ((dice_() & 1) != 0) old.replace(at, kSector, std::string(bytes.substr(at, kSector)));
     }
@@ -56,6 +61,7 @@ class FaultFileSystem::Tear {
   }
 
  private:
+  const size_t parts_;
   std::mt19937_64 dice_;
   const bool has_seed_;
 };
@@ -176,7 +182,7 @@ FaultFileSystem::Decision FaultFileSystem::Next(const std::string& operation) {
     return {.tear = is_first ? tear_ : nullptr,
             .error = Fail(Reason::STORAGE_FAILED, absl::StrCat(operation, ": the process ended here"))};
   }
-  if (n == fail_at_) return {.error = FailErrno(fail_error_, operation)};
+  if (n == fail_at_) return {.tear = fail_tear_, .error = FailErrno(fail_error_, operation)};
   if (n >= hit_from_ && is_hit_ && is_hit_(operation)) return {.error = FailErrno(hit_error_, operation)};
   return {};
 }
@@ -190,6 +196,21 @@ void FaultFileSystem::FailAt(int n, int error) {
   const absl::MutexLock lock(&mutex_);
   fail_at_ = n;
   fail_error_ = error;
+  fail_tear_ = nullptr;
+}
+
+void FaultFileSystem::FailInTheMiddleOf(int n, int error) {
+  const absl::MutexLock lock(&mutex_);
+  fail_at_ = n;
+  fail_error_ = error;
+  fail_tear_ = Tear::FirstHalf();
+}
+
+void FaultFileSystem::FailAtFsyncOf(int n, int error) {
+  const absl::MutexLock lock(&mutex_);
+  fail_at_ = n;
+  fail_error_ = error;
+  fail_tear_ = Tear::Whole();
 }
 
 void FaultFileSystem::FailWhere(std::function<bool(absl::string_view)> is_hit, int error) {
@@ -212,13 +233,13 @@ void FaultFileSystem::CrashAt(int n) {
 void FaultFileSystem::CrashInTheMiddleOf(int n) {
   const absl::MutexLock lock(&mutex_);
   crash_at_ = n;
-  tear_ = std::make_shared<Tear>(std::nullopt);
+  tear_ = Tear::FirstHalf();
 }
 
 void FaultFileSystem::CrashInTheMiddleOf(int n, uint64_t seed) {
   const absl::MutexLock lock(&mutex_);
   crash_at_ = n;
-  tear_ = std::make_shared<Tear>(seed);
+  tear_ = Tear::Sectors(seed);
 }
 
 void FaultFileSystem::Heal() {

@@ -41,6 +41,10 @@ class FaultFileSystem final : public FileSystem {
 
   // The n-th operation fails with this errno, and does nothing; the rest goes on.
   void FailAt(int n, int error);
+  // The same, but when the n-th is CreateFile or OverwriteFile, half of its bytes are written.
+  void FailInTheMiddleOf(int n, int error);
+  // The same, but all of them are, and it fails at their fsync.
+  void FailAtFsyncOf(int n, int error);
   // Every operation for which this is true fails so, until Heal. It gets the operation's name.
   void FailWhere(std::function<bool(absl::string_view operation)> is_hit, int error);
   // The n-th operation and those after it for which this is true fail so, until Heal.
@@ -65,7 +69,7 @@ class FaultFileSystem final : public FileSystem {
  private:
   friend class FaultDirectory;
 
-  // The end of a process in the middle of a write.
+  // What becomes of a write that does not come to its end.
   class Tear;
 
   // Counts an operation and says what is to come of it: with an error it is not done, or only as far as `tear` says.
@@ -81,6 +85,7 @@ class FaultFileSystem final : public FileSystem {
   std::vector<std::string> operations_ ABSL_GUARDED_BY(mutex_);
   int fail_at_ ABSL_GUARDED_BY(mutex_) = 0;
   int fail_error_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::shared_ptr<Tear> fail_tear_ ABSL_GUARDED_BY(mutex_);
   int hit_from_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<bool(absl::string_view)> is_hit_ ABSL_GUARDED_BY(mutex_);
   int hit_error_ ABSL_GUARDED_BY(mutex_) = 0;
