@@ -23,7 +23,7 @@ packages=(
   apache2 bind9 binutils busybox ca-certificates caddy certbot csh curl dehydrated dovecot-imapd dovecot-lmtpd dovecot-pop3d fish git
   haproxy iproute2 ldap-utils lego
   mariadb-server nginx-light openjdk-17-jre-headless openssh-client openssh-server openssl pebble postfix postgresql-15 procps
-  prosody slapd sudo unbound vsftpd
+  prometheus-node-exporter prosody slapd sudo unbound vsftpd
   # tests/fuzz.sh and tests/sanitize.sh.
   clang-14 libclang-rt-14-dev lld-14 llvm-14
   # tests/ansible and what else runs a playbook.

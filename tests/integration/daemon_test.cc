@@ -1,5 +1,5 @@
 // The engine, configured by node.yaml with a preset, and the real server of a Debian package: the first install, a
-// renewal, renewals that go wrong.
+// renewal, the way back when told to, renewals that go wrong.
 #include "tests/testing/daemon.h"
 
 #include <sys/stat.h>
@@ -25,6 +25,7 @@
 #include "node/config/config.h"
 #include "node/engine/engine.h"
 #include "tests/testing/debian_server.h"
+#include "tests/testing/link_messages.h"
 #include "tests/testing/program.h"
 #include "tests/testing/status_matchers.h"
 #include "tests/testing/temporary_directory.h"
@@ -150,6 +151,10 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
     ASSERT_TRUE(changed.ok() && changed->ok());
   }
 
+  std::string Preset() const {
+    if (server.preset == "none") return "";
+    return absl::StrCat("    preset: ", server.preset.empty() ? server.name : server.preset, "\n");
+  }
   // As an operator writes it.
   std::string NodeYaml() const {
     std::string files = absl::Substitute(
@@ -159,9 +164,9 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
     const absl::string_view starttls = NameOf(server.starttls);
     return absl::StrCat("name: web-01\nstate: ", root.path(), "/state\nlisten: 127.0.0.1:7444\n",
                         "allow_names: [\"*.example.com\"]\nservices:\n", "  - name: ", server.name, "\n",
-                        "    certificate: wildcard\n    preset: ", server.name, "\n    files:\n",
-                        Indent(files, "      "), Indent(server.commands(place), "    "), "    probes:\n      - tls: {",
-                        "address: \"", place.address(), "\", server_name: ", kServerName, ", expect: chain",
+                        "    certificate: wildcard\n", Preset(), "    files:\n", Indent(files, "      "),
+                        Indent(server.commands(place), "    "), "    probes:\n      - tls: {", "address: \"",
+                        place.address(), "\", server_name: ", kServerName, ", expect: chain",
                         starttls.empty() ? "" : ", starttls: ", starttls, ", timeout: 10s}\n");
   }
 
@@ -187,20 +192,22 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
   }
 
   v1::InstallResult Install(const IssuedCertificate& issued, uint64_t generation) {
-    v1::Command command;
-    command.set_id(absl::StrCat("install-", ++commands_sent));
-    *command.mutable_install()->mutable_bundle() = fleet.Bundle(issued, "wildcard", generation, signed_at);
-    command.mutable_install()->mutable_confirm_timeout()->set_seconds(60);
-    return engine->Handle(command, nullptr).install_result();
+    return engine
+        ->Handle(testing::InstallCommand(absl::StrCat("install-", ++commands_sent),
+                                         fleet.Bundle(issued, "wildcard", generation, signed_at), absl::Minutes(1)),
+                 nullptr)
+        .install_result();
   }
   void Confirm(const IssuedCertificate& issued, uint64_t generation) {
-    v1::Command command;
-    command.set_id(absl::StrCat("confirm-", ++commands_sent));
-    command.mutable_confirm()->set_certificate("wildcard");
-    command.mutable_confirm()->set_generation(generation);
-    command.mutable_confirm()->set_leaf_sha256(issued.certificate.sha256());
+    const v1::Command command = testing::ConfirmCommand(absl::StrCat("confirm-", ++commands_sent), "wildcard",
+                                                        generation, issued.certificate.sha256());
     const v1::InstallResult result = engine->Handle(command, nullptr).install_result();
     ASSERT_EQ(result.outcome(), Outcome::INSTALLED) << result.ShortDebugString();
+  }
+  v1::InstallResult Revert(uint64_t generation) {
+    const v1::Command command =
+        testing::RevertCommand(absl::StrCat("revert-", ++commands_sent), "wildcard", generation);
+    return engine->Handle(command, nullptr).install_result();
   }
   void InstallAndConfirm(const IssuedCertificate& issued, uint64_t generation) {
     const v1::InstallResult result = Install(issued, generation);
@@ -235,8 +242,9 @@ class DaemonTest : public ::testing::TestWithParam<DebianServer> {
                                   : server.refusal == Refusal::kReloadFails ? Reason::RELOAD_FAILED
                                                                             : Reason::PROBE_FAILED;
     EXPECT_EQ(result.failure().reason(), expected) << result.ShortDebugString();
-    // Where the check fails nothing is reloaded at all.
-    EXPECT_EQ(result.reloaded().empty(), expected == Reason::CHECK_FAILED) << result.ShortDebugString();
+    // Where the check fails nothing is reloaded at all, and where nothing is told neither.
+    EXPECT_EQ(result.reloaded().empty(), expected == Reason::CHECK_FAILED || service.reload.is_none())
+        << result.ShortDebugString();
     ExpectServes(to);
   }
 
@@ -282,6 +290,13 @@ TEST_P(DaemonTest, ServesEachRenewalAndKeepsWhoIsConnected) {
   EXPECT_TRUE(again.reloaded().empty());
   EXPECT_EQ(Reloads(), reloads + one_reload());
   ExpectServes(second);
+
+  // Another node's trouble.
+  const v1::InstallResult back = Revert(2);
+  EXPECT_EQ(back.outcome(), Outcome::REVERTED) << back.ShortDebugString();
+  EXPECT_EQ(back.generation_in_force(), 1u);
+  EXPECT_EQ(Reloads(), reloads + 2 * one_reload());
+  ExpectServes(first);
   EXPECT_TRUE(daemon->Running());
 }
 
@@ -291,6 +306,10 @@ TEST_P(DaemonTest, GoesBackFromFilesThatItCanNotUse) {
   const std::string wrong = absl::StrReplaceAll(NodeYaml(), {{"content: private_key", "content: chain"},
                                                              {"content: combined", "content: fullchain"},
                                                              {"timeout: 10s", "timeout: 1s"}});
+  if (server.refusal == Refusal::kNodeYamlFails) {
+    EXPECT_THAT(ParseConfig(wrong, "node.yaml").status().message(), HasSubstr("files with content combined"));
+    return;
+  }
   ASSERT_NO_FATAL_FAILURE(StartEngine(wrong));
   ExpectGoesBack(Install(first, 1), by_hand);
 
@@ -304,7 +323,7 @@ TEST_P(DaemonTest, GoesBackFromFilesThatItCanNotUse) {
   EXPECT_EQ(result.generation_in_force(), 1u);
 }
 
-TEST_P(DaemonTest, GoesBackWhereTheReloadDoesNothing) {
+TEST_P(DaemonTest, GoesBackWhereNothingNewIsRead) {
   if (server.name == "postfix") {
     // Else it starts another smtpd where the first is not back from its last client, and that one reads the files.
     const std::string services = place.home + "/etc/master.cf";
@@ -319,7 +338,11 @@ TEST_P(DaemonTest, GoesBackWhereTheReloadDoesNothing) {
   absl::StatusOr<Config> deaf =
       ParseConfig(absl::StrReplaceAll(NodeYaml(), {{"timeout: 10s", "timeout: 1s"}}), root.path() + "/node.yaml");
   ASSERT_THAT(deaf, IsOk());
-  deaf->services.front().reload = {.how = CommandReload{.argv = {"true"}}};
+  if (server.stop_reading != nullptr) {
+    ASSERT_THAT(server.stop_reading(place), IsOk());
+  } else {
+    deaf->services.front().reload = {.how = CommandReload{.argv = {"true"}}};
+  }
   ASSERT_NO_FATAL_FAILURE(StartEngine(*deaf));
   const v1::InstallResult result = Install(second, 2);
   EXPECT_EQ(result.outcome(), Outcome::REVERTED) << result.ShortDebugString();
@@ -330,7 +353,9 @@ TEST_P(DaemonTest, GoesBackWhereTheReloadDoesNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Debian12, DaemonTest, ::testing::ValuesIn(testing::DebianServers()),
-                         [](const ::testing::TestParamInfo<DebianServer>& info) { return info.param.name; });
+                         [](const ::testing::TestParamInfo<DebianServer>& info) {
+                           return absl::StrReplaceAll(info.param.name, {{"-", "_"}});
+                         });
 
 }  // namespace
 }  // namespace certcast::node

@@ -13,7 +13,8 @@ std::string ServerPlace::address() const {
 const std::vector<DebianServer>& DebianServers() {
   static const auto& servers = *new std::vector<DebianServer>([] {
     std::vector<DebianServer> all;
-    for (std::vector<DebianServer>& some : std::vector{WebServers(), MailServers(), DataServers(), OtherServers()}) {
+    for (std::vector<DebianServer>& some :
+         std::vector{WebServers(), ServersThatWatch(), MailServers(), DataServers(), OtherServers()}) {
       for (DebianServer& server : some) all.push_back(std::move(server));
     }
     return all;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "common/probe/start_tls_protocol.h"
 #include "tests/testing/daemon.h"
 
@@ -35,15 +36,24 @@ struct Conversation {
   std::string answer_after;
 };
 
-// How it shows that it can't use its files.
-enum class Refusal { kCheckFails, kReloadFails, kIsSeen };
+// A web server's that keeps connections.
+inline const Conversation kRequestAfterRequest = {.before_reload = "GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+                                                  .answer_before = "HTTP/1.1 200 OK",
+                                                  .after_reload = "GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n",
+                                                  .answer_after = "HTTP/1.1 200 OK"};
+
+// How it shows that it can't use its files. kNodeYamlFails: no file of another content can be declared in the first
+// place.
+enum class Refusal { kNodeYamlFails, kCheckFails, kReloadFails, kIsSeen };
 
 struct DebianServer {
-  // Also of its preset.
+  // Of the service; of its preset too, where there is no other.
   std::string name;
   DaemonPlan (*plan)(const ServerPlace& place);
   // Its check and reload in node.yaml: as the preset has them, but of a second instance. Lines without indentation.
   std::string (*commands)(const ServerPlace& place);
+  // "none": it has none.
+  std::string preset;
   StartTlsProtocol starttls = StartTlsProtocol::kNone;
   // Who owns the private key; empty: root.
   std::string key_owner;
@@ -56,6 +66,8 @@ struct DebianServer {
   Refusal refusal = Refusal::kIsSeen;
   // Of a connection that is kept while the server takes a new certificate. Empty: it does not keep any.
   Conversation conversation;
+  // Of a server that is not told, since it reads its files by itself: makes it go on with what they hold now.
+  absl::Status (*stop_reading)(const ServerPlace& place) = nullptr;
   // What a probe says of it where it is configured without TLS. Of those with `starttls`.
   std::string without_tls;
 };
@@ -69,6 +81,7 @@ const std::vector<DebianServer>& DebianServers();
 
 // --- By kind, each in a file of its own.
 std::vector<DebianServer> WebServers();
+std::vector<DebianServer> ServersThatWatch();
 std::vector<DebianServer> MailServers();
 std::vector<DebianServer> DataServers();
 std::vector<DebianServer> OtherServers();

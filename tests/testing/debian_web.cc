@@ -1,4 +1,4 @@
-// nginx, apache, haproxy.
+// nginx, apache, haproxy: by its file and over its runtime API.
 #include <csignal>
 
 #include "absl/strings/str_cat.h"
@@ -88,7 +88,7 @@ std::string ApacheCommands(const ServerPlace& place) {
 constexpr absl::string_view kHaproxy = R"(global
   user haproxy
   group haproxy
-  nbthread 1
+  stats socket $2/admin.sock mode 600 level admin
 defaults
   mode http
   timeout client 30s
@@ -102,7 +102,7 @@ frontend test
 DaemonPlan PlanHaproxy(const ServerPlace& place) {
   const std::string config = place.home + "/haproxy.cfg";
   const std::string tls = place.with_tls ? absl::StrCat("ssl crt ", place.combined()) : "";
-  return {.files = {{config, absl::Substitute(kHaproxy, place.address(), tls)}},
+  return {.files = {{config, absl::Substitute(kHaproxy, place.address(), tls, place.home)}},
           .argv = {"haproxy", "-W", "-f", config},
           .address = place.address()};
 }
@@ -110,6 +110,12 @@ DaemonPlan PlanHaproxy(const ServerPlace& place) {
 // The reload is the unit's own.
 std::string HaproxyCommands(const ServerPlace& place) {
   return absl::Substitute("check: [haproxy, -c, -f, $0/haproxy.cfg]\n", place.home);
+}
+
+std::string HaproxyRuntimeCommands(const ServerPlace& place) {
+  return absl::StrCat(
+      HaproxyCommands(place),
+      absl::Substitute("reload: {haproxy: {socket: $0/admin.sock, certificate: $1}}\n", place.home, place.combined()));
 }
 
 }  // namespace
@@ -128,7 +134,15 @@ std::vector<DebianServer> WebServers() {
            .reads_combined = true,
            .unit_reload_signal = SIGUSR2,
            .refusal = Refusal::kCheckFails,
-           .conversation = kRequest}};
+           .conversation = kRequest},
+          // No process is replaced, so connections stay as they are.
+          {.name = "haproxy-runtime-api",
+           .plan = PlanHaproxy,
+           .commands = HaproxyRuntimeCommands,
+           .preset = "haproxy",
+           .reads_combined = true,
+           .refusal = Refusal::kNodeYamlFails,
+           .conversation = kRequestAfterRequest}};
 }
 
 }  // namespace certcast::testing
