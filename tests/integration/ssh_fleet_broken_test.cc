@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -82,10 +83,12 @@ struct Breaking {
   const char* line;
 };
 
-class SshFleetBreaking : public SshFleetBroken, public ::testing::WithParamInterface<Breaking> {};
+// And whether the agent runs by sudo, which stands between it and the connection.
+class SshFleetBreaking : public SshFleetBroken, public ::testing::WithParamInterface<std::tuple<Breaking, bool>> {};
 
 // While the service is told, with the certificate switched already.
 TEST_P(SshFleetBreaking, InTheMiddleOfAnInstallLeavesNothingHalf) {
+  sudo_ = std::get<bool>(GetParam());
   AddSshHost("old-1");
   SshMachine& machine = machines_["old-1"];
   Configure(kPolicy);
@@ -101,7 +104,7 @@ TEST_P(SshFleetBreaking, InTheMiddleOfAnInstallLeavesNothingHalf) {
   ASSERT_THAT(
       WaitUntil("the service is told", kPlenty, [&] { return std::filesystem::exists(machine.home + "/holds"); }),
       IsOk());
-  const std::string line = GetParam().line;
+  const std::string line = std::get<Breaking>(GetParam()).line;
   if (line.empty()) {
     relay.Cut();
   } else {
@@ -122,12 +125,16 @@ TEST_P(SshFleetBreaking, InTheMiddleOfAnInstallLeavesNothingHalf) {
   ExpectAllServe(second);
 }
 
-INSTANTIATE_TEST_SUITE_P(Ways, SshFleetBreaking,
-                         ::testing::Values(Breaking{"TheConnectionIsReset", ""},
-                                           Breaking{"TheServersProcessIsKilled", "pkill -KILL -f '^sshd: deploy'"},
-                                           Breaking{"TheServersProcessStandsStill", "pkill -STOP -f '^sshd: deploy'"},
-                                           Breaking{"TheAgentIsKilled", "pkill -KILL -f '[c]ertcast-node-.* stdio'"}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    Ways, SshFleetBreaking,
+    ::testing::Combine(::testing::Values(Breaking{"TheConnectionIsReset", ""},
+                                         Breaking{"TheServersProcessIsKilled", "pkill -KILL -f '^sshd: deploy'"},
+                                         Breaking{"TheServersProcessStandsStill", "pkill -STOP -f '^sshd: deploy'"},
+                                         Breaking{"TheAgentIsKilled", "pkill -KILL -f '[c]ertcast-node-.* stdio'"}),
+                       ::testing::Bool()),
+    [](const auto& info) {
+      return absl::StrCat(std::get<Breaking>(info.param).name, std::get<bool>(info.param) ? "BySudo" : "");
+    });
 
 TEST_F(SshFleetBroken, AHostThatHangsHoldsUpNobody) {
   connect_timeout_ = "5s";

@@ -39,6 +39,9 @@ TEST_F(SshFleetTest, OneWaveReachesBothKindsOfNodes) {
   const CommandResult doctor = controller_.Run({"doctor"});
   EXPECT_EQ(doctor.exit_code, 0) << doctor;
   EXPECT_THAT(doctor.out, HasSubstr("answers over ssh as deploy@"));
+  EXPECT_THAT(doctor.out, Not(HasSubstr("does the service run")));
+  machines_["old-2"].service.reset();
+  EXPECT_THAT(controller_.Run({"doctor"}).out, HasSubstr("does the service run, and listen there?"));
   const CommandResult refused = controller_.Run({"nodes", "sign", "old-1"}, "x");
   EXPECT_EQ(refused.exit_code, 2) << refused;
   EXPECT_THAT(refused.err, HasSubstr("there is nothing to sign"));

@@ -94,7 +94,11 @@ class SshFleet : public ::testing::Test {
   void StartHost(SshMachine& machine, const std::string& restriction) {
     SshdOptions options;
     options.authorized_keys = restriction + ReadFile(PathOf("key.pub"));
-    if (sudo_) options.sudoers = "deploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio";
+    if (sudo_) {
+      // The first line is Debian's own.
+      options.sudoers =
+          "Defaults use_pty\ndeploy ALL=(root) NOPASSWD: /home/deploy/.certcast/bin/certcast-node-* stdio";
+    }
     auto sshd = Sshd::Start(options);
     ASSERT_THAT(sshd, IsOk());
     machine.sshd = *std::move(sshd);
