@@ -26,7 +26,7 @@ absl::Status ExpectRefused(Examiner& examiner, const v1::Command& command, absl:
       absl::StrCat("it is not refused: the outcome is ", v1::Outcome::Code_Name(report.install_result().outcome()))));
   RETURN_IF_ERROR(ExpectSame("the reason", v1::Reason::Code_Name(failure.reason()), reason));
   RETURN_IF_ERROR(Expect(!failure.detail().empty(), "the failure has no detail"));
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), ""));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), ""));
   return examiner.ExpectInForce(examiner.good(), /*confirmed=*/true);
 }
 
@@ -260,7 +260,7 @@ absl::Status RefusesATruncatedBundleEverywhere(Examiner& examiner) {
     ASSIGN_OR_RETURN(const v1::InstallResult result, examiner.Change(examiner.NewInstall(bundle)));
     RETURN_IF_ERROR(Expect(result.outcome() == v1::Outcome::FAILED, absl::StrCat("accepted when cut at byte ", size)));
   }
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), ""));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), ""));
   return examiner.ExpectInForce(examiner.good(), /*confirmed=*/true);
 }
 

@@ -54,14 +54,28 @@ struct Caller {
   std::string key_pem;
 };
 
+// A link that is opened in another way than the controller does it.
+struct Approach {
+  Caller caller = {};
+  // Without TLS.
+  bool plaintext = false;
+  // Bytes of metadata beside what gRPC sends by itself.
+  size_t metadata = 0;
+};
+
 // How to reach the node.
 class Transport {
  public:
   virtual ~Transport() = default;
   // Does not wait for Hello.
   virtual absl::StatusOr<std::unique_ptr<Connection>> Open() = 0;
-  // As somebody else than the controller. kUnimplemented where the transport knows nobody.
-  virtual absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Caller& caller) = 0;
+  // kUnimplemented where the transport knows no other way.
+  virtual absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Approach& approach) = 0;
+  // So many links on one connection, which all end at that time. Waits until then where the node lets one wait.
+  // kUnimplemented where a connection carries one.
+  virtual absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int count, absl::Time until) = 0;
+  // The controller, as far as it is known.
+  virtual Caller controller() const = 0;
   // Whether a second link may be open beside the first.
   virtual bool carries_several() const = 0;
 };

@@ -19,8 +19,8 @@
 
 namespace certcast::conformance {
 
-// Longer than any step of a node that works.
-inline constexpr absl::Duration kPatience = absl::Seconds(30);
+// Of Failure.stderr.
+inline constexpr size_t kMaxStderr = size_t{4} * 1024;
 
 // OK, or what was seen instead.
 absl::Status Expect(bool holds, absl::string_view otherwise);
@@ -29,10 +29,14 @@ absl::Status ExpectSame(absl::string_view what, absl::string_view seen, absl::st
 
 class Examiner {
  public:
-  Examiner(Site& site, Transport& transport) : site_(site), transport_(transport) {}
+  // `patience`: longer than any step of a node that works.
+  Examiner(Site& site, Transport& transport, absl::Duration patience)
+      : site_(site), transport_(transport), patience_(patience) {}
 
   Site& site() { return site_; }
+  const StandIn& service() const { return site_.service(); }
   Transport& transport() { return transport_; }
+  absl::Duration patience() const { return patience_; }
 
   // --- Links. One is open at most times.
 
@@ -51,12 +55,13 @@ class Examiner {
   v1::Command NewInstall(const testing::IssuedCertificate& issued, uint64_t generation,
                          absl::Duration confirm_timeout = absl::Minutes(1));
   v1::Command NewConfirm(const testing::IssuedCertificate& issued, uint64_t generation);
-  v1::Command NewRevert(uint64_t generation);
+  v1::Command NewRevert(uint64_t generation, const std::string& certificate = kCertificate);
   v1::Bundle Bundle(const testing::IssuedCertificate& issued, uint64_t generation) const;
   uint64_t epoch() const { return epoch_; }
 
   // Sends it and waits for its final report, on `link` or the one that is open. Everything in between must be Progress
-  // of the same command; it is added to `steps`.
+  // of the same command; it is added to `steps`. Every report must be as outcome.proto says, and hold nothing of a
+  // private key.
   absl::StatusOr<v1::Report> Call(const v1::Command& command, std::vector<std::string>* steps = nullptr,
                                   Connection* link = nullptr);
   // The same for commands that end in one kind of report; another one is an error.
@@ -66,7 +71,12 @@ class Examiner {
   absl::StatusOr<v1::Failure> Refusal(const v1::Command& command);
   absl::StatusOr<v1::Inventory> Describe();
   // The certificate's entry; an empty one when there is none.
-  absl::StatusOr<v1::Inventory::Certificate> Look();
+  absl::StatusOr<v1::Inventory::Certificate> Look(const std::string& certificate = kCertificate);
+  // The service's entry for its certificate; an error when there is none.
+  absl::StatusOr<v1::Inventory::Service> LookAtService(const StandIn& service);
+
+  // Whether it holds a line of a private key that was sent to the node.
+  bool HoldsSecret(const std::string& text) const;
 
   // --- Expectations.
 
@@ -79,6 +89,10 @@ class Examiner {
   // and served, nothing waits for Confirm, the service does what it should, and no command was run since.
 
   absl::Status Settle();
+  // First half of it, and the end of each check: what waits for Confirm goes back, by command.
+  absl::Status LetGo();
+  // Nothing but the files lies where they are, once nothing waits for Confirm.
+  absl::Status ExpectNothingBeside();
   // What is in force then.
   const testing::IssuedCertificate& good() const { return *good_; }
   uint64_t good_generation() const { return good_generation_; }
@@ -87,13 +101,16 @@ class Examiner {
 
  private:
   absl::Status InstallGood();
+  void NoteSecrets(const v1::Command& command);
 
   Site& site_;
   Transport& transport_;
+  const absl::Duration patience_;
   std::unique_ptr<Connection> link_;
   // Above those of earlier runs on the same node.
   const uint64_t epoch_ = static_cast<uint64_t>(absl::ToUnixSeconds(absl::Now()));
   int last_id_ = 0;
+  std::vector<std::string> secrets_;
   // There is a lower one for the node to refuse.
   uint64_t next_generation_ = 2;
   std::unique_ptr<testing::IssuedCertificate> good_;
@@ -111,12 +128,22 @@ struct Check {
 
 // Of section 4 of the design: what goes over the link.
 std::vector<Check> LinkChecks();
+// Of sections 4 and 7: who may open a link, and how much he may send; over gRPC.
+std::vector<Check> WireChecks();
 // Of section 5, step verify: bundles that must be refused.
 std::vector<Check> BundleChecks();
+// Of section 4: HTTP challenges.
+std::vector<Check> ChallengeChecks();
 // Of sections 2 and 5: an install that goes well, and what may follow.
 std::vector<Check> InstallChecks();
+// Of sections 1, 2 and 5: what is on the disk.
+std::vector<Check> FileChecks();
+// Of section 5: the first install over what was there before, and its way back.
+std::vector<Check> FirstInstallChecks();
 // Of sections 2 and 5: what goes wrong on the way.
 std::vector<Check> TroubleChecks();
+// All, in the order in which they are run.
+std::vector<Check> AllChecks();
 
 }  // namespace certcast::conformance
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/link.grpc.pb.h"
@@ -15,7 +16,8 @@ namespace certcast::conformance {
 namespace {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const std::string& node,
-                                           const std::string& fleet_ca_pem, const Caller& caller) {
+                                           const std::string& fleet_ca_pem, const Approach& approach) {
+  const Caller& caller = approach.caller;
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = fleet_ca_pem;
   options.pem_cert_chain = caller.chain_pem;
@@ -27,13 +29,17 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const std
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::SslCredentials(options), arguments);
+  return grpc::CreateCustomChannel(
+      address, approach.plaintext ? grpc::InsecureChannelCredentials() : grpc::SslCredentials(options), arguments);
 }
 
 class GrpcConnection : public Connection {
  public:
-  explicit GrpcConnection(const std::shared_ptr<grpc::Channel>& channel)
-      : stub_(v1::NodeLink::NewStub(channel)), stream_(stub_->Link(&context_)), reader_([this] { Read(); }) {}
+  GrpcConnection(const std::shared_ptr<grpc::Channel>& channel, size_t metadata,
+                 absl::Time until = absl::InfiniteFuture())
+      : stub_(v1::NodeLink::NewStub(channel)),
+        stream_(stub_->Link(Prepare(metadata, until))),
+        reader_([this] { Read(); }) {}
   ~GrpcConnection() override {
     context_.TryCancel();
     reader_.join();
@@ -45,6 +51,12 @@ class GrpcConnection : public Connection {
   absl::Status SendBytes(absl::string_view) override { return absl::UnimplementedError("gRPC carries messages only"); }
 
  private:
+  grpc::ClientContext* Prepare(size_t metadata, absl::Time until) {
+    if (metadata > 0) context_.AddMetadata("x-conformance", std::string(metadata, 'x'));
+    if (until != absl::InfiniteFuture()) context_.set_deadline(absl::ToChronoTime(until));
+    return &context_;
+  }
+
   void Read() {
     for (v1::Report report; stream_->Read(&report);) inbox_.Add(std::move(report));
     const grpc::Status status = stream_->Finish();
@@ -66,10 +78,17 @@ class GrpcTransport : public Transport {
         fleet_ca_pem_(std::move(fleet_ca_pem)),
         controller_(std::move(controller)) {}
 
-  absl::StatusOr<std::unique_ptr<Connection>> Open() override { return OpenAs(controller_); }
-  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Caller& caller) override {
-    return std::make_unique<GrpcConnection>(MakeChannel(address_, node_, fleet_ca_pem_, caller));
+  absl::StatusOr<std::unique_ptr<Connection>> Open() override { return OpenAs({.caller = controller_}); }
+  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Approach& approach) override {
+    return std::make_unique<GrpcConnection>(MakeChannel(address_, node_, fleet_ca_pem_, approach), approach.metadata);
   }
+  absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int count, absl::Time until) override {
+    const std::shared_ptr<grpc::Channel> channel = MakeChannel(address_, node_, fleet_ca_pem_, {.caller = controller_});
+    std::vector<std::unique_ptr<Connection>> links;
+    for (int i = 0; i < count; ++i) links.push_back(std::make_unique<GrpcConnection>(channel, 0, until));
+    return links;
+  }
+  Caller controller() const override { return controller_; }
   bool carries_several() const override { return true; }
 
  private:

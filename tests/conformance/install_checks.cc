@@ -68,8 +68,8 @@ absl::Status TakesTheStepsInOrder(Examiner& examiner) {
     RETURN_IF_ERROR(Expect(at != known.end(), absl::StrCat("Progress names the steps ", absl::StrJoin(progress, " "))));
     next = static_cast<size_t>(at - known.begin());
   }
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), "check reload"));
-  return ExpectSame("what the check saw", examiner.site().LeafAtCheck(), now.issued.certificate.sha256());
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), "check reload"));
+  return ExpectSame("what the check saw", examiner.service().LeafAtCheck(), now.issued.certificate.sha256());
 }
 
 absl::Status ConfirmsOnce(Examiner& examiner) {
@@ -79,7 +79,7 @@ absl::Status ConfirmsOnce(Examiner& examiner) {
     ASSIGN_OR_RETURN(const v1::InstallResult confirmed, examiner.Change(command));
     RETURN_IF_ERROR(Examiner::ExpectOutcome(confirmed, "INSTALLED"));
   }
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), "check reload"));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), "check reload"));
   ASSIGN_OR_RETURN(const v1::Inventory::Certificate certificate, examiner.Look());
   RETURN_IF_ERROR(Expect(certificate.highest_generation() == now.generation, "highest_generation is another"));
   RETURN_IF_ERROR(
@@ -98,7 +98,7 @@ absl::Status LeavesAloneWhatIsThere(Examiner& examiner) {
   ASSIGN_OR_RETURN(const v1::InstallResult again,
                    examiner.Change(examiner.NewInstall(examiner.good(), examiner.good_generation())));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(again, "UNCHANGED"));
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), ""));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), ""));
   return examiner.ExpectInForce(examiner.good(), /*confirmed=*/true);
 }
 
@@ -118,14 +118,14 @@ absl::Status RepeatsItsAnswer(Examiner& examiner) {
   RETURN_IF_ERROR(examiner.Change(examiner.NewConfirm(now.issued, now.generation)).status());
   ASSIGN_OR_RETURN(const v1::InstallResult confirmed, examiner.Change(now.command));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(confirmed, "INSTALLED"));
-  return ExpectSame("what was run", examiner.site().Runs(), "check reload");
+  return ExpectSame("what was run", examiner.service().Runs(), "check reload");
 }
 
 absl::Status JoinsTheWait(Examiner& examiner) {
   ASSIGN_OR_RETURN(const Waiting now, InstallNew(examiner));
   ASSIGN_OR_RETURN(const v1::InstallResult joined, examiner.Change(examiner.NewInstall(now.issued, now.generation)));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(joined, "INSTALLED"));
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), "check reload"));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), "check reload"));
   ASSIGN_OR_RETURN(const v1::Failure other,
                    examiner.Refusal(examiner.NewInstall(examiner.site().Issue(), examiner.NextGeneration())));
   RETURN_IF_ERROR(ExpectSame("the reason of another install's refusal", v1::Reason::Code_Name(other.reason()), "BUSY"));
@@ -136,7 +136,7 @@ absl::Status RevertsOnCommand(Examiner& examiner) {
   ASSIGN_OR_RETURN(const Waiting now, InstallNew(examiner));
   ASSIGN_OR_RETURN(const v1::InstallResult reverted, examiner.Change(examiner.NewRevert(now.generation)));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(reverted, "REVERTED ROLLOUT_HALTED"));
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), "check reload reload"));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), "check reload reload"));
   RETURN_IF_ERROR(ExpectStale(examiner, examiner.NewConfirm(now.issued, now.generation)));
   return examiner.ExpectInForce(examiner.good(), /*confirmed=*/true);
 }
@@ -147,11 +147,11 @@ absl::Status RevertsWhatWasConfirmed(Examiner& examiner) {
   ASSIGN_OR_RETURN(const v1::InstallResult reverted, examiner.Change(examiner.NewRevert(now.generation)));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(reverted, "REVERTED ROLLOUT_HALTED"));
   RETURN_IF_ERROR(examiner.ExpectInForce(examiner.good(), /*confirmed=*/true));
-  const std::string runs = examiner.site().Runs();
+  const std::string runs = examiner.service().Runs();
   ASSIGN_OR_RETURN(const v1::InstallResult again, examiner.Change(examiner.NewRevert(now.generation)));
   RETURN_IF_ERROR(Expect(again.outcome() == v1::Outcome::UNCHANGED,
                          absl::StrCat("a second Revert gives ", v1::Outcome::Code_Name(again.outcome()))));
-  return ExpectSame("what was run after the second Revert", examiner.site().Runs(), runs);
+  return ExpectSame("what was run after the second Revert", examiner.service().Runs(), runs);
 }
 
 absl::Status MayBeTriedAgain(Examiner& examiner) {
@@ -164,10 +164,9 @@ absl::Status MayBeTriedAgain(Examiner& examiner) {
 
 absl::Status NoticesAndMendsDrift(Examiner& examiner) {
   const IssuedCertificate other = examiner.site().Issue();
-  RETURN_IF_ERROR(testing::WriteFile(examiner.site().FilePath("fullchain.pem"), other.fullchain_pem, 0644));
-  ASSIGN_OR_RETURN(const v1::Inventory inventory, examiner.Describe());
-  RETURN_IF_ERROR(Expect(inventory.services_size() == 1 && !inventory.services(0).drift().empty(),
-                         "a file that was replaced by hand is not reported as drift"));
+  RETURN_IF_ERROR(testing::WriteFile(examiner.service().FilePath("fullchain.pem"), other.fullchain_pem, 0644));
+  ASSIGN_OR_RETURN(const v1::Inventory::Service seen, examiner.LookAtService(examiner.service()));
+  RETURN_IF_ERROR(Expect(!seen.drift().empty(), "a file that was replaced by hand is not reported as drift"));
   ASSIGN_OR_RETURN(const v1::InstallResult mended,
                    examiner.Change(examiner.NewInstall(examiner.good(), examiner.good_generation())));
   RETURN_IF_ERROR(Examiner::ExpectOutcome(mended, "INSTALLED"));
@@ -176,9 +175,9 @@ absl::Status NoticesAndMendsDrift(Examiner& examiner) {
 
 absl::Status TellsCommandsNoSecret(Examiner& examiner) {
   ASSIGN_OR_RETURN(const Waiting now, InstallNew(examiner));
-  const std::string environment = examiner.site().EnvironmentOfRuns();
-  RETURN_IF_ERROR(Expect(absl::StrContains(environment, "PATH="), "the commands could not note their environment"));
-  return Expect(!absl::StrContains(environment, "PRIVATE KEY"), "a command's environment holds a private key");
+  const std::string seen = examiner.service().SeenByRuns();
+  RETURN_IF_ERROR(Expect(absl::StrContains(seen, "PATH="), "the commands could not note their environment"));
+  return Expect(!examiner.HoldsSecret(seen), "a command's environment or arguments hold a piece of a private key");
 }
 
 }  // namespace
@@ -207,7 +206,8 @@ std::vector<Check> InstallChecks() {
       {"install.again", "A generation that was put back may be installed again.", "design 2.5", MayBeTriedAgain},
       {"install.drift", "A file that was changed by hand is reported as drift, and mended by the same install.",
        "design 1; link.proto", NoticesAndMendsDrift},
-      {"install.no-secret", "No secret is in the environment of the commands.", "design 2.7", TellsCommandsNoSecret},
+      {"install.no-secret", "No secret is in the environment or the arguments of the commands.", "design 2.7",
+       TellsCommandsNoSecret},
   };
 }
 

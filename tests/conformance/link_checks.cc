@@ -7,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/identity/names.h"
 #include "common/link/bounds.h"
 #include "common/status/status.h"
 #include "google/protobuf/unknown_field_set.h"
@@ -19,7 +18,7 @@ namespace {
 constexpr char kLink[] = "design 4; link.proto";
 
 absl::Status NothingHappened(Examiner& examiner) {
-  RETURN_IF_ERROR(ExpectSame("what was run", examiner.site().Runs(), ""));
+  RETURN_IF_ERROR(ExpectSame("what was run", examiner.service().Runs(), ""));
   return examiner.ExpectInForce(examiner.good(), /*confirmed=*/true);
 }
 
@@ -46,13 +45,12 @@ absl::Status Describes(Examiner& examiner) {
                          "allow_names is not what the node allows"));
   const double behind = std::abs(static_cast<double>(inventory.clock().seconds() - absl::ToUnixSeconds(absl::Now())));
   RETURN_IF_ERROR(Expect(behind < 300, absl::StrCat("its clock is ", behind, " s away from this one")));
-  RETURN_IF_ERROR(Expect(inventory.services_size() == 1 && inventory.services(0).name() == kService &&
-                             inventory.services(0).certificate() == kCertificate,
-                         "the service is not listed with its certificate"));
-  RETURN_IF_ERROR(
-      ExpectSame("installed_sha256", inventory.services(0).installed_sha256(), examiner.good().certificate.sha256()));
-  RETURN_IF_ERROR(Expect(inventory.services(0).drift().empty(), "drift is reported where there is none"));
   RETURN_IF_ERROR(Expect(inventory.probes().empty(), "Describe probed"));
+  RETURN_IF_ERROR(Expect(inventory.services_size() == 3, "there are not three services"));
+  ASSIGN_OR_RETURN(const v1::Inventory::Service service, examiner.LookAtService(examiner.service()));
+  RETURN_IF_ERROR(ExpectSame("installed_sha256", service.installed_sha256(), examiner.good().certificate.sha256()));
+  RETURN_IF_ERROR(Expect(service.drift().empty(), "drift is reported where there is none"));
+  RETURN_IF_ERROR(Expect(service.obstacles().empty(), "obstacles are reported where there are none"));
   return NothingHappened(examiner);
 }
 
@@ -116,8 +114,8 @@ absl::Status RunsNothingFromTheWire(Examiner& examiner) {
   command.set_id(command.id() + "`" + line.substr(0, 5) + "`");
   ASSIGN_OR_RETURN(const v1::Report report, examiner.Call(command));
   RETURN_IF_ERROR(Expect(access(proof.c_str(), F_OK) != 0, "a command that came over the wire was run"));
-  RETURN_IF_ERROR(Expect(report.has_refusal() || examiner.site().Runs() == "check reload",
-                         absl::StrCat("what was run is ", examiner.site().Runs())));
+  RETURN_IF_ERROR(Expect(report.has_refusal() || examiner.service().Runs() == "check reload",
+                         absl::StrCat("what was run is ", examiner.service().Runs())));
   return absl::OkStatus();
 }
 
@@ -136,7 +134,7 @@ absl::Status BoundsMessages(Examiner& examiner) {
   ASSIGN_OR_RETURN(Connection* const link, examiner.Link());
   // It may end the link while this is still being sent.
   (void)link->Send(command);
-  const absl::StatusOr<v1::Report> report = link->Next(kPatience);
+  const absl::StatusOr<v1::Report> report = link->Next(examiner.patience());
   RETURN_IF_ERROR(Expect(!absl::IsDeadlineExceeded(report.status()), "the node neither answers nor ends the link"));
   RETURN_IF_ERROR(Expect(!report.ok(), "the node took a message of more than 1 MiB"));
   examiner.CutLink();
@@ -156,26 +154,6 @@ absl::Status SurvivesGarbage(Examiner& examiner) {
   }
   examiner.CutLink();
   return NothingHappened(examiner);
-}
-
-absl::Status IsOfNoUseTo(Examiner& examiner, const Caller& caller, absl::string_view who) {
-  absl::StatusOr<std::unique_ptr<Connection>> link = examiner.transport().OpenAs(caller);
-  if (!link.ok()) return link.status();
-  (void)(*link)->Send(examiner.NewDescribe());
-  const absl::StatusOr<v1::Report> report = (*link)->Next(kPatience);
-  RETURN_IF_ERROR(Expect(!report.ok(), absl::StrCat(who, " is answered")));
-  return Expect(absl::IsUnavailable(report.status()), absl::StrCat(who, " is kept waiting"));
-}
-
-absl::Status ListensToTheControllerOnly(Examiner& examiner) {
-  RETURN_IF_ERROR(IsOfNoUseTo(examiner, {}, "a peer without a certificate"));
-  RETURN_IF_ERROR(IsOfNoUseTo(examiner, examiner.site().MakeNode("another-node"), "another node of the fleet"));
-  const Site& site = examiner.site();
-  const testing::TestCa foreign = testing::TestCa::Root("another fleet");
-  const testing::IssuedCertificate issued =
-      foreign.Issue({.dns_names = {ControllerDnsName()}, .uris = {ControllerUri(site.fleet().id())}});
-  return IsOfNoUseTo(examiner, {issued.fullchain_pem, std::string(issued.key_pem.ExposeSecret())},
-                     "a controller of another CA");
 }
 
 absl::Status RefusesALowerEpoch(Examiner& examiner) {
@@ -203,7 +181,7 @@ absl::Status AnswersInOrder(Examiner& examiner) {
     RETURN_IF_ERROR(link->Send(command));
   }
   for (const std::string& id : ids) {
-    ASSIGN_OR_RETURN(const v1::Report report, link->Next(kPatience));
+    ASSIGN_OR_RETURN(const v1::Report report, link->Next(examiner.patience()));
     RETURN_IF_ERROR(ExpectSame("the next report's command_id", report.command_id(), id));
   }
   return absl::OkStatus();
@@ -229,8 +207,6 @@ std::vector<Check> LinkChecks() {
       {"link.message-bounds", "A message of more than 1 MiB is refused, and nothing changes.", "design 2.9, 4",
        BoundsMessages},
       {"link.garbage", "Bytes that are no message end the link and change nothing.", "design 2.9, 4", SurvivesGarbage},
-      {"link.controller-only", "Only the fleet's controller may open a link, shown by its certificate.",
-       "design 7; link.proto", ListensToTheControllerOnly},
       {"link.epoch", "Install, Confirm and Revert of a lower epoch are refused (STALE_EPOCH); looking is not.",
        "design 6; link.proto", RefusesALowerEpoch},
   };

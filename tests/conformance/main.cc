@@ -29,21 +29,13 @@ constexpr int kUsage = 2;
 
 struct Options {
   std::string folder;
-  std::string node = "node-under-test";
-  std::string listen;
+  SiteOptions site = {.node = "node-under-test"};
   std::string grpc;
   std::vector<std::string> stdio;
   std::vector<std::string> only;
+  int patience = 30;
   std::string output = "table";
 };
-
-std::vector<Check> AllChecks() {
-  std::vector<Check> checks;
-  for (std::vector<Check> more : {LinkChecks(), BundleChecks(), InstallChecks(), TroubleChecks()}) {
-    std::move(more.begin(), more.end(), std::back_inserter(checks));
-  }
-  return checks;
-}
 
 bool IsWanted(const Check& check, const std::vector<std::string>& only) {
   return only.empty() || std::any_of(only.begin(), only.end(),
@@ -98,7 +90,7 @@ class Protocol {
 };
 
 int Prepare(const Options& options) {
-  const absl::Status prepared = PrepareSite(options.folder, options.node, options.listen);
+  const absl::Status prepared = PrepareSite(options.folder, options.site);
   if (!prepared.ok()) return ReportError(prepared);
   std::cout << "made the fleet and the service in " << options.folder << "; node.yaml there is for certcast-node\n"
             << "next: conformance sign " << options.folder << " < csr.pem > identity.pem\n";
@@ -126,24 +118,29 @@ int List(const Options& options) {
   return kConforms;
 }
 
+absl::Status RunOne(Examiner& examiner, const Check& check) {
+  RETURN_IF_ERROR(Annotate(examiner.Settle(), "before the check began"));
+  RETURN_IF_ERROR(check.run(examiner));
+  RETURN_IF_ERROR(Annotate(examiner.LetGo(), "after it"));
+  return examiner.ExpectNothingBeside();
+}
+
 int Run(const Options& options) {
   absl::StatusOr<std::unique_ptr<Site>> opened = Site::Open(options.folder);
   if (!opened.ok()) return ReportError(opened.status());
   Site& site = **opened;
-  if (const absl::Status started = site.StartService(); !started.ok()) return ReportError(started);
+  if (const absl::Status started = site.StartServices(); !started.ok()) return ReportError(started);
   const std::unique_ptr<Transport> transport =
       options.grpc.empty()
           ? MakeStdioTransport(options.stdio, site.folder() + "/stdio.log")
           : MakeGrpcTransport(options.grpc, site.node(), site.fleet_ca().root_pem(), site.MakeController());
-  Examiner examiner(site, *transport);
+  Examiner examiner(site, *transport, absl::Seconds(options.patience));
   Protocol protocol(options.output == "json");
   size_t number = 0;
   for (const Check& check : AllChecks()) {
     ++number;
     if (!IsWanted(check, options.only)) continue;
-    absl::Status seen = Annotate(examiner.Settle(), "before the check began");
-    if (seen.ok()) seen = check.run(examiner);
-    protocol.Add(number, check, seen);
+    protocol.Add(number, check, RunOne(examiner, check));
   }
   // So that nothing waits for Confirm when this ends.
   if (const absl::Status settled = examiner.Settle(); !settled.ok()) {
@@ -163,8 +160,10 @@ int Main(int argc, char** argv) {
   Options options;
   CLI::App* const prepare = app.add_subcommand("prepare", "Makes a fleet, and a service to look after, in DIR");
   prepare->add_option("DIR", options.folder, "An empty folder, or one to be made")->required();
-  prepare->add_option("--node", options.node, "The node's name in the fleet")->capture_default_str();
-  prepare->add_option("--listen", options.listen, "`listen` in node.yaml: host:port; empty for stdio");
+  prepare->add_option("--node", options.site.node, "The node's name in the fleet")->capture_default_str();
+  prepare->add_option("--listen", options.site.listen, "`listen` in node.yaml: host:port; empty for stdio");
+  prepare->add_option("--challenge-listen", options.site.challenge_listen,
+                      "host:port where the node shows HTTP challenges; by default it does so in DIR/webroot");
   CLI::App* const sign = app.add_subcommand("sign", "Reads a certificate request, prints the node's identity");
   sign->add_option("DIR", options.folder, "What `prepare` made")->required();
   CLI::App* const list = app.add_subcommand("list", "Prints every check with its promise");
@@ -176,6 +175,9 @@ int Main(int argc, char** argv) {
                                       "After `--`: a program that speaks the link on its standard input and output");
   grpc->excludes(stdio);
   run->add_option("--only", options.only, "Checks whose names begin so")->allow_extra_args(false);
+  run->add_option("--patience", options.patience, "Seconds within which a node must have done what it should")
+      ->check(CLI::Range(1, 600))
+      ->capture_default_str();
   run->add_option("-o,--output", options.output, "table for people, json for programs")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -2,19 +2,21 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
+#include <array>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/substitute.h"
 #include "absl/time/clock.h"
 #include "certcast/v1/identity.pb.h"
+#include "common/http_challenge/token.h"
 #include "common/identity/names.h"
-#include "common/probe/tls_client.h"
+#include "common/probe/address.h"
+#include "common/probe/deadline.h"
+#include "common/probe/http_get.h"
+#include "common/probe/resolver.h"
 #include "common/status/status.h"
 #include "common/x509/pem.h"
 #include "controller/keyring/fleet_ca.h"
@@ -28,27 +30,29 @@ namespace fs = std::filesystem;
 using testing::ReadFile;
 using testing::WriteFile;
 
-// $0 node, $1 folder, $2 the line with `listen`, $3 port, $4 allowed names, $5 service, $6 certificate, $7 host.
+// $0 node, $1 folder, $2 the line with `listen`, $3 allowed names, $4 keep, $5 where challenges are shown, $6 services.
 constexpr absl::string_view kNodeYaml = R"(name: $0
 state: $1/state
-$2allow_names: ["$4"]
+$2allow_names: ["$3"]
+keep: $4
+http_challenge: {$5}
 services:
-  - name: $5
-    certificate: $6
-    files:
-      - {path: $1/tls/fullchain.pem, content: fullchain, mode: "0644"}
-      - {path: $1/tls/privkey.pem, content: private_key, mode: "0600"}
-    check: [$1/check]
-    reload: [$1/reload]
-    probes:
-      - tls: {address: "127.0.0.1:$3", server_name: $7, timeout: 3s}
-)";
+$6)";
 
-// $0 folder, $1 name: what every command does first.
-constexpr absl::string_view kNote = R"(#!/bin/bash
-echo $1 >>$0/log
-env >>$0/environment
-)";
+// Each with its certificate, in the order of Site::services.
+constexpr std::array<std::pair<const char*, const char*>, 3> kServices = {
+    {{kService, kCertificate}, {kNewcomer, kNewcomer}, {kBlank, kBlank}}};
+
+StandIn MakeStandIn(const std::string& home, size_t number, int port) {
+  const auto& [name, certificate] = kServices[number];
+  return {name, certificate, absl::StrCat(home, "/", name), port};
+}
+
+bool IsFleet(const nlohmann::json& about) {
+  return about.is_object() && about["fleetId"].is_string() && about["node"].is_string() &&
+         about["challengeListen"].is_string() && about["ports"].is_array() &&
+         about["ports"].size() == kServices.size() && about["ports"][0].is_number_integer();
+}
 
 absl::StatusOr<std::string> ReadNeeded(const std::string& path) {
   std::string text = ReadFile(path);
@@ -58,30 +62,54 @@ absl::StatusOr<std::string> ReadNeeded(const std::string& path) {
 
 }  // namespace
 
-absl::Status PrepareSite(const std::string& folder, const std::string& node, const std::string& listen) {
-  RETURN_IF_ERROR(CheckNodeName(node));
+absl::Status PrepareSite(const std::string& folder, const SiteOptions& options) {
+  RETURN_IF_ERROR(CheckNodeName(options.node));
   std::error_code error;
   fs::create_directories(folder, error);
   if (error || !fs::is_empty(folder, error) || error) {
     return absl::InvalidArgumentError(absl::StrCat(folder, " is not an empty folder"));
   }
   const std::string home = fs::canonical(folder).string();
-  fs::create_directory(home + "/tls", error);
+  fs::create_directory(home + "/webroot", error);
   const testing::TestCa ca = testing::TestCa::Root("conformance fleet CA");
   const std::string fleet_id = absl::StrCat(
       "c0f00000-0000-4000-8000-", absl::Hex(absl::ToUnixMicros(absl::Now()) & 0xffffffffffff, absl::kZeroPad12));
   const testing::TestFleet fleet(fleet_id);
-  ASSIGN_OR_RETURN(const int port, testing::FreePort("127.0.0.1"));
+  std::vector<int> ports;
+  while (ports.size() < kServices.size()) {
+    ASSIGN_OR_RETURN(ports.emplace_back(), testing::FreePort("127.0.0.1"));
+  }
   ASSIGN_OR_RETURN(const Secret ca_key, ca.key().ToPem());
   ASSIGN_OR_RETURN(const Secret manifest_key, fleet.signing_key().ToPem());
-  const nlohmann::json about = {{"fleetId", fleet_id}, {"node", node}, {"port", port}};
+  const nlohmann::json about = {
+      {"fleetId", fleet_id}, {"node", options.node}, {"ports", ports}, {"challengeListen", options.challenge_listen}};
   RETURN_IF_ERROR(WriteFile(home + "/fleet.json", about.dump(2) + "\n"));
   RETURN_IF_ERROR(WriteFile(home + "/ca.pem", ca.root_pem()));
   RETURN_IF_ERROR(WriteFile(home + "/ca.key", ca_key.ExposeSecret()));
   RETURN_IF_ERROR(WriteFile(home + "/manifest.key", manifest_key.ExposeSecret()));
-  const std::string listen_line = listen.empty() ? "" : absl::StrCat("listen: ", listen, "\n");
+  std::string services;
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const StandIn service = MakeStandIn(home, i, ports[i]);
+    RETURN_IF_ERROR(service.MakeFolder());
+    services += service.InNodeYaml(kHost);
+  }
+  const std::string listen_line = options.listen.empty() ? "" : absl::StrCat("listen: ", options.listen, "\n");
+  const std::string challenges = options.challenge_listen.empty()
+                                     ? absl::StrCat("webroot: ", home, "/webroot")
+                                     : absl::StrCat("listen: \"", options.challenge_listen, "\"");
   return WriteFile(home + "/node.yaml",
-                   absl::Substitute(kNodeYaml, node, home, listen_line, port, kAllowed, kService, kCertificate, kHost));
+                   absl::Substitute(kNodeYaml, options.node, home, listen_line, kAllowed, kKeep, challenges, services));
+}
+
+Site::Site(std::string folder, const nlohmann::json& about, testing::TestFleet fleet, testing::TestCa fleet_ca)
+    : folder_(std::move(folder)),
+      node_(about["node"]),
+      challenge_listen_(about["challengeListen"]),
+      fleet_(std::move(fleet)),
+      fleet_ca_(std::move(fleet_ca)),
+      service_(MakeStandIn(folder_, 0, about["ports"][0])),
+      newcomer_(MakeStandIn(folder_, 1, about["ports"][1])),
+      blank_(MakeStandIn(folder_, 2, about["ports"][2])) {
 }
 
 absl::StatusOr<std::unique_ptr<Site>> Site::Open(const std::string& folder) {
@@ -89,17 +117,15 @@ absl::StatusOr<std::unique_ptr<Site>> Site::Open(const std::string& folder) {
   const std::string home = fs::canonical(folder, error).string();
   if (error) return absl::NotFoundError(absl::StrCat(folder, ": ", error.message()));
   ASSIGN_OR_RETURN(const std::string text, ReadNeeded(home + "/fleet.json"));
-  const nlohmann::json about = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!about.is_object() || !about["fleetId"].is_string() || !about["node"].is_string() ||
-      !about["port"].is_number_integer()) {
+  nlohmann::json about = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!IsFleet(about)) {
     return absl::InvalidArgumentError(absl::StrCat(home, "/fleet.json is not what `conformance prepare` wrote"));
   }
   ASSIGN_OR_RETURN(const std::string ca, ReadNeeded(home + "/ca.pem"));
   ASSIGN_OR_RETURN(const std::string ca_key, ReadNeeded(home + "/ca.key"));
   ASSIGN_OR_RETURN(const std::string manifest_key_pem, ReadNeeded(home + "/manifest.key"));
   ASSIGN_OR_RETURN(PrivateKey manifest_key, PrivateKey::FromPem(manifest_key_pem));
-  return std::unique_ptr<Site>(new Site(home, about["node"], about["port"],
-                                        testing::TestFleet(about["fleetId"], std::move(manifest_key)),
+  return std::unique_ptr<Site>(new Site(home, about, testing::TestFleet(about["fleetId"], std::move(manifest_key)),
                                         testing::TestCa::FromPem(ca, ca_key)));
 }
 
@@ -136,71 +162,36 @@ testing::IssuedCertificate Site::Issue() const {
   return public_ca_.Issue({.dns_names = {kAllowed}});
 }
 
-absl::Status Site::StartService() {
-  const testing::IssuedCertificate before = Issue();
-  server_ = std::make_unique<testing::ReloadingTlsServer>(FilePath("fullchain.pem"), FilePath("privkey.pem"),
-                                                          before.fullchain_pem, before.key_pem.ExposeSecret(), port_);
-  RETURN_IF_ERROR(Behave({}));
-  if (Installed() != "nothing") server_->Reload();
+absl::Status Site::StartServices() {
+  for (StandIn* service : {&service_, &newcomer_, &blank_}) RETURN_IF_ERROR(service->Start(Issue()));
   return absl::OkStatus();
 }
 
-absl::Status Site::Behave(const Behaviour& behaviour) {
-  server_->IgnoreReloads(behaviour.ignores_reload);
-  const std::string copy = absl::Substitute(
-      "cat $0/tls/fullchain.pem >$0/chain-at-check\ncat $0/tls/privkey.pem >$0/key-at-check\n", folder_);
-  RETURN_IF_ERROR(
-      WriteCommand("check", absl::StrCat(copy, behaviour.check_fails ? "echo the check says no >&2\nexit 1\n" : "")));
-  std::error_code ignored;
-  fs::remove(folder_ + "/release", ignored);
-  const std::string wait =
-      behaviour.reload_waits ? absl::Substitute("until test -e $0/release; do sleep 0.05; done\n", folder_) : "";
-  return WriteCommand("reload", absl::StrCat(wait, behaviour.reload_fails ? "echo the reload says no >&2\nexit 1\n"
-                                                                          : server_->reload_line() + "\n"));
+std::string Site::challenge_place() const {
+  return challenges_by_listener() ? "listen " + challenge_listen_ : absl::StrCat("webroot ", folder_, "/webroot");
 }
 
-absl::Status Site::Release() const {
-  return WriteFile(folder_ + "/release", "");
+std::optional<std::string> Site::ShownAt(const std::string& token) const {
+  const std::string path = absl::StrCat(kChallengePath, token);
+  if (challenges_by_listener()) {
+    const auto stream = ConnectToListener();
+    if (!stream.ok()) return std::nullopt;
+    const auto answer = HttpGet(**stream, kHost, path, /*wants_body=*/true);
+    return answer.ok() && answer->status == 200 ? std::optional(answer->body) : std::nullopt;
+  }
+  struct stat found;
+  const std::string file = absl::StrCat(folder_, "/webroot", path);
+  if (stat(file.c_str(), &found) != 0 || (found.st_mode & S_IROTH) == 0) return std::nullopt;
+  return ReadFile(file);
 }
 
-// Replaced in one step: the node may be about to run it.
-absl::Status Site::WriteCommand(const std::string& name, const std::string& lines) const {
-  const std::string path = absl::StrCat(folder_, "/", name);
-  RETURN_IF_ERROR(WriteFile(path + ".new", absl::StrCat(absl::Substitute(kNote, folder_, name), lines), 0755));
-  return rename((path + ".new").c_str(), path.c_str()) == 0 ? absl::OkStatus() : FailErrno(errno, path);
+bool Site::ChallengeListens() const {
+  return challenges_by_listener() && ConnectToListener().ok();
 }
 
-std::string Site::Runs() const {
-  return absl::StrReplaceAll(absl::StripAsciiWhitespace(ReadFile(folder_ + "/log")), {{"\n", " "}});
-}
-
-void Site::ForgetRuns() const {
-  std::error_code ignored;
-  fs::remove(folder_ + "/log", ignored);
-}
-
-std::string Site::EnvironmentOfRuns() const {
-  return ReadFile(folder_ + "/environment");
-}
-
-std::string Site::LeafAtCheck() const {
-  return testing::LeafInFiles(folder_ + "/chain-at-check", folder_ + "/key-at-check");
-}
-
-std::string Site::Installed() const {
-  struct stat key;
-  if (stat(FilePath("privkey.pem").c_str(), &key) == 0 && (key.st_mode & 0077) != 0)
-    return "a key that others may read";
-  return testing::LeafInFiles(FilePath("fullchain.pem"), FilePath("privkey.pem"));
-}
-
-std::string Site::Served() const {
-  const auto peer = TlsHandshake(server_->address(), kHost, {}, absl::Seconds(5));
-  return peer.ok() ? peer->leaf_sha256 : "";
-}
-
-std::string Site::FilePath(absl::string_view name) const {
-  return absl::StrCat(folder_, "/tls/", name);
+absl::StatusOr<std::unique_ptr<TcpStream>> Site::ConnectToListener() const {
+  ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(challenge_listen_));
+  return TcpStream::Connect(address, Resolver::Local(), Deadline::In(absl::Seconds(5)));
 }
 
 }  // namespace certcast::conformance

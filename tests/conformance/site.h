@@ -1,21 +1,26 @@
-// The folder that a node is tested in: the fleet that it belongs to meanwhile, and a service that it looks after.
+// The folder that a node is tested in: the fleet that it belongs to meanwhile, and what it looks after.
 //
-//   fleet.json ca.pem ca.key manifest.key   the fleet, and how the service is reached
-//   tls/fullchain.pem tls/privkey.pem       what the node installs
-//   check reload                            the service's commands; each run is noted in `log`
+//   fleet.json ca.pem ca.key manifest.key   the fleet, and how the services are reached
+//   stand-in/ newcomer/ blank/              three services, see stand_in.h
+//   webroot/                                where HTTP challenges are shown, unless a listener does
+//   state/                                  certcast-node's own
 //   node.yaml                               the same for certcast-node
 #ifndef CERTCAST_TESTS_CONFORMANCE_SITE_H_
 #define CERTCAST_TESTS_CONFORMANCE_SITE_H_
 
+#include <array>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/probe/stream.h"
 #include "tests/conformance/connection.h"
-#include "tests/testing/reloading_tls_server.h"
+#include "tests/conformance/stand_in.h"
 #include "tests/testing/test_ca.h"
 #include "tests/testing/test_fleet.h"
 
@@ -23,12 +28,25 @@ namespace certcast::conformance {
 
 inline constexpr char kCertificate[] = "conformance";
 inline constexpr char kService[] = "stand-in";
+// Two services, and their certificates, for which whatever is installed is put back: one that had files before
+// certcast, and one that had none.
+inline constexpr char kNewcomer[] = "newcomer";
+inline constexpr char kBlank[] = "blank";
 inline constexpr char kAllowed[] = "*.conformance.test";
 inline constexpr char kHost[] = "www.conformance.test";
 
-// Makes a new fleet with one node in `folder`, which must be empty or missing. node.yaml has `listen` where it is not
-// empty.
-absl::Status PrepareSite(const std::string& folder, const std::string& node, const std::string& listen);
+// How many generations a node keeps beside the one in force.
+inline constexpr int kKeep = 2;
+
+struct SiteOptions {
+  std::string node;
+  // Of node.yaml; empty: none.
+  std::string listen;
+  // Where the node shows HTTP challenges; empty: in the webroot.
+  std::string challenge_listen;
+};
+// Makes a new fleet with one node in `folder`, which must be empty or missing.
+absl::Status PrepareSite(const std::string& folder, const SiteOptions& options);
 
 class Site {
  public:
@@ -36,6 +54,8 @@ class Site {
   static absl::StatusOr<std::unique_ptr<Site>> Open(const std::string& folder);
 
   const std::string& folder() const { return folder_; }
+  // Of certcast-node.
+  std::string state() const { return folder_ + "/state"; }
   const std::string& node() const { return node_; }
   const testing::TestFleet& fleet() const { return fleet_; }
   const testing::TestCa& fleet_ca() const { return fleet_ca_; }
@@ -47,53 +67,45 @@ class Site {
   // The controller's end of the link, or another's.
   Caller MakeController() const;
   Caller MakeNode(const std::string& name) const;
+  // A certificate of the fleet's CA.
+  Caller MakeCaller(const testing::CertificateSpec& spec) const;
   // A certificate that the node may have.
   testing::IssuedCertificate Issue() const;
 
-  // --- The service.
+  // The one that has a confirmed generation, and those that have none.
+  const StandIn& service() const { return service_; }
+  const StandIn& newcomer() const { return newcomer_; }
+  const StandIn& blank() const { return blank_; }
+  std::array<const StandIn*, 3> services() const { return {&service_, &newcomer_, &blank_}; }
+  // All serve from now on. Once.
+  absl::Status StartServices();
+  // What the service's clients see; empty when there is no handshake.
+  std::string Served() const { return service_.Served(kHost); }
 
-  // Serves from now on what was there before; files that a node installed stay. Once.
-  absl::Status StartService();
-  // From now on: how the check and the reload end, and whether a reload does anything. At first all is well.
-  struct Behaviour {
-    bool check_fails = false;
-    bool reload_fails = false;
-    bool ignores_reload = false;
-    // The reload waits until Release.
-    bool reload_waits = false;
-  };
-  absl::Status Behave(const Behaviour& behaviour);
-  absl::Status Release() const;
-  // "check reload": what was run since the last ForgetRuns, in order.
-  std::string Runs() const;
-  void ForgetRuns() const;
-  // What the commands could see of their environment, and the files as they were when the check last ran.
-  std::string EnvironmentOfRuns() const;
-  std::string LeafAtCheck() const;
+  // --- HTTP challenges.
 
-  // Fingerprint in the files as a service reads them, "nothing", or what is wrong with them.
-  std::string Installed() const;
-  // As the server's clients see it; empty when there is no handshake.
-  std::string Served() const;
-  std::string FilePath(absl::string_view name) const;
+  // As in Inventory.http_challenge.
+  std::string challenge_place() const;
+  bool challenges_by_listener() const { return !challenge_listen_.empty(); }
+  // What a CA gets at /.well-known/acme-challenge/TOKEN; nullopt: nothing. Of a webroot: what a web server that runs as
+  // another user would send.
+  std::optional<std::string> ShownAt(const std::string& token) const;
+  // Whether somebody listens there. Of a webroot: false.
+  bool ChallengeListens() const;
 
  private:
-  Site(std::string folder, std::string node, int port, testing::TestFleet fleet, testing::TestCa fleet_ca)
-      : folder_(std::move(folder)),
-        node_(std::move(node)),
-        port_(port),
-        fleet_(std::move(fleet)),
-        fleet_ca_(std::move(fleet_ca)) {}
-  Caller MakeCaller(const testing::CertificateSpec& spec) const;
-  absl::Status WriteCommand(const std::string& name, const std::string& lines) const;
+  Site(std::string folder, const nlohmann::json& about, testing::TestFleet fleet, testing::TestCa fleet_ca);
+  absl::StatusOr<std::unique_ptr<TcpStream>> ConnectToListener() const;
 
   const std::string folder_;
   const std::string node_;
-  const int port_;
+  const std::string challenge_listen_;
   const testing::TestFleet fleet_;
   const testing::TestCa fleet_ca_;
   const testing::TestCa public_ca_ = testing::TestCa::Root("conformance root").Intermediate("conformance CA");
-  std::unique_ptr<testing::ReloadingTlsServer> server_;
+  StandIn service_;
+  StandIn newcomer_;
+  StandIn blank_;
 };
 
 }  // namespace certcast::conformance

@@ -123,9 +123,13 @@ class StdioTransport : public Transport {
     ASSIGN_OR_RETURN(Child child, Start(argv_, log_));
     return std::make_unique<StdioConnection>(std::move(child));
   }
-  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Caller&) override {
+  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Approach&) override {
     return absl::UnimplementedError("over stdio the login is the trust");
   }
+  absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int, absl::Time) override {
+    return absl::UnimplementedError("over stdio a program is one link");
+  }
+  Caller controller() const override { return {}; }
   bool carries_several() const override { return false; }
 
  private:

@@ -1,149 +1,246 @@
-// A node that breaks one promise: it speaks stdio, passes everything on to a right one, and spoils a thing on the way.
+// A node that breaks one promise: it passes everything on to a right one that speaks stdio, and spoils a thing on the
+// way.
 //
-//   wrong_node FAULT COMMAND...
+//   wrong_node FAULT SITE COMMAND...                     speaks stdio
+//   wrong_node FAULT SITE --grpc HOST:PORT COMMAND...    speaks gRPC, to anybody, and without any bounds
 #include <fcntl.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/util/delimited_message_util.h>
+#include <grpcpp/grpcpp.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <iostream>
-#include <map>
+#include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "certcast/v1/link.pb.h"
+#include "absl/strings/str_replace.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "certcast/v1/link.grpc.pb.h"
 #include "common/link/preface.h"
+#include "tests/conformance/fault.h"
+#include "tests/testing/program.h"
 
-namespace certcast {
+namespace certcast::conformance {
 namespace {
 
 using google::protobuf::io::FileInputStream;
 using google::protobuf::util::ParseDelimitedFromZeroCopyStream;
 using google::protobuf::util::SerializeDelimitedToFileDescriptor;
 
-struct Fault {
-  // What becomes of a command, and of a report, on its way. Nothing where there is no function.
-  std::function<void(v1::Command&)> spoil_command;
-  std::function<void(v1::Report&)> spoil_report;
+// Who speaks to this.
+struct Controller {
+  // The next command; false: there is none any more. Of bytes that are no command: false, and `garbage`.
+  std::function<bool(v1::Command&, bool& garbage)> listen;
+  std::function<bool(const v1::Report&)> say;
+  std::function<void()> hang_up;
 };
 
-// Each command gets an id that the right node has not seen, and each report its old one back.
-Fault ForgetsIds() {
-  static std::map<std::string, std::string>& ids = *new std::map<std::string, std::string>;
-  static int number = 0;
-  return {.spoil_command =
-              [](v1::Command& command) {
-                const std::string fresh = absl::StrCat("fresh-", getpid(), "-", ++number);
-                ids[fresh] = command.id();
-                command.set_id(fresh);
-              },
-          .spoil_report = [](v1::Report& report) { report.set_command_id(ids[report.command_id()]); }};
-}
+// A right node, started for one link.
+struct RightNode {
+  pid_t pid = -1;
+  int commands = -1;
+  int reports = -1;
+};
 
-const std::map<std::string, Fault>& Faults() {
-  static const auto* const faults = new std::map<std::string, Fault>{
-      {"none", {}},
-      {"hello-with-id",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (report.has_hello()) report.set_command_id("hello");
-            }}},
-      {"forgets-ids", ForgetsIds()},
-      {"calls-it-installed",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (report.install_result().outcome() != v1::Outcome::REVERTED) return;
-              report.mutable_install_result()->set_outcome(v1::Outcome::INSTALLED);
-              report.mutable_install_result()->clear_failure();
-            }}},
-      {"gives-no-reason",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (report.install_result().has_failure())
-                report.mutable_install_result()->mutable_failure()->clear_reason();
-            }}},
-      {"takes-any-epoch", {.spoil_command = [](v1::Command& command) { command.set_epoch(uint64_t{1} << 40); }}},
-      {"confirms-anything",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (report.install_result().failure().reason() != v1::Reason::STALE_COMMAND) return;
-              report.mutable_install_result()->set_outcome(v1::Outcome::INSTALLED);
-              report.mutable_install_result()->clear_failure();
-            }}},
-      {"hides-drift",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (!report.has_inventory()) return;
-              for (auto& service : *report.mutable_inventory()->mutable_services()) service.clear_drift();
-            }}},
-      {"made-up-fingerprint",
-       {.spoil_report =
-            [](v1::Report& report) {
-              if (!report.has_install_result()) return;
-              for (auto& probe : *report.mutable_install_result()->mutable_probes()) probe.set_served_sha256("00");
-            }}},
-  };
-  return *faults;
-}
-
-template <typename Message>
-void PassOn(int from, int to, const std::function<void(Message&)>& spoil) {
-  FileInputStream stream(from);
-  bool clean_end = false;
-  for (Message message; ParseDelimitedFromZeroCopyStream(&message, &stream, &clean_end); message.Clear()) {
-    if (spoil) spoil(message);
-    if (!SerializeDelimitedToFileDescriptor(message, to)) break;
-  }
-}
-
-void PassOnPreface(int from, int to) {
-  char line[sizeof(kLinkPreface) - 1];
-  for (char& byte : line) {
-    if (read(from, &byte, 1) != 1) return;
-  }
-  // One that can't be written leaves the rest unwritten too.
-  (void)!write(to, line, sizeof(line));
-}
-
-// The right node's exit code.
-int Run(const Fault& fault, char** argv) {
-  signal(SIGPIPE, SIG_IGN);
+RightNode Start(const std::vector<std::string>& command) {
   int commands[2];
   int reports[2];
-  if (pipe2(commands, O_CLOEXEC) != 0 || pipe2(reports, O_CLOEXEC) != 0) return 1;
+  if (pipe2(commands, O_CLOEXEC) != 0 || pipe2(reports, O_CLOEXEC) != 0) return {};
+  std::vector<char*> argv;
+  argv.reserve(command.size() + 1);
+  for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
   const pid_t pid = fork();
   if (pid == 0) {
     dup2(commands[0], STDIN_FILENO);
     dup2(reports[1], STDOUT_FILENO);
-    execv(argv[0], argv);
+    execv(argv[0], argv.data());
     _exit(127);
   }
   close(commands[0]);
   close(reports[1]);
-  std::thread to_node([&] {
-    PassOn<v1::Command>(STDIN_FILENO, commands[1], fault.spoil_command);
-    close(commands[1]);
-  });
-  PassOnPreface(reports[0], STDOUT_FILENO);
-  PassOn<v1::Report>(reports[0], STDOUT_FILENO, fault.spoil_report);
-  int status = 0;
-  waitpid(pid, &status, 0);
-  // The other side learns that it is over; the thread may still wait for what comes next.
-  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+  return {pid, commands[1], reports[0]};
+}
+
+bool SkipPreface(int from) {
+  for (const char expected : absl::string_view(kLinkPreface)) {
+    char byte = 0;
+    if (read(from, &byte, 1) != 1 || byte != expected) return false;
+  }
+  return true;
+}
+
+// One link, from its beginning to its end.
+class Link {
+ public:
+  Link(const Fault& fault, const Site& site, const Controller& controller)
+      : fault_(fault), passage_{site}, controller_(controller) {}
+
+  // The right node's exit code.
+  int Run(const std::vector<std::string>& command) {
+    const RightNode node = Start(command);
+    std::thread to_node([&] {
+      PassCommands(node.commands);
+      close(node.commands);
+    });
+    if (SkipPreface(node.reports)) PassReports(node.reports);
+    int status = 0;
+    waitpid(node.pid, &status, 0);
+    if (fault_.on_end) fault_.on_end(passage_);
+    controller_.hang_up();
+    to_node.join();
+    close(node.reports);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+  }
+
+ private:
+  void PassCommands(int to) {
+    bool garbage = false;
+    for (v1::Command command; controller_.listen(command, garbage); command.Clear()) {
+      absl::MutexLock lock(&mutex_);
+      ++unanswered_;
+      if (fault_.on_command) fault_.on_command(passage_, command);
+      if (!SerializeDelimitedToFileDescriptor(command, to)) return;
+    }
+    if (!garbage || !fault_.answers_garbage) return;
+    v1::Report report;
+    report.mutable_inventory();
+    controller_.say(report);
+  }
+
+  void PassReports(int from) {
+    FileInputStream stream(from);
+    bool clean_end = false;
+    for (v1::Report report; ParseDelimitedFromZeroCopyStream(&report, &stream, &clean_end); report.Clear()) {
+      // So that what waits behind a command is here as well.
+      if (fault_.swaps_answers) absl::SleepFor(absl::Milliseconds(100));
+      absl::MutexLock lock(&mutex_);
+      if (fault_.on_report) fault_.on_report(passage_, report);
+      const bool is_answer = !report.has_hello() && !report.has_progress();
+      if (is_answer) --unanswered_;
+      if (fault_.swaps_answers && is_answer && unanswered_ > 0 && !held_back_.has_value()) {
+        held_back_ = report;
+        continue;
+      }
+      controller_.say(report);
+      if (held_back_.has_value()) controller_.say(*std::exchange(held_back_, std::nullopt));
+    }
+  }
+
+  const Fault& fault_;
+  absl::Mutex mutex_;
+  Passage passage_;
+  int unanswered_ = 0;
+  std::optional<v1::Report> held_back_;
+  const Controller controller_;
+};
+
+int RunStdio(const Fault& fault, const Site& site, const std::vector<std::string>& command) {
+  FileInputStream input(STDIN_FILENO);
+  (void)!write(STDOUT_FILENO, kLinkPreface, sizeof(kLinkPreface) - 1);
+  Link link(fault, site,
+            {.listen =
+                 [&](v1::Command& next, bool& garbage) {
+                   bool clean_end = false;
+                   const bool parsed = ParseDelimitedFromZeroCopyStream(&next, &input, &clean_end);
+                   garbage = !parsed && !clean_end;
+                   return parsed;
+                 },
+             .say = [](const v1::Report& report) { return SerializeDelimitedToFileDescriptor(report, STDOUT_FILENO); },
+             // Its thread may still wait for what comes next.
+             .hang_up = [] { close(STDOUT_FILENO), close(STDIN_FILENO), _exit(0); }});
+  return link.Run(command);
+}
+
+class Service final : public v1::NodeLink::Service {
+ public:
+  Service(const Fault& fault, const Site& site, std::vector<std::string> command)
+      : fault_(fault), site_(site), command_(std::move(command)) {}
+
+  grpc::Status Link(grpc::ServerContext* context, grpc::ServerReaderWriter<v1::Report, v1::Command>* stream) override {
+    conformance::Link link(fault_, site_,
+                           {.listen = [&](v1::Command& next, bool&) { return stream->Read(&next); },
+                            .say = [&](const v1::Report& report) { return stream->Write(report); },
+                            .hang_up = [&] { context->TryCancel(); }});
+    link.Run(command_);
+    return grpc::Status::OK;
+  }
+
+ private:
+  const Fault& fault_;
+  const Site& site_;
+  const std::vector<std::string> command_;
+};
+
+int RunGrpc(const std::string& address, const Fault& fault, const Site& site, const std::vector<std::string>& command) {
+  const Caller identity = site.MakeNode(site.node());
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  options.pem_key_cert_pairs.push_back({identity.key_pem, identity.chain_pem});
+  Service service(fault, site, command);
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 1 << 20);
+  builder.AddListeningPort(address, grpc::SslServerCredentials(options));
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return 1;
+  std::cout << "listens on " << address << std::endl;
+  server->Wait();
+  return 0;
+}
+
+// The right node gets a configuration that is not the one that `prepare` wrote.
+absl::Status Reconfigure(const Fault& fault, const Site& site, std::vector<std::string>& command) {
+  if (fault.reconfigured.first.empty()) return absl::OkStatus();
+  const std::string right = site.folder() + "/node.yaml";
+  const std::string wrong = site.folder() + "/wrong-node.yaml";
+  for (std::string& word : command) {
+    if (word == right) word = wrong;
+  }
+  return testing::WriteFile(
+      wrong, absl::StrReplaceAll(testing::ReadFile(right), {{fault.reconfigured.first, fault.reconfigured.second}}));
+}
+
+Faults AllFaults() {
+  Faults faults = {{"none", {}}};
+  for (Faults more : {MessageFaults(), BundleFaults(), ChallengeFaults(), DiskFaults()}) faults.merge(more);
+  return faults;
+}
+
+int Main(std::vector<std::string> words) {
+  signal(SIGPIPE, SIG_IGN);
+  const Faults faults = AllFaults();
+  if (words == std::vector<std::string>{"list"}) {
+    for (const auto& [name, fault] : faults) std::cout << name << "\n";
+    return 0;
+  }
+  const auto fault = words.size() < 3 ? faults.end() : faults.find(words[0]);
+  const auto site = words.size() < 3 ? absl::InvalidArgumentError("too few words") : Site::Open(words[1]);
+  if (fault == faults.end() || !site.ok()) {
+    std::cerr << "usage: wrong_node FAULT SITE [--grpc HOST:PORT] COMMAND...\n" << site.status() << "\n";
+    return 2;
+  }
+  words.erase(words.begin(), words.begin() + 2);
+  std::string address;
+  if (words[0] == "--grpc" && words.size() > 2) {
+    address = words[1];
+    words.erase(words.begin(), words.begin() + 2);
+  }
+  if (!Reconfigure(fault->second, **site, words).ok()) return 1;
+  return address.empty() ? RunStdio(fault->second, **site, words) : RunGrpc(address, fault->second, **site, words);
 }
 
 }  // namespace
-}  // namespace certcast
+}  // namespace certcast::conformance
 
 int main(int argc, char** argv) {
-  const auto fault = argc < 3 ? certcast::Faults().end() : certcast::Faults().find(argv[1]);
-  if (fault == certcast::Faults().end()) {
-    std::cerr << "usage: wrong_node FAULT COMMAND...\n";
-    return 2;
-  }
-  return certcast::Run(fault->second, argv + 2);
+  return certcast::conformance::Main(std::vector<std::string>(argv + 1, argv + argc));
 }
