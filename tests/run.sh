@@ -77,30 +77,10 @@ logs=$(bazel info bazel-testlogs 2>/dev/null)
 rm -rf "${logs:?}"/*
 bazel test --noshow_progress --build_tests_only --cache_test_results=no --test_summary=terse --keep_going "${targets[@]}"
 result=$?
-# GoogleTest writes a case a line of its report; another test counts as one.
 while read -r suite_passed suite_failed; do
   passed=$((passed + suite_passed))
   failed=$((failed + suite_failed))
-done < <(python3 - "$logs" <<'PYTHON'
-import pathlib, re, sys, xml.etree.ElementTree as tree
-for report in sorted(pathlib.Path(sys.argv[1]).rglob("test.xml")):
-    # Names of cases may hold bytes that XML does not allow.
-    text = re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", "?", report.read_bytes().decode("utf-8", "replace"))
-    try:
-        root = tree.fromstring(re.sub(r"^<\?xml[^>]*>", "", text))
-        cases = failures = 0
-        for case in root.iter("testcase"):
-            if case.get("status") == "notrun":
-                continue
-            cases += 1
-            failures += case.find("failure") is not None or case.find("error") is not None
-        if not cases:
-            cases = failures = 1
-    except tree.ParseError:
-        cases = failures = 1
-    print(cases - failures, failures)
-PYTHON
-)
+done < <(python3 tests/count_cases.py "$logs")
 # Say so when Bazel saw a failure that no report holds.
 [ "$result" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
 

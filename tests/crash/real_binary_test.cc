@@ -4,7 +4,7 @@
 // A kill right after a call leaves the same files as one right before the next; it differs in what ran in between
 // (reloads, probes). So by default every call has a kill before it, and each fourth one a kill after it as well; second
 // kills go through the whole recovery of each sixteenth call of one story. With CERTCAST_CRASH_TABLE=full in the
-// environment (bazel test --test_env=CERTCAST_CRASH_TABLE=full --test_timeout=3600) nothing is left out.
+// environment, as tests/long.sh has it, nothing is left out.
 #include <cstdlib>
 #include <functional>
 #include <iostream>

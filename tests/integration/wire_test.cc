@@ -1,6 +1,6 @@
 // The agent as it is shipped, under peers that mean it ill: what it holds stays bounded, and an install by the
-// controller in the middle of it goes through. Each attack lasts a second or so; CERTCAST_ATTACK_SECONDS makes it
-// longer.
+// controller in the middle of it goes through. Each attack lasts a second or so; with
+// CERTCAST_ATTACK_SECONDS in the environment, as tests/long.sh has it, longer.
 #include <signal.h>
 
 #include <algorithm>
