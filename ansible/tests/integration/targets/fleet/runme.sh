@@ -191,6 +191,14 @@ if play absent.yml --check -e '{"controller_files": [{"name": "..", "content": "
     fail "a file of another directory would have been removed"
 fi
 grep 'a name without directories; found \.\.' "$work/play"
+if play absent.yml --check -e '{"controller_config": {"state": "/"}, "node_config": {"state": "/"}}'; then
+    fail "a directory that is no state would have been removed"
+fi
+grep '/ has neither an identity nor' "$work/play"
+if play absent.yml --check --limit certcast_controller -e '{"controller_config": {"state": "/"}}'; then
+    fail "a directory that is no state would have been removed"
+fi
+grep '/ has no certcast.db' "$work/play"
 play absent.yml
 play absent.yml
 expect_same
