@@ -282,6 +282,10 @@ absl::StatusOr<v1::ApplyResponse> Controller::Apply(const v1::ApplyRequest& requ
                                                     const std::atomic<bool>& stop) {
   ASSIGN_OR_RETURN(std::vector<const CertificateConfig*> selected,
                    SelectCertificates(config_, {request.certificates().begin(), request.certificates().end()}));
+  // One that is named is meant; among all there may be imported ones.
+  if (request.force_renewal() && !request.certificates().empty()) {
+    for (const CertificateConfig* certificate : selected) RETURN_IF_ERROR(CheckHasAccount(config_, *certificate));
+  }
   if (request.dry_run()) return PlanApply(config_, machine_, selected, request);
 
   ASSIGN_OR_RETURN(Session session, OpenToChange(config_, machine_, "apply"));

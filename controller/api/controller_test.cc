@@ -66,6 +66,22 @@ TEST_F(ControllerTest, AnImportedCertificateReachesEveryNodeAndASecondApplyDoesN
   EXPECT_EQ(transport_.Node("web-1").reloads(), 1);
 }
 
+TEST_F(ControllerTest, NoCaCanBeAskedAgainForAnImportedCertificate) {
+  Configure(1);
+  ASSERT_THAT(Import(Make()), IsOk());
+  v1::ApplyRequest request;
+  request.set_force_renewal(true);
+  request.add_certificates("ev");
+  for (const bool dry_run : {true, false}) {
+    request.set_dry_run(dry_run);
+    const absl::Status refused = Apply(request).status();
+    EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+    EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("certcast import ev"));
+  }
+  request.clear_certificates();
+  EXPECT_THAT(Apply(request), IsOk()) << "among all there may be one";
+}
+
 // Logging in, or shaking hands, twice would be most of the work.
 TEST_F(ControllerTest, ANewGenerationIsSentWithoutAskingFirstWhoHasIt) {
   Configure(3);
@@ -478,7 +494,7 @@ TEST_F(ControllerTest, ANodeIsSignedUnderItsConfiguredNameAlone) {
   ASSERT_THAT(key, IsOk());
   v1::SignNodeRequest request;
   request.set_name("web-1");
-  request.set_csr_pem(CsrDerToPem(*MakeCsr(*key, {"web-9.node.certcast"})));
+  request.set_csr_pem(CsrDerToPem(*MakeCsr(*key, {"web-9.example.com"})));
   absl::StatusOr<v1::SignNodeResponse> signed_node = controller_->SignNode(request);
   ASSERT_THAT(signed_node, IsOk());
   absl::StatusOr<v1::ListNodesResponse> nodes = controller_->ListNodes({});

@@ -81,6 +81,13 @@ absl::Status RemoveLeftovers(const Config& config, const Machine& machine, Sessi
 
 }  // namespace
 
+absl::Status CheckHasAccount(const Config& config, const CertificateConfig& certificate) {
+  if (!certificate.imported()) return absl::OkStatus();
+  return FailInput(
+      absl::StrCat("certificate ", certificate.name, " has no account in ", config.path),
+      absl::StrCat("bring one by hand: certcast import ", certificate.name, " --fullchain FILE --key FILE"));
+}
+
 absl::StatusOr<Obtained> ObtainIfDue(const Config& config, const Machine& machine, Session& session,
                                      const CertificateConfig& certificate, bool force, const OnProgress& on_progress) {
   v1::ApplyEvent::Progress progress;
@@ -129,11 +136,7 @@ absl::StatusOr<v1::IssueResponse> Controller::Issue(const v1::IssueRequest& requ
   ASSIGN_OR_RETURN(std::vector<const CertificateConfig*> selected,
                    SelectCertificates(config_, {request.certificate()}));
   const CertificateConfig& certificate = *selected.front();
-  if (certificate.imported()) {
-    return FailInput(
-        absl::StrCat("certificate ", certificate.name, " has no account in ", config_.path),
-        absl::StrCat("bring one by hand: certcast import ", certificate.name, " --fullchain FILE --key FILE"));
-  }
+  RETURN_IF_ERROR(CheckHasAccount(config_, certificate));
   ASSIGN_OR_RETURN(Session session, OpenToChange(config_, machine_, "issue"));
   if (request.abandon_order()) RETURN_IF_ERROR(AbandonOrder(config_, machine_, session, certificate, on_progress));
   ASSIGN_OR_RETURN(Obtained obtained,

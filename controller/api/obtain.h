@@ -22,6 +22,9 @@ struct Obtained {
   v1::ApplyResponse::Certificate shown;
 };
 
+// kInvalidArgument where no CA can be asked for it: it is imported.
+absl::Status CheckHasAccount(const Config& config, const CertificateConfig& certificate);
+
 // Asks the CA when it should be renewed, decides whether the certificate is due and orders it if so; an order that is
 // not finished is gone on with, due or not. Otherwise looks whether the CA has another chain for it. That the CA
 // refuses is not an error here but a failure in `shown`, beside the generation that is there; errors are what keeps the
