@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/identity/names.h"
 #include "common/status/status.h"
 #include "common/x509/openssl_errors.h"
 #include "common/x509/pem.h"
@@ -83,6 +85,19 @@ bool IsAllowed(const EVP_PKEY* key) {
   return curve == NID_X9_62_prime256v1 || curve == NID_secp384r1;
 }
 
+// Whatever else a request's subject says does not matter.
+absl::Status CheckIsNotOfAnother(const X509_REQ& request, absl::string_view node) {
+  char name[ub_common_name + 1] = "";
+  X509_NAME_get_text_by_NID(X509_REQ_get_subject_name(&request), NID_commonName, name, sizeof name);
+  absl::string_view other = name;
+  if (!absl::ConsumeSuffix(&other, NodeDnsName("")) || other == node || !CheckNodeName(other).ok()) {
+    return absl::OkStatus();
+  }
+  return FailInput(
+      absl::StrCat("the certificate request is node ", other, "'s"),
+      absl::StrCat("give what `certcast-node csr` prints on ", node, ", or run `certcast nodes sign ", other, "`"));
+}
+
 absl::StatusOr<SslPtr<X509_REQ>> ParseRequest(absl::string_view csr_pem) {
   constexpr absl::string_view kHint = "give what `certcast-node csr` prints, whole";
   const auto refused = [&](absl::string_view why) {
@@ -149,8 +164,9 @@ absl::StatusOr<Certificate> SignIdentity(const Certificate& ca, const PrivateKey
   return Certificate::FromX509(certificate.get());
 }
 
-absl::StatusOr<SslPtr<EVP_PKEY>> ReadRequestKey(absl::string_view csr_pem) {
+absl::StatusOr<SslPtr<EVP_PKEY>> ReadRequestKey(absl::string_view csr_pem, absl::string_view node) {
   ASSIGN_OR_RETURN(const SslPtr<X509_REQ> request, ParseRequest(csr_pem));
+  RETURN_IF_ERROR(CheckIsNotOfAnother(*request, node));
   SslPtr<EVP_PKEY> key(X509_REQ_get_pubkey(request.get()));
   const bool allowed = key != nullptr && IsAllowed(key.get());
   const bool verified = allowed && X509_REQ_verify(request.get(), key.get()) == 1;

@@ -33,9 +33,9 @@ absl::StatusOr<Certificate> SignIdentity(const Certificate& ca, const PrivateKey
                                          const IdentityNames& names, absl::Time now);
 
 // The public key of one PEM request (RFC 2986) of at most 16 KiB that is signed by that key. kInvalidArgument when it
-// is no such request or the key is other than P-256, P-384 or RSA of 2048 to 8192 bits. The names in it are not looked
-// at.
-absl::StatusOr<SslPtr<EVP_PKEY>> ReadRequestKey(absl::string_view csr_pem);
+// is no such request, the key is other than P-256, P-384 or RSA of 2048 to 8192 bits, or it names itself another
+// node's. What else it says of itself is not looked at.
+absl::StatusOr<SslPtr<EVP_PKEY>> ReadRequestKey(absl::string_view csr_pem, absl::string_view node);
 
 }  // namespace certcast::controller
 

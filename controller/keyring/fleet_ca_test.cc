@@ -104,14 +104,14 @@ std::string Request(KeyType type) {
 TEST(ReadRequestKey, AcceptsTheUsualKeys) {
   for (const KeyType type : {KeyType::kEcdsaP256, KeyType::kEcdsaP384, KeyType::kRsa2048}) {
     const PrivateKey key = *PrivateKey::Generate(type);
-    const auto read = ReadRequestKey(CsrDerToPem(*MakeCsr(key, {"a.example"})));
+    const auto read = ReadRequestKey(CsrDerToPem(*MakeCsr(key, {"a.example"})), "web-01");
     ASSERT_THAT(read, IsOk());
     EXPECT_EQ(EVP_PKEY_eq(read->get(), key.get()), 1);
   }
 }
 
 TEST(ReadRequestKey, RefusesOtherKeys) {
-  EXPECT_THAT(ReadRequestKey(Request(KeyType::kEd25519)),
+  EXPECT_THAT(ReadRequestKey(Request(KeyType::kEd25519), "web-01"),
               AllOf(HasCode(absl::StatusCode::kInvalidArgument),
                     HasReason(Reason::REASON_UNSPECIFIED, HasSubstr("key is of a kind"))));
 }
@@ -130,11 +130,21 @@ std::string RequestOf(EVP_PKEY* key) {
 
 TEST(ReadRequestKey, RefusesShortRsaAndOtherCurves) {
   const SslPtr<EVP_PKEY> rsa(EVP_RSA_gen(1024));
-  EXPECT_THAT(ReadRequestKey(RequestOf(rsa.get())), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadRequestKey(RequestOf(rsa.get()), "web-01"), HasCode(absl::StatusCode::kInvalidArgument));
   const SslPtr<EVP_PKEY> koblitz(EVP_EC_gen("secp256k1"));
-  EXPECT_THAT(ReadRequestKey(RequestOf(koblitz.get())), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadRequestKey(RequestOf(koblitz.get()), "web-01"), HasCode(absl::StatusCode::kInvalidArgument));
   const SslPtr<EVP_PKEY> p521(EVP_EC_gen("P-521"));
-  EXPECT_THAT(ReadRequestKey(RequestOf(p521.get())), HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(ReadRequestKey(RequestOf(p521.get()), "web-01"), HasCode(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(ReadRequestKey, RefusesAnotherNodesRequest) {
+  const PrivateKey key = *PrivateKey::Generate(KeyType::kEcdsaP256);
+  const std::string request = CsrDerToPem(*MakeCsr(key, {"web-01.node.certcast"}));
+  EXPECT_THAT(ReadRequestKey(request, "web-01"), IsOk());
+  const absl::Status refused = ReadRequestKey(request, "web-02").status();
+  EXPECT_THAT(refused, HasCode(absl::StatusCode::kInvalidArgument));
+  EXPECT_EQ(FailureOf(refused).detail(), "the certificate request is node web-01's");
+  EXPECT_THAT(FailureOf(refused).hint(), HasSubstr("`certcast nodes sign web-01`"));
 }
 
 TEST(ReadRequestKey, RefusesASignatureByAnotherKey) {
@@ -144,7 +154,7 @@ TEST(ReadRequestKey, RefusesASignatureByAnotherKey) {
   const std::string der = *MakeCsr(mine, {"a.example"});
   const std::string forged = absl::StrReplaceAll(der, {{*mine.PublicKeyDer(), *other.PublicKeyDer()}});
   ASSERT_NE(forged, der);
-  EXPECT_THAT(ReadRequestKey(CsrDerToPem(forged)),
+  EXPECT_THAT(ReadRequestKey(CsrDerToPem(forged), "web-01"),
               AllOf(HasCode(absl::StatusCode::kInvalidArgument),
                     HasReason(Reason::REASON_UNSPECIFIED, HasSubstr("signature does not verify"))));
 }
@@ -158,7 +168,7 @@ TEST(ReadRequestKey, RefusesWhatIsNoSingleRequest) {
        {std::string(), std::string("hello"), request + request, private_key, request + private_key,
         EncodePem("CERTIFICATE REQUEST", "not ASN.1"), EncodePem("CERTIFICATE REQUEST", trailing),
         EncodePem("CERTIFICATE", *MakeCsr(key, {"a.example"})), request + std::string(size_t{16} << 10, '\n')}) {
-    const auto read = ReadRequestKey(pem);
+    const auto read = ReadRequestKey(pem, "web-01");
     EXPECT_THAT(read, HasCode(absl::StatusCode::kInvalidArgument)) << pem;
     // A key that was given by mistake is not repeated.
     EXPECT_EQ(certcast::testing::Describe(read.status()).find("MIG"), std::string::npos);

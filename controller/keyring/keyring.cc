@@ -212,7 +212,7 @@ absl::StatusOr<ControllerIdentity> KeyringImpl::LoadControllerIdentity() {
 
 absl::StatusOr<NodeIdentity> KeyringImpl::SignNode(absl::string_view name, absl::string_view csr_pem) {
   RETURN_IF_ERROR(CheckNodeName(name));
-  ASSIGN_OR_RETURN(const SslPtr<EVP_PKEY> key, ReadRequestKey(csr_pem));
+  ASSIGN_OR_RETURN(const SslPtr<EVP_PKEY> key, ReadRequestKey(csr_pem, name));
   ASSIGN_OR_RETURN(const Certificate certificate,
                    Sign(key.get(), {std::string(name), NodeDnsName(name), NodeUri(fleet_id(), name)}));
   ASSIGN_OR_RETURN(const ManifestKey manifest_key, ManifestKey::FromPrivate(manifest_key_));

@@ -130,7 +130,7 @@ absl::StatusOr<std::unique_ptr<Site>> Site::Open(const std::string& folder) {
 }
 
 absl::StatusOr<std::string> Site::Sign(absl::string_view csr_pem) const {
-  ASSIGN_OR_RETURN(const SslPtr<EVP_PKEY> key, controller::ReadRequestKey(csr_pem));
+  ASSIGN_OR_RETURN(const SslPtr<EVP_PKEY> key, controller::ReadRequestKey(csr_pem, node_));
   ASSIGN_OR_RETURN(
       const Certificate signed_for,
       controller::SignIdentity(
