@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "common/clock/timestamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "node/engine/simulated_node.h"
@@ -111,7 +112,7 @@ TEST_F(EngineTest, AConfirmOfAnotherLeafIsStale) {
 TEST_F(EngineTest, WithoutConfirmItGoesBackAtTheDeadline) {
   const v1::Command command = node.InstallCommand(2);
   const v1::InstallResult waiting = node.ResultOf(command);
-  ASSERT_EQ(node.engine().ConfirmBy(), absl::FromUnixSeconds(waiting.confirm_by().seconds()));
+  ASSERT_EQ(node.engine().ConfirmBy(), FromTimestamp(waiting.confirm_by()));
   node.clock.Advance(absl::Seconds(59));
   EXPECT_THAT(node.engine().RevertIfOverdue(), IsOk());
   EXPECT_EQ(node.FilesOf("nginx"), LeafOf(2));

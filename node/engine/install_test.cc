@@ -198,7 +198,8 @@ TEST_F(InstallTest, AProbeIsTriedUntilItsTimeIsOver) {
   node.Install(2);
   const absl::Duration tried = node.clock.slept() - before;
   EXPECT_GE(tried, absl::Milliseconds(9800));
-  EXPECT_LE(tried, absl::Seconds(10));
+  // On the way back the probes pass, with a pause between their looks.
+  EXPECT_LE(tried, absl::Seconds(11));
 }
 
 TEST_F(InstallTest, AServiceThatTakesItsTimeIsWaitedFor) {
@@ -223,7 +224,7 @@ TEST_F(InstallTest, AProbeMustPassOnSeveralConnectionsInARow) {
   ASSERT_EQ(node.Install(2).outcome(), Outcome::INSTALLED);
   // One before the switch.
   EXPECT_EQ(looks() - before, 1 + 5);
-  EXPECT_EQ(node.clock.slept(), slept) << "nothing failed, so there was nothing to wait for";
+  EXPECT_GT(node.clock.slept() - slept, absl::Milliseconds(100)) << "nginx's old workers may still take connections";
 }
 
 TEST_F(InstallTest, WorkersThatServeOldAndNewByTurnsForAWhileAreWaitedFor) {

@@ -49,8 +49,9 @@ std::vector<v1::ProbeResult> LookOnce(const EngineContext& engine, const std::ve
                                       absl::Duration patience, absl::Duration altogether = absl::InfiniteDuration());
 
 // Tries each probe until it has passed as many times in a row as it must, or its timeout is over; a row that has begun
-// then is looked at to its end. A look that fails after one that passed makes the row that is asked for twice as long,
-// up to 32: where workers answer by turns, a short row is seen by luck.
+// then is looked at to its end. There is a pause between two looks, since a server that reloads may go on taking
+// connections with its old workers for a moment. A look that fails after one that passed makes the row that is asked
+// for twice as long, up to 32: where workers answer by turns, a short row is seen by luck.
 //
 // `results` gets one for each, in order, whatever comes of it. The status names the first that did not pass; those
 // after it are looked at once. PROBE_FAILED; PROBE_INCONCLUSIVE for one that failed after it had passed, and then

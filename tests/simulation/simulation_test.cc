@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(Simulation, Mutations,
                                            Case{Mutation::kRecoveryDoesNotReload,
                                                 "an idle node serves what its files are"},
                                            Case{Mutation::kVisitsDoNotWait, "nobody waits for ever"},
-                                           Case{Mutation::kStateIsNotLocked, "nothing twice"}));
+                                           Case{Mutation::kStateIsNotLocked, "success is what is there"}));
 
 // The last line of a trace is where the rule was broken.
 TEST(Shrink, FindsAShorterRunThatBreaksTheSameRule) {
