@@ -1,8 +1,10 @@
 // One rollout over SSH and gRPC together. Runs as root.
 #include "tests/testing/ssh_fleet.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/substitute.h"
@@ -69,6 +71,42 @@ TEST_F(SshFleetTest, OneSshNodeThatServesTheOldCertificateTakesAllBack) {
   for (const char* name : {"old-1", "old-2", "web-1"}) EXPECT_EQ(OutcomeOf(applied, name), "REVERTED") << applied;
   machines_["old-2"].service->IgnoreReloads(false);
   ExpectAllServe(first);
+}
+
+TEST_F(SshFleetTest, NoMoreHostsThanParallelSaysAreLoggedInToAtOnce) {
+  constexpr int kHosts = 5;
+  constexpr int kParallel = 2;
+  for (int i = 1; i <= kHosts; ++i) AddSshHost(absl::StrCat("old-", i));
+  Configure(absl::StrCat("{waves: [\"100%\"], parallel: ", kParallel, "}"));
+  const std::string leaf = Import();
+  for (const auto& [name, machine] : machines_) ASSERT_THAT(WriteFile(machine.home + "/hold", ""), IsOk());
+
+  auto apply = controller_.StartJson({"apply"});
+  ASSERT_THAT(apply, IsOk());
+  const auto told = [&] {
+    std::vector<std::string> names;
+    for (const auto& [name, machine] : machines_) {
+      const bool holds = std::filesystem::exists(machine.home + "/holds");
+      if (holds && std::filesystem::exists(machine.home + "/hold")) names.push_back(name);
+    }
+    return names;
+  };
+  const auto logged_in = [&] {
+    return std::count_if(machines_.begin(), machines_.end(),
+                         [](const auto& entry) { return !entry.second.sshd->ConnectionProcesses().empty(); });
+  };
+  for (int done = 0; done < kHosts; ++done) {
+    const int expected = std::min(kParallel, kHosts - done);
+    // The session of one that was done with may still be ending.
+    ASSERT_THAT(WaitUntil("as many are told as may be, and no other is logged in to", kPlenty,
+                          [&] { return logged_in() == expected && told().size() == static_cast<size_t>(expected); }),
+                IsOk());
+    // Its place is the next one's.
+    std::filesystem::remove(machines_[told().front()].home + "/hold");
+  }
+  const CommandResult applied = (*apply)->Finish();
+  EXPECT_EQ(applied.exit_code, 0) << applied;
+  ExpectAllServe(leaf);
 }
 
 // While the service is told, with the certificate switched already.
