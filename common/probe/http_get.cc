@@ -1,6 +1,7 @@
 #include "common/probe/http_get.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -113,28 +114,37 @@ class AnswerReader {
   size_t lines_ = 0;
 };
 
-// How a body's end is found (RFC 9112 section 6.3).
-struct Framing {
+// RFC 9110 section 15.4: those that name the one place where to look instead.
+bool IsRedirect(int status) {
+  constexpr std::array kRedirects = {301, 302, 303, 307, 308};
+  return std::find(kRedirects.begin(), kRedirects.end(), status) != kRedirects.end();
+}
+
+struct Headers {
+  // How a body's end is found (RFC 9112 section 6.3).
   bool is_chunked = false;
   std::optional<uint64_t> length;
+  std::optional<std::string> location;
 };
 
 // To the empty line that ends them.
-absl::StatusOr<Framing> ReadHeaders(AnswerReader& reader) {
-  Framing framing;
+absl::StatusOr<Headers> ReadHeaders(AnswerReader& reader) {
+  Headers headers;
   while (true) {
     ASSIGN_OR_RETURN(const std::string line, reader.Line());
-    if (line.empty()) return framing;
+    if (line.empty()) return headers;
     const size_t colon = line.find(':');
     if (colon == std::string::npos) return NotHttp(line);
     const absl::string_view name = absl::string_view(line).substr(0, colon);
     const absl::string_view value = absl::StripAsciiWhitespace(absl::string_view(line).substr(colon + 1));
     uint64_t length = 0;
     if (absl::EqualsIgnoreCase(name, "Transfer-Encoding")) {
-      framing.is_chunked = absl::EndsWithIgnoreCase(value, "chunked");
+      headers.is_chunked = absl::EndsWithIgnoreCase(value, "chunked");
     } else if (absl::EqualsIgnoreCase(name, "Content-Length")) {
       if (!absl::SimpleAtoi(value, &length)) return NotHttp(line);
-      framing.length = length;
+      headers.length = length;
+    } else if (absl::EqualsIgnoreCase(name, "Location") && !headers.location.has_value()) {
+      headers.location = std::string(value);
     }
   }
 }
@@ -155,13 +165,14 @@ absl::Status ReadChunks(AnswerReader& reader, std::string& body) {
   return absl::OkStatus();
 }
 
-absl::Status ReadBody(AnswerReader& reader, HttpAnswer& answer) {
-  ASSIGN_OR_RETURN(const Framing framing, ReadHeaders(reader));
+absl::Status ReadHeadersAndBody(AnswerReader& reader, HttpAnswer& answer) {
+  ASSIGN_OR_RETURN(const Headers headers, ReadHeaders(reader));
+  if (IsRedirect(answer.status)) answer.location = headers.location.value_or("");
   constexpr int kNoContent = 204;
   constexpr int kNotModified = 304;
   if (answer.status == kNoContent || answer.status == kNotModified) return absl::OkStatus();
-  if (framing.is_chunked) return ReadChunks(reader, answer.body);
-  if (framing.length.has_value()) return reader.Append(*framing.length, answer.body);
+  if (headers.is_chunked) return ReadChunks(reader, answer.body);
+  if (headers.length.has_value()) return reader.Append(*headers.length, answer.body);
   return reader.AppendAll(answer.body);
 }
 
@@ -178,7 +189,7 @@ absl::StatusOr<HttpAnswer> HttpGet(Stream& stream, absl::string_view host, absl:
     if (!status.has_value()) return NotHttp(line);
     if (*status >= 200) {
       HttpAnswer answer = {.status = *status};
-      if (wants_body) RETURN_IF_ERROR(ReadBody(reader, answer));
+      if (wants_body) RETURN_IF_ERROR(ReadHeadersAndBody(reader, answer));
       return answer;
     }
     // An interim answer ends, as any, with an empty line.

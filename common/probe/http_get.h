@@ -17,12 +17,15 @@ struct HttpAnswer {
   int status = 0;
   // Its first 64 KiB, decoded where it came in chunks.
   std::string body;
+  // Of a redirect (301, 302, 303, 307, 308): its first Location, as it came. Up to what a head may be, of any bytes but
+  // line ends.
+  std::string location = {};
 };
 
 // The final answer to GET `path` with this Host header; interim ones (1xx) are passed over. Without `wants_body`
-// nothing is read after the status. PROTOCOL when what comes is not HTTP/1, or its head and the lines between chunks
-// come to more than 16 KiB; LINK_LOST when it ends too early. `path` and `host` must be free of white space and control
-// characters.
+// nothing is read after the status, no Location either. PROTOCOL when what comes is not HTTP/1, or its head and the
+// lines between chunks come to more than 16 KiB; LINK_LOST when it ends too early. `path` and `host` must be free of
+// white space and control characters.
 absl::StatusOr<HttpAnswer> HttpGet(Stream& stream, absl::string_view host, absl::string_view path, bool wants_body);
 
 }  // namespace certcast

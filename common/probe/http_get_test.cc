@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status/status.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/testing/scripted_stream.h"
@@ -96,6 +97,30 @@ TEST(HttpGetTest, ReadsABodyInChunks) {
 
 TEST(HttpGetTest, ReadsABodyToTheEndOfTheStream) {
   EXPECT_THAT(BodyOf({"HTTP/1.1 200 OK\r\n\r\nhel", "lo"}), IsOkAndHolds("hello"));
+}
+
+absl::StatusOr<std::string> LocationOf(absl::string_view answer, bool wants_body = true) {
+  ScriptedStream stream({std::string(answer)});
+  ASSIGN_OR_RETURN(const HttpAnswer got, HttpGet(stream, "example.com", "/", wants_body));
+  return got.location;
+}
+
+TEST(HttpGetTest, SaysWhereARedirectLeads) {
+  for (const int status : {301, 302, 303, 307, 308}) {
+    EXPECT_THAT(LocationOf(absl::StrCat("HTTP/1.1 ", status, "\r\nlocation:  https://a/b c\t\r\nLocation: /d\r\n\r\n")),
+                IsOkAndHolds("https://a/b c"));
+  }
+  EXPECT_THAT(LocationOf("HTTP/1.1 302 Found\r\nContent-Length: 2\r\nLocation: ../x\r\n\r\nok"), IsOkAndHolds("../x"));
+  EXPECT_THAT(LocationOf("HTTP/1.1 301 Moved\r\nLocation:\r\nLocation: /d\r\n\r\n"), IsOkAndHolds(""));
+  EXPECT_THAT(LocationOf("HTTP/1.1 301 Moved\r\n\r\n"), IsOkAndHolds(""));
+}
+
+TEST(HttpGetTest, OnlyARedirectLeadsElsewhere) {
+  for (const int status : {200, 201, 300, 304, 305, 404}) {
+    EXPECT_THAT(LocationOf(absl::StrCat("HTTP/1.1 ", status, "\r\nLocation: /x\r\n\r\n")), IsOkAndHolds(""));
+  }
+  EXPECT_THAT(LocationOf("HTTP/1.1 103 Early\r\nLocation: /x\r\n\r\nHTTP/1.1 301 Moved\r\n\r\n"), IsOkAndHolds(""));
+  EXPECT_THAT(LocationOf("HTTP/1.1 301 Moved\r\nLocation: /x\r\n\r\n", /*wants_body=*/false), IsOkAndHolds(""));
 }
 
 TEST(HttpGetTest, RefusesABodyThatEndsTooEarly) {

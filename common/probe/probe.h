@@ -88,6 +88,8 @@ struct Observation {
   bool ok = false;
   // What was not, or what kept it from being seen: refused, timed out, alert...
   std::string detail = {};
+  // Where an HTTP answer sends to (HttpAnswer::location), which is not followed. Only of a probe that has a `body`.
+  std::string location = {};
 };
 
 // Thread-safe.

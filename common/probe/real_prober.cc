@@ -97,6 +97,7 @@ class Look {
     const absl::StatusOr<HttpAnswer> answer =
         HttpGet(*stream, host, url.path, /*wants_body=*/probe.body.kind != BodyPattern::Kind::kNone);
     if (!answer.ok()) return Annotate(answer.status(), doing);
+    location_ = answer->location;
     if (answer->status != probe.status) {
       return Fail(Reason::PROBE_FAILED,
                   absl::StrCat(doing, " was answered with status ", answer->status, ", not ", probe.status));
@@ -123,6 +124,7 @@ class Look {
   // What was served at the (first) address.
   const std::vector<std::string>& chain_sha256() const { return chain_sha256_; }
   const std::string& served_sha256() const { return served_sha256_; }
+  const std::string& location() const { return location_; }
 
  private:
   static TlsOptions OptionsFor(const Client& client) {
@@ -179,6 +181,7 @@ class Look {
   const Deadline deadline_;
   std::string served_sha256_;
   std::vector<std::string> chain_sha256_;
+  std::string location_;
 };
 
 class RealProber final : public Prober {
@@ -191,7 +194,8 @@ class RealProber final : public Prober {
     return {.served_sha256 = look.served_sha256(),
             .chain_sha256 = look.chain_sha256(),
             .ok = seen.ok(),
-            .detail = seen.ok() ? "" : TextOf(seen)};
+            .detail = seen.ok() ? "" : TextOf(seen),
+            .location = look.location()};
   }
 
  private:

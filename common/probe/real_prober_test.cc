@@ -233,6 +233,18 @@ TEST_F(RealProberTest, HttpsSeesTheBody) {
   EXPECT_EQ(failed.served_sha256, old_.certificate.sha256());
 }
 
+TEST_F(RealProberTest, ARedirectIsReportedAndNotFollowed) {
+  server_.Answer(absl::StrCat("HTTP/1.1 301 Moved Permanently\r\nLocation: ", Https("/else"), "\r\n\r\n"));
+  HttpProbe probe = {.url = Https("/"), .host = "www.test"};
+  EXPECT_THAT(Look(probe).detail, HasSubstr("301, not 200"));
+  EXPECT_EQ(Look(probe).location, "");
+  probe.body = {BodyPattern::Kind::kContains, "good"};
+  const Observation seen = Look(probe);
+  EXPECT_THAT(seen.detail, HasSubstr("301, not 200"));
+  EXPECT_EQ(seen.location, Https("/else"));
+  EXPECT_THAT(server_.requests(), ::testing::Each(HasSubstr("GET / HTTP/1.1")));
+}
+
 TEST_F(RealProberTest, HttpsSeesStatusAndFingerprint) {
   const Observation seen = Look(HttpProbe{.url = Https("/healthz"), .host = "www.test", .status = 200});
   EXPECT_TRUE(seen.ok) << seen.detail;

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/probe/http_get.h"
@@ -13,6 +14,7 @@ namespace certcast::fuzz {
 namespace {
 
 constexpr size_t kMaxBody = size_t{64} * 1024;
+constexpr size_t kMaxHead = size_t{16} * 1024;
 constexpr size_t kMaxPiece = size_t{16} * 1024;  // of Stream::Read
 
 absl::StatusOr<HttpAnswer> Get(absl::string_view says, size_t piece, bool wants_body) {
@@ -22,7 +24,9 @@ absl::StatusOr<HttpAnswer> Get(absl::string_view says, size_t piece, bool wants_
   if (answer.ok()) {
     Require(answer->status >= 200 && answer->status <= 999, "the answer is a final one");
     Require(answer->body.size() <= kMaxBody, "a body is bounded");
-    Require(wants_body || answer->body.empty(), "no body where none is wanted");
+    Require(wants_body || (answer->body.empty() && answer->location.empty()), "nothing beside the status is read");
+    Require(answer->location.empty() || (answer->status >= 301 && answer->status <= 308), "redirects lead elsewhere");
+    Require(answer->location.size() <= kMaxHead && !absl::StrContains(answer->location, '\n'), "a line of the head");
   } else {
     const Reason::Code reason = ReasonOf(answer.status());
     Require(reason == Reason::PROTOCOL || reason == Reason::LINK_LOST, "an answer is wrong, or it ended");
@@ -33,7 +37,9 @@ absl::StatusOr<HttpAnswer> Get(absl::string_view says, size_t piece, bool wants_
 void RequireSame(const absl::StatusOr<HttpAnswer>& a, const absl::StatusOr<HttpAnswer>& b) {
   Require(a.ok() == b.ok() && ReasonOf(a.status()) == ReasonOf(b.status()),
           "how the network cut an answer does not matter");
-  if (a.ok()) Require(a->status == b->status && a->body == b->body, "how the network cut an answer does not matter");
+  if (!a.ok()) return;
+  Require(a->status == b->status && a->body == b->body && a->location == b->location,
+          "how the network cut an answer does not matter");
 }
 
 }  // namespace
