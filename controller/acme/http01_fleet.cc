@@ -7,11 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
-#include "common/http_challenge/token.h"
 #include "common/probe/address.h"
 #include "common/status/status.h"
+#include "controller/acme/http01_look.h"
 #include "controller/rollout/worker_threads.h"
 
 namespace certcast::controller {
@@ -21,7 +20,6 @@ namespace {
 constexpr int kParallel = 16;
 // For one command to one node, reaching it included.
 constexpr absl::Duration kTimeAllowed = absl::Seconds(30);
-constexpr absl::Duration kLookTimeout = absl::Seconds(5);
 constexpr absl::Duration kPause = absl::Milliseconds(500);
 // Longer than a CA usually takes, also where the next run goes on with the order.
 constexpr absl::Duration kLifetime = absl::Hours(6);
@@ -34,15 +32,15 @@ std::string RandomId() {
 }
 
 // Where it answers HTTP.
-std::string HttpAddress(const NodeConfig& node) {
-  if (!node.http_address.empty()) return node.http_address;
+HostPort HttpAddress(const NodeConfig& node) {
+  if (const auto parsed = ParseHostPort(node.http_address); parsed.ok()) return *parsed;
   HostPort at{.host = "", .port = kHttpPort};
   if (node.ssh.has_value()) {
     at.host = node.ssh->server.host;
   } else if (const auto parsed = ParseHostPort(node.address); parsed.ok()) {
     at.host = parsed->host;
   }
-  return at.ToString();
+  return at;
 }
 
 // `web-01: refused; web-02: refused; and 5 more`
@@ -190,19 +188,9 @@ std::vector<const NodeConfig*> Http01Fleet::NodesOf(const Challenge& challenge) 
 }
 
 std::string Http01Fleet::LookAt(const NodeConfig& node, const std::vector<Challenge>& challenges) const {
-  const std::string address = HttpAddress(node);
   for (const Challenge& challenge : challenges) {
-    ProbeSpec spec;
-    spec.what =
-        HttpProbe{.url = absl::StrCat("http://", address, kChallengePath, challenge.token()),
-                  .host = challenge.domain(),
-                  .status = 200,
-                  // White space at its end does not matter (RFC 8555 section 8.3).
-                  .body = {.kind = BodyPattern::Kind::kMatches,
-                           .text = absl::StrCat(
-                               "\\A", absl::StrReplaceAll(challenge.key_authorization(), {{".", "\\."}}), "\\s*\\z")}};
-    const Observation seen = fleet_.prober->Look(spec, kLookTimeout);
-    if (!seen.ok) return absl::StrCat(address, " for ", challenge.domain(), ": ", seen.detail);
+    const absl::Status seen = LookForToken(*fleet_.prober, clock_, HttpAddress(node), challenge);
+    if (!seen.ok()) return std::string(seen.message());
   }
   return "";
 }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "controller/acme/fleet_fixture.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -113,6 +114,29 @@ TEST_F(Http01FleetTest, ANodeThatAnswersLateIsWaitedForAndOneThatNeverDoesIsName
               HasReason(Reason::CHALLENGE_FAILED,
                         AllOf(HasSubstr("1 of 5 nodes"), HasSubstr("node web-3"), HasSubstr("connection refused"))));
   EXPECT_LE(clock_.slept() - before, absl::Seconds(30));
+}
+
+TEST_F(Http01FleetTest, RedirectsAreFollowedOnEachNode) {
+  Http01Fleet solver = Solver({.timeout = absl::Milliseconds(100)});
+  ASSERT_THAT(solver.Prepare(challenge_), IsOk());
+  std::string forgotten = "none";
+  fixture_.prober.Otherwise([&](const ProbeSpec& spec) {
+    const std::string& url = std::get<HttpProbe>(spec.what).url;
+    if (!absl::StartsWith(url, "https://10.0.0.")) {
+      Observation seen = testing::FakeProber::Fails("was answered with status 301, not 200");
+      seen.location = "https://example.com/.well-known/acme-challenge/token";
+      return seen;
+    }
+    if (absl::StrContains(url, forgotten)) return testing::FakeProber::Fails("was answered with status 404, not 200");
+    return Observation{.served_sha256 = "", .ok = true};
+  });
+  ASSERT_THAT(Await(solver), IsOk());
+  EXPECT_THAT(fixture_.prober.looks(), SizeIs(10));
+  forgotten = "10.0.0.3:443";
+  EXPECT_THAT(Await(solver),
+              HasReason(Reason::CHALLENGE_FAILED,
+                        HasSubstr("1 of 5 nodes do not answer as the CA wants: node web-3: 10.0.0.3:80 for "
+                                  "example.com -> https://example.com/...: was answered with status 404")));
 }
 
 TEST_F(Http01FleetTest, ANodeThatMayHaveHeardIsAskedToTakeItAway) {

@@ -1,5 +1,8 @@
 // http-01 with everything real: Pebble looks, through the names' addresses, at what nodes, a web server and certcast
 // itself show.
+#include <unistd.h>
+
+#include <csignal>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -8,6 +11,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/substitute.h"
 #include "common/file/descriptor.h"
 #include "common/probe/probe.h"
 #include "gmock/gmock.h"
@@ -50,12 +55,47 @@ class Http01Test : public FleetTest {
   static bool Listens(const FleetNode& node) {
     return Prober::Real().Look({.what = TcpProbe{node.http_address}}, absl::Seconds(5)).ok;
   }
+  // In place of the agent's own server.
+  void ShowByRedirectingNginx(FleetNode& node) {
+    std::string config = ReadFile(node.home() + "/node.yaml");
+    const std::string listen = absl::StrCat("listen: \"", node.http_address, "\"");
+    const size_t at = config.find(listen);
+    ASSERT_NE(at, std::string::npos);
+    config.replace(at, listen.size(), absl::StrCat("webroot: ", node.home(), "/www"));
+    ASSERT_THAT(WriteFile(node.home() + "/node.yaml", config), IsOk());
+    ASSERT_TRUE(std::filesystem::create_directory(node.home() + "/www"));
+    node.StopAgent();
+    ASSERT_THAT(node.StartAgent(), IsOk());
+    // Plain requests, which come to the port of https, are sent to https there: as from port 80 to 443, but on one
+    // port, the one at which Pebble looks.
+    const std::string redirect = absl::Substitute("error_page 497 =301 https://$$host:$0$$request_uri; root $1/www;",
+                                                  fleet().pebble().http_port(), node.home());
+    const std::string log = absl::StrCat("log_format seen \"$scheme $status $http_user_agent\"; access_log ",
+                                         node.home(), "/redirect.access seen;");
+    const std::string nginx = node.home() + "/redirect.conf";
+    // Workers that may read below the test's directory, wherever that is.
+    const std::string user = geteuid() == 0 ? "user root;\n" : "";
+    ASSERT_THAT(WriteFile(nginx, user + absl::StrReplaceAll(ReadFile(node.nginx().config_path()),
+                                                            {{"/nginx.pid", "/redirect.pid"},
+                                                             {"access_log off;", log},
+                                                             {node.nginx().address(), node.http_address},
+                                                             {R"(return 200 "served\n";)", redirect}})),
+                IsOk());
+    auto started =
+        Program::Start({.argv = {"nginx", "-e", node.home() + "/redirect.log", "-c", nginx}, .on_death = SIGTERM});
+    ASSERT_THAT(started, IsOk());
+    redirecting_ = *std::move(started);
+    ASSERT_THAT(WaitUntil("nginx listens", absl::Seconds(10), [&] { return Listens(node); }), IsOk());
+  }
   void RemoveFromConfig(const std::string& text, const std::string& replacement) {
     std::string config = ReadFile(fleet().controller().config_path());
     const size_t at = config.find(text);
     ASSERT_NE(at, std::string::npos);
     ASSERT_THAT(WriteFile(fleet().controller().config_path(), config.replace(at, text.size(), replacement)), IsOk());
   }
+
+ private:
+  std::unique_ptr<Program> redirecting_;
 };
 
 TEST_F(Http01Test, EveryNodeShowsItAndNothingIsLeft) {
@@ -67,6 +107,19 @@ TEST_F(Http01Test, EveryNodeShowsItAndNothingIsLeft) {
   EXPECT_THAT(Leftovers(), IsEmpty());
   EXPECT_FALSE(Listens(fleet().node("web-1")));
   EXPECT_THAT(fleet().pebble().Log(), HasSubstr("Attempting to validate w/ HTTP: http://www.demo.test:"));
+}
+
+TEST_F(Http01Test, AWebServerThatSendsToHttpsIsFollowedThere) {
+  ASSERT_NO_FATAL_FAILURE(StartHttpFleet(1));
+  FleetNode& node = fleet().node("web-1");
+  ASSERT_NO_FATAL_FAILURE(ShowByRedirectingNginx(node));
+  const CommandResult applied = Apply();
+  ASSERT_EQ(applied.exit_code, 0) << applied << fleet().pebble().Log();
+  // By the controller, and then by Pebble.
+  const std::string seen = ReadFile(node.home() + "/redirect.access");
+  EXPECT_THAT(seen, HasSubstr("http 301 certcast\nhttps 200 certcast\n"));
+  EXPECT_THAT(seen, ::testing::ContainsRegex("https 200 .*[Pp]ebble"));
+  EXPECT_THAT(Leftovers(), IsEmpty());
 }
 
 TEST_F(Http01Test, ARehearsalShowsAndTakesAway) {
