@@ -122,4 +122,8 @@ absl::Status AcmeDnsWriter::Present(const PresentedChallenge& challenge) {
   return Perform(http_, request, challenge, "present");
 }
 
+absl::Status CheckAcmeDnsAccount(const SecretReference& accounts, const std::string& domain) {
+  return FindRegistration(accounts, domain).status();
+}
+
 }  // namespace certcast::controller

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "certcast/state/v1/store.pb.h"
+#include "common/secret/reference.h"
 #include "controller/acme/http_client.h"
 #include "controller/acme/txt_writer.h"
 #include "controller/config/challenge.h"
@@ -46,6 +47,9 @@ class AcmeDnsWriter final : public TxtWriter {
   HttpClient& http_;
   const AcmeDnsService config_;
 };
+
+// Whether `accounts` has a whole registration for the domain, as AcmeDnsWriter wants it: CHALLENGE_FAILED otherwise.
+absl::Status CheckAcmeDnsAccount(const SecretReference& accounts, const std::string& domain);
 
 }  // namespace certcast::controller
 

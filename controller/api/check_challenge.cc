@@ -1,6 +1,7 @@
 #include "controller/api/check_challenge.h"
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -8,9 +9,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "common/secret/reference.h"
 #include "common/status/status.h"
+#include "controller/acme/dns01_http.h"
 #include "controller/acme/rehearsal.h"
 
 namespace certcast::controller {
@@ -78,6 +82,40 @@ void CheckResolvers(const CertificateConfig& certificate, const Machine& machine
   }
 }
 
+absl::Status CheckSecret(const SecretReference& secret, absl::string_view place) {
+  return Annotate(ReadSecret(secret).status(), place);
+}
+
+// What the certificate's records are written with, where that is a secret.
+std::vector<absl::Status> CheckSecrets(const CertificateConfig& certificate) {
+  const auto& writer = certificate.challenge->writer;
+  std::vector<absl::Status> checked;
+  if (const auto* sh = std::get_if<AcmeShApi>(&writer)) {
+    for (const auto& [name, secret] : sh->variables) {
+      checked.push_back(CheckSecret(secret, absl::StrCat("challenge.acme-sh.variables.", name)));
+    }
+  } else if (const auto* service = std::get_if<HttpReqService>(&writer)) {
+    if (!service->username.empty()) checked.push_back(CheckSecret(service->password, "challenge.httpreq.password"));
+  } else if (const auto* server = std::get_if<AcmeDnsService>(&writer)) {
+    std::set<absl::string_view> domains;
+    for (absl::string_view domain : certificate.domains) {
+      absl::ConsumePrefix(&domain, "*.");
+      if (domains.insert(domain).second) checked.push_back(CheckAcmeDnsAccount(server->accounts, std::string(domain)));
+    }
+  }
+  return checked;
+}
+
+void CheckService(const CertificateConfig& certificate, Findings& findings) {
+  const std::string name = absl::StrCat("challenge of ", certificate.name);
+  absl::Status last;
+  for (absl::Status& checked : CheckSecrets(certificate)) {
+    // Where a file can't be read, that is so for each of its domains.
+    if (!checked.ok() && checked != last) findings.Problem(name, checked);
+    last = std::move(checked);
+  }
+}
+
 // The server that is written to, and the key for it.
 void CheckUpdates(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
   const auto* update = std::get_if<Rfc2136Server>(&certificate.challenge->writer);
@@ -121,7 +159,10 @@ bool IsShownOnNodes(const CertificateConfig& certificate) {
 void CheckChallenge(const CertificateConfig& certificate, const Machine& machine, Findings& findings) {
   if (!certificate.challenge.has_value()) return;
   if (certificate.challenge->http01.has_value()) return CheckHttp(certificate, machine, findings);
-  if (!certificate.challenge->dns_persist01) CheckHook(certificate, machine, findings);
+  if (!certificate.challenge->dns_persist01) {
+    CheckHook(certificate, machine, findings);
+    CheckService(certificate, findings);
+  }
   CheckUpdates(certificate, machine, findings);
   CheckResolvers(certificate, machine, findings);
 }

@@ -14,7 +14,7 @@ namespace certcast::controller {
 // Its tokens go to the certificate's nodes.
 bool IsShownOnNodes(const CertificateConfig& certificate);
 
-// What can be seen without changing anything: programs, files, and DNS servers that answer.
+// What can be seen without changing anything: programs, files, secrets that can be read, and DNS servers that answer.
 void CheckChallenge(const CertificateConfig& certificate, const Machine& machine, Findings& findings);
 
 // Makes what a CA would look for, sees it, and takes it away, under the store's lease. An error: it was not begun.

@@ -24,6 +24,7 @@
 #include "controller/api/session.h"
 #include "controller/rollout/fleet_status.h"
 #include "controller/schedule/contract.h"
+#include "controller/store/open_orders.h"
 #include "controller/transport/ssh/by_hand.h"
 
 namespace certcast::controller {
@@ -230,6 +231,30 @@ void CheckNodes(const Config& config, const Machine& machine, Session& session, 
   }
 }
 
+std::string LeftOf(const state::v1::Order& order) {
+  std::vector<std::string> left;
+  if (!order.order_url().empty()) left.push_back(absl::StrCat("the order ", order.order_url()));
+  for (const state::v1::PresentedChallenge& challenge : order.presented()) {
+    left.push_back(challenge.fqdn().empty() ? absl::StrCat("an HTTP token for ", challenge.domain())
+                                            : absl::StrCat("a TXT record at ", challenge.fqdn()));
+  }
+  return absl::StrJoin(left, ", ");
+}
+
+// Nobody sees to them any more.
+absl::Status CheckForgottenOrders(const Config& config, Session& session, Findings& findings) {
+  ASSIGN_OR_RETURN(const std::vector<state::v1::Order> orders, ListOpenOrders(*session.store));
+  for (const state::v1::Order& order : orders) {
+    const std::string& name = order.certificate();
+    if (config.FindCertificate(name) != nullptr) continue;
+    findings.Warning(absl::StrCat("certificate ", name),
+                     absl::StrCat("it is not in ", config.path, " any more, and this is left of it: ", LeftOf(order)),
+                     absl::StrCat("put it back until `certcast apply ", name,
+                                  "` has gone through, which ends the order and takes away what was shown to the CA"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<v1::DoctorResponse> Controller::Doctor(const v1::DoctorRequest& request) {
@@ -252,6 +277,9 @@ absl::StatusOr<v1::DoctorResponse> Controller::Doctor(const v1::DoctorRequest& r
     return findings.Take();
   }
   findings.Ok("state", absl::StrCat(config_.state, ", fleet ", session->keyring->fleet_id()));
+  if (const absl::Status orders = CheckForgottenOrders(config_, *session, findings); !orders.ok()) {
+    findings.Problem("state", orders);
+  }
   CheckNodes(config_, machine_, *session, findings);
   return findings.Take();
 }
