@@ -48,6 +48,9 @@ class Planning {
       return absl::OkStatus();
     }
     if (shown.issued()) response.set_changes_pending(true);
+    const bool keeps = obtained.generation.has_value() && !shown.issued();
+    const absl::Status usable = keeps ? CheckUsable(*obtained.generation, now_) : absl::OkStatus();
+    if (!usable.ok()) *shown.mutable_failure() = FailureOf(usable);
     ASSIGN_OR_RETURN(const bool goes_on, AddUnfinished(certificate, obtained, response));
     std::vector<FleetMember> fleet = MembersOf(config_, certificate, view_);
     RolloutSubject subject{certificate.name, shown.generation(), shown.leaf_sha256()};
@@ -57,14 +60,12 @@ class Planning {
       ASSIGN_OR_RETURN(subject.generation, GenerationRecords(*session_.store).NextNumber(certificate.name));
       subject.leaf_sha256.clear();
     }
-    if (subject.generation == 0 || AllSettled(fleet)) return absl::OkStatus();
-    // Nor does Apply give it to anybody.
-    if (!shown.issued() && !CheckUsable(*obtained.generation, now_).ok()) return absl::OkStatus();
+    // Apply gives one that is not usable to nobody.
+    if (subject.generation == 0 || !usable.ok() || AllSettled(fleet)) return absl::OkStatus();
     response.set_changes_pending(true);
     ASSIGN_OR_RETURN(const NodeDurations history, HistoryOf(*session_.store, certificate.name));
     if (!goes_on) AddNew(certificate, subject, fleet, history, response);
-    const state::v1::Generation* wanted =
-        obtained.generation.has_value() && !shown.issued() ? &*obtained.generation : nullptr;
+    const state::v1::Generation* wanted = keeps ? &*obtained.generation : nullptr;
     ASSIGN_OR_RETURN(const Deadline deadline, DeadlineOf(*session_.store, view_, certificate, fleet, wanted, now_));
     const absl::Status in_time = CheckWindows(certificate, now_, deadline, TimeNeeded(certificate, fleet, history));
     if (!request_.now() && !in_time.ok()) *shown.mutable_failure() = FailureOf(in_time);

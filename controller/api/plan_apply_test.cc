@@ -157,5 +157,19 @@ TEST_F(PlanApplyTest, TellsWhatWillGoWrongLater) {
   EXPECT_THAT(NodesOf(DryRun())["web-1"].obstacles(), ElementsAre("the clock says 1970"));
 }
 
+// As Apply does.
+TEST_F(PlanApplyTest, SaysThatAnImportedOneHasExpired) {
+  Configure(1);
+  ASSERT_THAT(Import(ca_.Issue({.dns_names = {"www.example.com"}, .not_after = clock_.Now() + absl::Hours(24)})),
+              IsOk());
+  ASSERT_THAT(Apply(), IsOk());
+  EXPECT_FALSE(DryRun().certificates(0).has_failure());
+  clock_.Advance(absl::Hours(25));
+  const v1::ApplyResponse plan = DryRun();
+  EXPECT_EQ(plan.certificates(0).failure().reason(), Reason::EXPIRED);
+  EXPECT_THAT(plan.certificates(0).failure().hint(), HasSubstr("certcast import"));
+  EXPECT_FALSE(plan.changes_pending());
+}
+
 }  // namespace
 }  // namespace certcast::controller
