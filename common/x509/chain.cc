@@ -192,6 +192,11 @@ absl::Status CheckChain(const Chain& chain, absl::Time now, bool allow_leaf_alon
   if (chain.empty()) return Invalid("the chain is empty");
   if (chain.size() == 1) {
     if (allow_leaf_alone) return absl::OkStatus();
+    if (IsSelfIssued(chain[0])) {
+      return Invalid("the certificate is self-signed: nobody above it vouches for it",
+                     "give the one that a CA issued, with its intermediates; where this one is trusted, name it as "
+                     "`ca_file` of the certificate in certcast.yaml");
+    }
     return Invalid(absl::StrCat("missing intermediate: the certificate is alone, and was issued by ", Issuer(chain[0])),
                    "give the full chain: the certificate, then its intermediates");
   }

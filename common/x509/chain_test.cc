@@ -66,6 +66,8 @@ TEST_F(CheckChainTest, EmptyIsInvalid) {
 TEST_F(CheckChainTest, LeafAloneOnlyWhereAllowed) {
   EXPECT_THAT(Check({leaf_}), Invalid("^missing intermediate: .* issued by \"Lower\""));
   EXPECT_THAT(CheckChain({leaf_}, kNow, /*allow_leaf_alone=*/true), IsOk());
+  EXPECT_THAT(Check({root()}), Invalid("^the certificate is self-signed"));
+  EXPECT_THAT(CheckChain({root()}, kNow, /*allow_leaf_alone=*/true), IsOk());
 }
 
 TEST_F(CheckChainTest, TellsWrongOrder) {
