@@ -101,8 +101,8 @@ year from when the bundle that is brought was signed. Where the clock is right a
 the node goes by it from then on.
 
 On a host that is reached over SSH and has no node.yaml, --state names its state directory; what the controller said of
-the host last is kept there. With --wait it also waits, where an install is still to be confirmed, and goes back when
-nobody does in time.
+the host last is kept there. With --wait it also waits: up to a minute for another process that is at work there, and
+where an install is still to be confirmed until somebody does so, or the time for that is over and it goes back.
 
 At boot it takes two calls, for which docs/operations.md has the systemd units. --before-services comes before the
 services start: it puts their files right, and reloads and probes nothing. The same without it comes after they have

@@ -28,6 +28,18 @@ absl::StatusOr<std::unique_ptr<EngineSource>> SourceToRecover(const std::string&
   return MakeEngineSource(setup.MakeEngineConfig());
 }
 
+// For who reads the log of a boot.
+void SayWhatIsInForce(Engine& engine) {
+  v1::Command command;
+  command.set_id("recover");
+  command.mutable_describe();
+  const v1::Report report = engine.Handle(command, nullptr);
+  for (const v1::Inventory::Certificate& certificate : report.inventory().certificates()) {
+    std::cout << "generation " << certificate.generation() << " of " << certificate.name() << " is in force"
+              << std::endl;
+  }
+}
+
 absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& options) {
   ASSIGN_OR_RETURN(std::unique_ptr<EngineSource> source, SourceToRecover(config_path, options.state));
   if (source == nullptr && options.trust_clock) {
@@ -42,7 +54,8 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
   EngineEnvironment environment = RealEnvironment(&challenges);
   environment.before_services = options.before_services;
   OnDemandEngine engine(std::move(source), environment);
-  const absl::StatusOr<Recovery> recovered = engine.Recover();
+  const absl::StatusOr<Recovery> recovered =
+      engine.Recover(options.wait ? OnDemandEngine::kPatience : absl::ZeroDuration());
   if (ReasonOf(recovered.status()) == Reason::BUSY) {
     // Not to stop it, which the engine's own hint says.
     return Fail(Reason::BUSY, FailureOf(recovered.status()).detail(),
@@ -60,7 +73,10 @@ absl::Status RecoverNow(const std::string& config_path, const RecoverOptions& op
                 : options.state.empty() ? ": start the agent"
                                         : ": --wait stays until then")
             << std::endl;
-  return options.wait ? AwaitNothingToConfirm(engine, Clock::Real()) : absl::OkStatus();
+  if (!options.wait) return absl::OkStatus();
+  RETURN_IF_ERROR(AwaitNothingToConfirm(engine, Clock::Real()));
+  SayWhatIsInForce(engine);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::ProbeResult>> TestNow(const std::string& config_path, const std::string& service) {

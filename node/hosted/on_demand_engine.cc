@@ -89,9 +89,9 @@ v1::Report OnDemandEngine::Change(const v1::Command& command, const OnProgress& 
   return report;
 }
 
-absl::StatusOr<Recovery> OnDemandEngine::Recover() {
+absl::StatusOr<Recovery> OnDemandEngine::Recover(absl::Duration patience) {
   absl::MutexLock work(&work_mutex_);
-  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(kLockOutlives, nullptr));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Opened> opened, Open(std::max(patience, kLockOutlives), nullptr));
   return opened->engine->Recovered();
 }
 

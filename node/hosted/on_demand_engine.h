@@ -43,9 +43,9 @@ class OnDemandEngine : public Engine {
   // Describe and Probe never wait: beside another process at work they say what is on the disk now. What was recovered
   // before the command, and that it waits, is told as Progress.
   v1::Report Handle(const v1::Command& command, const OnProgress& on_progress) override;
-  // Now, and says what was done. BUSY while another process is at work
-  // (kLockOutlives).
-  absl::StatusOr<Recovery> Recover();
+  // Now, and says what was done. BUSY where another process is at work for longer than `patience` (kLockOutlives at
+  // least).
+  absl::StatusOr<Recovery> Recover(absl::Duration patience = absl::ZeroDuration());
   std::optional<absl::Time> ConfirmBy() const override;
   // Leaves it to another process that is at work.
   absl::Status RevertIfOverdue() override;

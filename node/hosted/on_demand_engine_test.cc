@@ -149,6 +149,9 @@ TEST_F(OnDemand, RecoversWithoutACommandAsWell) {
   EXPECT_EQ(recovered->line, "");
   node_.locker.BeBusyFor(1'000'000);
   EXPECT_THAT(engine->Recover(), HasReason(Reason::BUSY));
+  const absl::Duration at_once = node_.clock.slept();
+  EXPECT_THAT(engine->Recover(OnDemandEngine::kPatience), HasReason(Reason::BUSY));
+  EXPECT_GE(node_.clock.slept() - at_once, OnDemandEngine::kPatience);
 }
 
 // Killed between vfork and execve, of `nginx -t` for one.
