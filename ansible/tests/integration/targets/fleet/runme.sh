@@ -146,7 +146,7 @@ on 10 sudo systemctl is-active certcast-apply.timer
 on 10 sudo systemctl start certcast-apply.service
 on 10 sudo systemctl show certcast-apply.service -p Result -p ExecMainStatus
 on 2 sudo systemctl kill --signal=KILL certcast-node.service
-on 1 sudo systemd-analyze verify --man=no /etc/systemd/system/certcast-node.service
+on 1 sudo systemd-analyze verify --man=no /etc/systemd/system/certcast-node.service /etc/systemd/system/certcast-files.service
 on 10 sudo systemd-analyze verify --man=no /etc/systemd/system/certcast-apply.service /etc/systemd/system/certcast-apply.timer
 # As README.md has them.
 score() { # host, unit: what systemd-analyze gives it, where less is better
@@ -156,6 +156,36 @@ score() { # host, unit: what systemd-analyze gives it, where less is better
 [ "$(score 10 certcast-apply.service)" = 1.1 ] || fail "certcast-apply.service has $(score 10 certcast-apply.service)"
 # What was killed is started again.
 on 2 "timeout 30 sh -c 'until sudo systemctl is-active --quiet certcast-node.service; do sleep 0.1; done'"
+
+# --- The power of web-1 goes for a moment, in the middle of an install: `nginx -t` does not end before that.
+on 1 'cat >gate && sudo install -m 755 gate /usr/local/sbin/nginx && sudo touch /run/gate' <<'GATE'
+#!/bin/sh
+while [ "$1" = -t ] && [ -e /run/gate ]; do : >/run/gate.reached; sleep 0.1; done
+exec /usr/sbin/nginx "$@"
+GATE
+since() { # unit, property: microseconds since the kernel started
+    on 1 systemctl show --value --property "$2TimestampMonotonic" "$1"
+}
+on 10 sudo -u certcast certcast apply api --force-renewal >"$work/cut.log" 2>&1 &
+apply=$!
+for _ in $(seq 600); do
+    if on 1 test -e /run/gate.reached; then break; fi
+    sleep 0.1
+done
+./machine.sh reset "$work" web-1
+code=0
+wait "$apply" || code=$?
+cat "$work/cut.log"
+[ "$code" -eq 4 ] || fail "a rollout during which a host went down ended with $code"
+grep 'web-1: REVERTED INTERRUPTED at check' "$work/cut.log"
+on 1 sudo systemctl is-system-running --wait || on 1 systemctl --failed
+on 1 sudo systemctl is-active certcast-node.service nginx.service
+[ "$(since certcast-files ExecMainExit)" -le "$(since nginx ExecMainStart)" ] || fail "nginx did not wait for its files"
+[ "$(since nginx ActiveEnter)" -le "$(since certcast-node ExecMainStart)" ] || fail "the agent did not wait for nginx"
+on 1 sudo journalctl --output cat --unit certcast-files | grep 'reload and proof are for'
+on 1 sudo journalctl --output cat --unit certcast-node | grep 'interrupted at revert: REVERTED INTERRUPTED'
+on 10 sudo -u certcast certcast apply api
+on 10 sudo -u certcast certcast verify
 
 # --- The controller as an inventory, from another host.
 cat >"$work/certcast" <<PROGRAM
