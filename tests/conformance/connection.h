@@ -63,7 +63,7 @@ struct Approach {
   size_t metadata = 0;
 };
 
-// How to reach the node.
+// How to reach the node. Thread-safe.
 class Transport {
  public:
   virtual ~Transport() = default;
@@ -74,6 +74,8 @@ class Transport {
   // So many links on one connection, which all end at that time. Waits until then where the node lets one wait.
   // kUnimplemented where a connection carries one.
   virtual absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int count, absl::Time until) = 0;
+  // host:port, where others may connect too. kUnimplemented where the transport has no such place.
+  virtual absl::StatusOr<std::string> address() const = 0;
   // The controller, as far as it is known.
   virtual Caller controller() const = 0;
   // Whether a second link may be open beside the first.

@@ -281,7 +281,7 @@ uint64_t Examiner::NextGeneration() {
 std::vector<Check> AllChecks() {
   std::vector<Check> checks;
   for (std::vector<Check> more : {LinkChecks(), WireChecks(), BundleChecks(), ChallengeChecks(), InstallChecks(),
-                                  FileChecks(), FirstInstallChecks(), TroubleChecks()}) {
+                                  FileChecks(), FirstInstallChecks(), TroubleChecks(), WaitingChecks()}) {
     std::move(more.begin(), more.end(), std::back_inserter(checks));
   }
   return checks;

@@ -124,6 +124,9 @@ struct Check {
   std::string source;
   // OK, what was seen instead, or kUnimplemented where the transport does not allow to see it.
   std::function<absl::Status(Examiner&)> run;
+  // In place of it, for a check that waits for long on connections of its own and changes nothing: run beside all
+  // others, with their patience.
+  std::function<absl::Status(Transport&, absl::Duration)> run_beside = nullptr;
 };
 
 // Of section 4 of the design: what goes over the link.
@@ -142,7 +145,9 @@ std::vector<Check> FileChecks();
 std::vector<Check> FirstInstallChecks();
 // Of sections 2 and 5: what goes wrong on the way.
 std::vector<Check> TroubleChecks();
-// All, in the order in which they are run.
+// Of section 4: how long a node puts up with somebody; over gRPC, beside the others.
+std::vector<Check> WaitingChecks();
+// All, in the order in which they are run; those that are run beside the others come last.
 std::vector<Check> AllChecks();
 
 }  // namespace certcast::conformance

@@ -88,6 +88,7 @@ class GrpcTransport : public Transport {
     for (int i = 0; i < count; ++i) links.push_back(std::make_unique<GrpcConnection>(channel, 0, until));
     return links;
   }
+  absl::StatusOr<std::string> address() const override { return address_; }
   Caller controller() const override { return controller_; }
   bool carries_several() const override { return true; }
 

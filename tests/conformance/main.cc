@@ -3,9 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
+#include <future>
 #include <iomanip>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -134,13 +137,20 @@ int Run(const Options& options) {
       options.grpc.empty()
           ? MakeStdioTransport(options.stdio, site.folder() + "/stdio.log")
           : MakeGrpcTransport(options.grpc, site.node(), site.fleet_ca().root_pem(), site.MakeController());
-  Examiner examiner(site, *transport, absl::Seconds(options.patience));
+  const absl::Duration patience = absl::Seconds(options.patience);
+  Examiner examiner(site, *transport, patience);
+  const std::vector<Check> checks = AllChecks();
+  std::map<std::string, std::future<absl::Status>> beside;
+  for (const Check& check : checks) {
+    if (!check.run_beside || !IsWanted(check, options.only)) continue;
+    beside[check.name] = std::async(std::launch::async, check.run_beside, std::ref(*transport), patience);
+  }
   Protocol protocol(options.output == "json");
   size_t number = 0;
-  for (const Check& check : AllChecks()) {
+  for (const Check& check : checks) {
     ++number;
     if (!IsWanted(check, options.only)) continue;
-    protocol.Add(number, check, RunOne(examiner, check));
+    protocol.Add(number, check, check.run_beside ? beside[check.name].get() : RunOne(examiner, check));
   }
   // So that nothing waits for Confirm when this ends.
   if (const absl::Status settled = examiner.Settle(); !settled.ok()) {

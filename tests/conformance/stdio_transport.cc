@@ -129,6 +129,9 @@ class StdioTransport : public Transport {
   absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int, absl::Time) override {
     return absl::UnimplementedError("over stdio a program is one link");
   }
+  absl::StatusOr<std::string> address() const override {
+    return absl::UnimplementedError("over stdio nobody else can connect");
+  }
   Caller controller() const override { return {}; }
   bool carries_several() const override { return false; }
 

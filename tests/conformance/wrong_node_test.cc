@@ -62,9 +62,10 @@ const std::vector<Wrong>& WrongNodes() {
       {"forgets-ids", "link. install.", "link.id-bounds install.same-id"},
       {"takes-any-epoch", "link. challenge.", "link.epoch challenge.epoch"},
       // Who may say it, and how much.
-      {"none", "wire.",
+      {"none",
+       "wire.plaintext wire.no-certificate wire.another- wire.expired wire.metadata wire.streams wire.handshake",
        "wire.no-certificate wire.another-ca wire.another-node wire.another-fleet wire.expired wire.metadata "
-       "wire.streams",
+       "wire.streams wire.handshake",
        Over::kGrpc},
       {"never-busy", "trouble.busy", "trouble.busy", Over::kGrpc},
       // Step verify.
