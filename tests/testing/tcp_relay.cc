@@ -1,6 +1,7 @@
 #include "tests/testing/tcp_relay.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,9 +10,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/file/descriptor.h"
+#include "common/probe/deadline.h"
+#include "common/probe/stream.h"
+#include "common/probe/system_resolver.h"
 
 namespace certcast::testing {
 namespace {
+
+constexpr long kSlicesPerSecond = 50;
+constexpr absl::Duration kLongestConnect = absl::Seconds(5);
 
 int Must(int result, const char* what) {
   if (result < 0) {
@@ -21,18 +33,10 @@ int Must(int result, const char* what) {
   return result;
 }
 
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
-
 // Bound to a free port, which `address` names; not listening yet.
 int BindToFreePort(std::string& address) {
   const int fd = Must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-  sockaddr_in bound = Loopback(0);
+  sockaddr_in bound{.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
   socklen_t size = sizeof bound;
   Must(bind(fd, reinterpret_cast<sockaddr*>(&bound), size), "bind");
   Must(getsockname(fd, reinterpret_cast<sockaddr*>(&bound), &size), "getsockname");
@@ -40,7 +44,19 @@ int BindToFreePort(std::string& address) {
   return fd;
 }
 
-constexpr long kSlicesPerSecond = 50;
+HostPort Parse(const std::string& to) {
+  absl::StatusOr<HostPort> parsed = ParseHostPort(to);
+  Must(parsed.ok() ? 0 : -1, to.c_str());
+  return *std::move(parsed);
+}
+
+// A blocking socket; -1: nobody takes it there.
+int Connect(const HostPort& to) {
+  absl::StatusOr<Descriptor> connected = ConnectTcp(to, SystemResolver(), Deadline::In(kLongestConnect));
+  if (!connected.ok()) return -1;
+  Must(fcntl(connected->get(), F_SETFL, 0), "fcntl");
+  return connected->Release();
+}
 
 // With a reset, as when a machine has forgotten the connection.
 void Reset(int fd) {
@@ -51,8 +67,7 @@ void Reset(int fd) {
 
 }  // namespace
 
-TcpRelay::TcpRelay(const std::string& to, const TcpRelayOptions& options)
-    : options_(options), to_port_(std::stoi(to.substr(to.rfind(':') + 1))) {
+TcpRelay::TcpRelay(const std::string& to, const TcpRelayOptions& options) : options_(options), to_(Parse(to)) {
   listener_ = BindToFreePort(address_);
   Must(listen(listener_, 64), "listen");
   Must(pipe(stop_), "pipe");
@@ -87,6 +102,7 @@ bool TcpRelay::Forward(int from, int to, long& left) {
   const ssize_t count = read(from, buffer, most);
   if (count <= 0) return false;
   left -= count;
+  if (frozen_) return true;
   forwarded_ += count;
   return send(to, buffer, static_cast<size_t>(count), MSG_NOSIGNAL) == count;
 }
@@ -102,9 +118,11 @@ void TcpRelay::Loop() {
     if (watched[0].revents != 0) break;
     if (watched[1].revents != 0) {
       const int near = Must(accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), "accept");
-      const int far = Must(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
-      const sockaddr_in address = Loopback(to_port_);
-      Must(connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
+      const int far = Connect(to_);
+      if (far < 0) {
+        Reset(near);
+        continue;
+      }
       other_end[near] = far;
       other_end[far] = near;
       left[std::min(near, far)] = options_.cut_after;

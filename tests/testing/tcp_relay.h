@@ -1,4 +1,4 @@
-// A wire that can be cut: forwards loopback connections until told otherwise.
+// A wire that can be cut, or go dead: forwards connections until told otherwise.
 #ifndef CERTCAST_TESTS_TESTING_TCP_RELAY_H_
 #define CERTCAST_TESTS_TESTING_TCP_RELAY_H_
 
@@ -6,6 +6,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "common/probe/address.h"
 
 namespace certcast::testing {
 
@@ -16,10 +18,11 @@ struct TcpRelayOptions {
   long bytes_per_second = 0;
 };
 
-// Listens on a port of 127.0.0.1 and forwards to another one. What goes wrong in here ends the test program.
+// Listens on a port of 127.0.0.1 and forwards to another place; a connection that nobody takes there is reset. What
+// goes wrong in here ends the test program.
 class TcpRelay {
  public:
-  // `to`: 127.0.0.1:port.
+  // `to`: host:port.
   explicit TcpRelay(const std::string& to, const TcpRelayOptions& options = {});
   // Cuts.
   ~TcpRelay();
@@ -30,6 +33,9 @@ class TcpRelay {
   long forwarded() const { return forwarded_; }
   // Resets every connection, and refuses new ones from now on: the machine behind it is gone.
   void Cut();
+  // From now on takes whatever is said and passes none of it on, as when a machine is gone without a word. Only the end
+  // of a connection still is.
+  void Freeze() { frozen_ = true; }
 
  private:
   void Loop();
@@ -37,9 +43,10 @@ class TcpRelay {
   bool Forward(int from, int to, long& left);
 
   const TcpRelayOptions options_;
+  const HostPort to_;
   std::atomic<long> forwarded_ = 0;
+  std::atomic<bool> frozen_ = false;
   std::string address_;
-  int to_port_ = 0;
   int listener_ = -1;
   // Written to once, to end Loop.
   int stop_[2];
