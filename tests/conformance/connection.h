@@ -61,6 +61,10 @@ struct Approach {
   bool plaintext = false;
   // Bytes of metadata beside what gRPC sends by itself.
   size_t metadata = 0;
+  // host:port; empty: where the node listens.
+  std::string by = {};
+  // How often an idle link is pinged; by default never.
+  absl::Duration keepalive = absl::InfiniteDuration();
 };
 
 // How to reach the node. Thread-safe.

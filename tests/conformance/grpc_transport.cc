@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "certcast/v1/link.grpc.pb.h"
 #include "common/identity/names.h"
+#include "common/link/bounds.h"
 #include "tests/conformance/connection.h"
 
 namespace certcast::conformance {
@@ -29,8 +30,14 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address, const std
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  if (approach.keepalive != absl::InfiniteDuration()) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(absl::ToInt64Milliseconds(approach.keepalive)));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, static_cast<int>(absl::ToInt64Milliseconds(kKeepaliveTimeout)));
+    arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  }
   return grpc::CreateCustomChannel(
-      address, approach.plaintext ? grpc::InsecureChannelCredentials() : grpc::SslCredentials(options), arguments);
+      approach.by.empty() ? address : approach.by,
+      approach.plaintext ? grpc::InsecureChannelCredentials() : grpc::SslCredentials(options), arguments);
 }
 
 class GrpcConnection : public Connection {

@@ -7,10 +7,11 @@
 #include "common/link/bounds.h"
 #include "common/probe/address.h"
 #include "common/probe/deadline.h"
-#include "common/probe/resolver.h"
 #include "common/probe/stream.h"
+#include "common/probe/system_resolver.h"
 #include "common/status/status.h"
 #include "tests/conformance/examiner.h"
+#include "tests/testing/tcp_relay.h"
 #include "tests/testing/wire_attacker.h"
 
 namespace certcast::conformance {
@@ -18,6 +19,8 @@ namespace {
 
 // How much later than promised is not too late.
 constexpr absl::Duration kMargin = absl::Seconds(5);
+// Unless it is told to stand them, a server of gRPC ends the link at the third one, in Go at the fourth.
+constexpr int kPingsToStand = 4;
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenServed(Transport& transport, const Approach& approach,
                                                        absl::Duration patience) {
@@ -47,13 +50,34 @@ absl::Status BoundsHandshakes(Transport& transport, absl::Duration patience) {
       {"nothing", ""}, {"the beginning of a TLS record", hello.substr(0, 3)}, {"a ClientHello and no more", hello}};
   const Deadline deadline = Deadline::In(kHandshakeTimeout + kMargin);
   for (Stranger& stranger : strangers) {
-    ASSIGN_OR_RETURN(stranger.stream, TcpStream::Connect(node, Resolver::Local(), deadline));
+    ASSIGN_OR_RETURN(stranger.stream, TcpStream::Connect(node, SystemResolver(), deadline));
     RETURN_IF_ERROR(stranger.stream->Write(stranger.bytes));
   }
   RETURN_IF_ERROR(Annotate(OpenServed(transport, {.caller = transport.controller()}, patience).status(),
                            "the controller meanwhile"));
   for (const Stranger& stranger : strangers) RETURN_IF_ERROR(ExpectEnd(*stranger.stream, stranger.said));
   return absl::OkStatus();
+}
+
+absl::Status NoticesWhoIsGone(Transport& transport, absl::Duration patience) {
+  ASSIGN_OR_RETURN(const std::string address, transport.address());
+  testing::TcpRelay wire(address);
+  ASSIGN_OR_RETURN(const std::unique_ptr<Connection> link,
+                   OpenServed(transport, {.caller = transport.controller(), .by = wire.address()}, patience));
+  wire.Freeze();
+  const absl::Duration longest = kKeepaliveTime + kKeepaliveTimeout;
+  const absl::StatusOr<v1::Report> report = link->Next(longest + kMargin);
+  return Expect(absl::IsUnavailable(report.status()),
+                absl::StrCat("a controller that is gone still has its link after ", absl::FormatDuration(longest)));
+}
+
+absl::Status StandsPings(Transport& transport, absl::Duration patience) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Connection> link,
+                   OpenServed(transport, {.caller = transport.controller(), .keepalive = kKeepaliveTime}, patience));
+  const absl::StatusOr<v1::Report> report = link->Next(kPingsToStand * kKeepaliveTime + kMargin);
+  RETURN_IF_ERROR(Expect(!report.ok(), "an idle link gets a report that nobody asked for"));
+  return Expect(absl::IsDeadlineExceeded(report.status()),
+                absl::StrCat("an idle link ends: ", report.status().message()));
 }
 
 }  // namespace
@@ -65,6 +89,14 @@ std::vector<Check> WaitingChecks() {
        .promise = "A connection whose handshake takes more than 10 s is cut; the controller is served meanwhile.",
        .source = kBounds,
        .run_beside = BoundsHandshakes},
+      {.name = "wire.keepalive",
+       .promise = "The link of a controller that is gone without a word is ended after at most 40 s.",
+       .source = kBounds,
+       .run_beside = NoticesWhoIsGone},
+      {.name = "wire.pings",
+       .promise = "An idle link stays, and its controller may ping every 30 s.",
+       .source = kBounds,
+       .run_beside = StandsPings},
   };
 }
 

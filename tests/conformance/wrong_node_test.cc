@@ -62,10 +62,9 @@ const std::vector<Wrong>& WrongNodes() {
       {"forgets-ids", "link. install.", "link.id-bounds install.same-id"},
       {"takes-any-epoch", "link. challenge.", "link.epoch challenge.epoch"},
       // Who may say it, and how much.
-      {"none",
-       "wire.plaintext wire.no-certificate wire.another- wire.expired wire.metadata wire.streams wire.handshake",
+      {"none", "wire.",
        "wire.no-certificate wire.another-ca wire.another-node wire.another-fleet wire.expired wire.metadata "
-       "wire.streams wire.handshake",
+       "wire.streams wire.handshake wire.keepalive wire.pings",
        Over::kGrpc},
       {"never-busy", "trouble.busy", "trouble.busy", Over::kGrpc},
       // Step verify.
