@@ -38,6 +38,8 @@ struct Fault {
   std::function<void(Passage&)> on_end;
   // Answers bytes that are no message.
   bool answers_garbage = false;
+  // Over gRPC: serves whoever does not begin with TLS as well.
+  bool speaks_plaintext = false;
   // Lets a report wait for the next one where there will be one.
   bool swaps_answers = false;
 };

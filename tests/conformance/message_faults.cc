@@ -104,6 +104,7 @@ Faults OfTheLink() {
   });
   faults["takes-any-epoch"] = OfCommands([](Passage&, v1::Command& command) { command.set_epoch(uint64_t{1} << 40); });
   faults["never-busy"] = IsNeverBusy();
+  faults["speaks-plaintext"].speaks_plaintext = true;
   return faults;
 }
 

@@ -7,7 +7,9 @@
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/util/delimited_message_util.h>
 #include <grpcpp/grpcpp.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +26,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "certcast/v1/link.grpc.pb.h"
+#include "common/file/descriptor.h"
 #include "common/link/preface.h"
+#include "common/listen/listening_socket.h"
+#include "common/probe/address.h"
 #include "tests/conformance/fault.h"
 #include "tests/testing/program.h"
 
@@ -180,6 +185,39 @@ class Service final : public v1::NodeLink::Service {
   const std::vector<std::string> command_;
 };
 
+// Gives gRPC each connection with the credentials that fit how it begins.
+class TwoTongues {
+ public:
+  TwoTongues(grpc::ServerBuilder& builder, const std::shared_ptr<grpc::ServerCredentials>& tls)
+      : tls_(builder.experimental().AddExternalConnectionAcceptor(kFromDescriptor, tls)),
+        plaintext_(
+            builder.experimental().AddExternalConnectionAcceptor(kFromDescriptor, grpc::InsecureServerCredentials())) {}
+
+  // For ever.
+  void Accept(const Descriptor& listener) {
+    for (pollfd item{.fd = listener.get(), .events = POLLIN}; poll(&item, 1, -1) > 0;) {
+      NewConnection connection;
+      connection.fd = accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      pollfd spoken{.fd = connection.fd, .events = POLLIN};
+      poll(&spoken, 1, kLongestSilenceMs);
+      char first = 0;
+      const bool is_tls = recv(connection.fd, &first, 1, MSG_PEEK) != 1 || first == kHandshakeRecord;
+      (is_tls ? tls_ : plaintext_)->HandleNewConnection(&connection);
+    }
+  }
+
+ private:
+  using Acceptor = grpc::experimental::ExternalConnectionAcceptor;
+  using NewConnection = Acceptor::NewConnectionParameters;
+  static constexpr auto kFromDescriptor = grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD;
+  static constexpr int kLongestSilenceMs = 1000;
+  // Of TLS (RFC 8446, section 5.1).
+  static constexpr char kHandshakeRecord = 22;
+
+  const std::unique_ptr<Acceptor> tls_;
+  const std::unique_ptr<Acceptor> plaintext_;
+};
+
 int RunGrpc(const std::string& address, const Fault& fault, const Site& site, const std::vector<std::string>& command) {
   const Caller identity = site.MakeNode(site.node());
   grpc::SslServerCredentialsOptions options(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
@@ -188,11 +226,20 @@ int RunGrpc(const std::string& address, const Fault& fault, const Site& site, co
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 1 << 20);
-  builder.AddListeningPort(address, grpc::SslServerCredentials(options));
   builder.RegisterService(&service);
+  const auto credentials = grpc::SslServerCredentials(options);
+  std::optional<TwoTongues> two_tongues;
+  if (fault.speaks_plaintext) {
+    two_tongues.emplace(builder, credentials);
+  } else {
+    builder.AddListeningPort(address, credentials);
+  }
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) return 1;
+  const auto place = ParseHostPort(address);
+  const auto listener = fault.speaks_plaintext && place.ok() ? ListenOn(*place) : Descriptor();
+  if (server == nullptr || !listener.ok()) return 1;
   std::cout << "listens on " << address << std::endl;
+  if (two_tongues.has_value()) two_tongues->Accept(*listener);
   server->Wait();
   return 0;
 }
