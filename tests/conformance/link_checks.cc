@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/link/bounds.h"
 #include "common/status/status.h"
@@ -187,6 +188,17 @@ absl::Status AnswersInOrder(Examiner& examiner) {
   return absl::OkStatus();
 }
 
+absl::Status SaysNoProgress(Examiner& examiner) {
+  const testing::IssuedCertificate issued = examiner.site().Issue();
+  v1::Command command = examiner.NewInstall(issued, examiner.NextGeneration());
+  command.set_without_progress(true);
+  std::vector<std::string> steps;
+  ASSIGN_OR_RETURN(const v1::InstallResult result, examiner.Change(command, &steps));
+  RETURN_IF_ERROR(ExpectSame("the Progress", absl::StrJoin(steps, " "), ""));
+  RETURN_IF_ERROR(Examiner::ExpectOutcome(result, "INSTALLED"));
+  return examiner.ExpectInForce(issued, /*confirmed=*/false);
+}
+
 }  // namespace
 
 std::vector<Check> LinkChecks() {
@@ -198,6 +210,8 @@ std::vector<Check> LinkChecks() {
       {"link.probe", "Probe is answered by an Inventory with fresh probes, and changes nothing.", kLink, Probes},
       {"link.order", "The commands of one link are handled in order; each has one final Report with its id.", kLink,
        AnswersInOrder},
+      {"link.no-progress", "A command that wants no Progress gets its final Report alone, and is done all the same.",
+       "link.proto", SaysNoProgress},
       {"link.unknown-command", "A command that the node does not know is refused (MALFORMED); the link goes on.", kLink,
        RefusesAnUnknownCommand},
       {"link.unknown-fields", "Fields that the node does not know are passed over.", kLink, ToleratesUnknownFields},

@@ -103,6 +103,7 @@ Faults OfTheLink() {
     if (command.ByteSizeLong() > 1u << 20) command.mutable_install()->mutable_bundle()->clear_fullchain_pem();
   });
   faults["takes-any-epoch"] = OfCommands([](Passage&, v1::Command& command) { command.set_epoch(uint64_t{1} << 40); });
+  faults["always-says-progress"] = OfCommands([](Passage&, v1::Command& command) { command.clear_without_progress(); });
   faults["never-busy"] = IsNeverBusy();
   faults["speaks-plaintext"].speaks_plaintext = true;
   return faults;

@@ -52,6 +52,7 @@ const std::vector<Wrong>& WrongNodes() {
       {"hello-with-id", "link.", "link.hello"},
       {"answers-late", "link.order", "link.order"},
       {"answers-garbage", "link.", "link.garbage"},
+      {"always-says-progress", "link.", "link.no-progress"},
       {"guesses-commands", "link.", "link.unknown-command"},
       {"refuses-unknown-fields", "link.", "link.unknown-fields"},
       {"takes-definitions", "link.", "link.no-commands"},
