@@ -92,6 +92,7 @@ class GrpcTransport : public Transport {
   absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int count, absl::Time until) override {
     const std::shared_ptr<grpc::Channel> channel = MakeChannel(address_, node_, fleet_ca_pem_, {.caller = controller_});
     std::vector<std::unique_ptr<Connection>> links;
+    links.reserve(static_cast<size_t>(count));
     for (int i = 0; i < count; ++i) links.push_back(std::make_unique<GrpcConnection>(channel, 0, until));
     return links;
   }
