@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A host for Ansible to log in to: this machine's files under an overlay of its own, systemd as its first process, and an sshd.
+# A host to log in to: this machine's files under an overlay of its own, systemd as its first process, and an sshd.
 #   machine.sh start WORK NAME ADDRESS    until it can be logged in to, as `deploy`, who may sudo, or as root
 #   machine.sh reset WORK NAME            the power is cut for a moment: it boots again with what is on its disk
 #   machine.sh stop WORK NAME             as if the power were cut; all it held is gone; so too when the caller of start ends
