@@ -130,11 +130,13 @@ absl::Status ExplainGap(const Chain& chain, size_t i) {
                  absl::StrCat("leave certificate ", i + 2, " out"));
 }
 
-absl::Status CheckIssuedBy(const Chain& chain, size_t i) {
-  const Certificate& issuer = chain[i + 1];
-  if (!issuer.is_ca())
-    return Invalid(absl::StrCat(Place(chain, i + 1), " is not a CA, and can't have issued certificate ", i + 1));
-  EVP_PKEY* const key = X509_get0_pubkey(issuer.get());
+absl::Status CheckIsCa(const Chain& chain, size_t i) {
+  if (chain[i].is_ca()) return absl::OkStatus();
+  return Invalid(absl::StrCat(Place(chain, i), " is not a CA, and can't have issued certificate ", i));
+}
+
+absl::Status CheckSignature(const Chain& chain, size_t i) {
+  EVP_PKEY* const key = X509_get0_pubkey(chain[i + 1].get());
   const bool verified = key != nullptr && X509_verify(chain[i].get(), key) == 1;
   TakeOpensslErrors();
   if (verified) return absl::OkStatus();
@@ -157,10 +159,18 @@ struct FreeStack {
 // Does not own what is in it.
 using BorrowedStack = std::unique_ptr<STACK_OF(X509), FreeStack>;
 
+bool IsWholeChain(const Chain& chain, const STACK_OF(X509) * path) {
+  if (sk_X509_num(path) != static_cast<int>(chain.size())) return false;
+  for (size_t i = 0; i < chain.size(); ++i) {
+    if (X509_cmp(sk_X509_value(path, static_cast<int>(i)), chain[i].get()) != 0) return false;
+  }
+  return true;
+}
+
 // RFC 5280 section 6.1, by OpenSSL, with `roots` trusted whether they are self-signed or not. Dates only when `now` is
-// given.
-absl::Status VerifyPath(const Chain& chain, const std::vector<const Certificate*>& roots,
-                        std::optional<absl::Time> now) {
+// given. Whether the path is the whole chain in its order: each signature in it was looked at then.
+absl::StatusOr<bool> VerifyPath(const Chain& chain, const std::vector<const Certificate*>& roots,
+                                std::optional<absl::Time> now) {
   const SslPtr<X509_STORE> store(X509_STORE_new());
   const SslPtr<X509_STORE_CTX> context(X509_STORE_CTX_new());
   const BorrowedStack untrusted(sk_X509_new_null());
@@ -175,7 +185,7 @@ absl::Status VerifyPath(const Chain& chain, const std::vector<const Certificate*
   if (now) X509_VERIFY_PARAM_set_time(parameters, absl::ToTimeT(*now));
   const bool verified = X509_verify_cert(context.get()) == 1;
   TakeOpensslErrors();
-  if (verified) return absl::OkStatus();
+  if (verified) return IsWholeChain(chain, X509_STORE_CTX_get0_chain(context.get()));
   const int error = X509_STORE_CTX_get_error(context.get());
   const int depth = X509_STORE_CTX_get_error_depth(context.get());
   const size_t place = std::min(static_cast<size_t>(std::max(depth, 0)), chain.size() - 1);
@@ -202,11 +212,15 @@ absl::Status CheckChain(const Chain& chain, absl::Time now, bool allow_leaf_alon
   }
   for (size_t i = 0; i + 1 < chain.size(); ++i) {
     if (!MayHaveIssued(chain[i + 1], chain[i])) return ExplainGap(chain, i);
-    RETURN_IF_ERROR(CheckIssuedBy(chain, i));
+    RETURN_IF_ERROR(CheckIsCa(chain, i + 1));
     RETURN_IF_ERROR(CheckAuthorityDates(chain, i + 1, now));
   }
-  // Path lengths, name constraints, key usage, unknown critical extensions, weak signatures.
-  return VerifyPath(chain, {&chain.back()}, std::nullopt);
+  // Signatures, path lengths, name constraints, key usage, unknown critical extensions, weak signatures.
+  const absl::StatusOr<bool> is_whole_chain = VerifyPath(chain, {&chain.back()}, std::nullopt);
+  if (is_whole_chain.ok() && *is_whole_chain) return absl::OkStatus();
+  // There may be another way to the top than by what the chain says; and which signature is bad is said better here.
+  for (size_t i = 0; i + 1 < chain.size(); ++i) RETURN_IF_ERROR(CheckSignature(chain, i));
+  return is_whole_chain.status();
 }
 
 absl::Status CheckChainAgainstRoots(const Chain& chain, const std::vector<Certificate>& roots, absl::Time now) {
@@ -215,7 +229,7 @@ absl::Status CheckChainAgainstRoots(const Chain& chain, const std::vector<Certif
   std::vector<const Certificate*> trusted;
   trusted.reserve(roots.size());
   for (const Certificate& root : roots) trusted.push_back(&root);
-  return VerifyPath(chain, trusted, now);
+  return VerifyPath(chain, trusted, now).status();
 }
 
 }  // namespace certcast
