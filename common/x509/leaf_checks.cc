@@ -6,13 +6,13 @@
 #include "common/clock/show_utc.h"
 #include "common/status/status.h"
 #include "common/x509/certificate.h"
+#include "common/x509/key_library.h"
 
 namespace certcast {
 namespace {
 
 constexpr absl::Duration kClockTolerance = absl::Minutes(1);
 
-// A key file may carry a public half that is not its private half's: only a signature shows it.
 bool SignsFor(EVP_PKEY* private_key, EVP_PKEY* public_key) {
   constexpr absl::string_view kText = "certcast: does this key sign for this certificate?";
   const auto* text = reinterpret_cast<const unsigned char*>(kText.data());
@@ -28,6 +28,16 @@ bool SignsFor(EVP_PKEY* private_key, EVP_PKEY* public_key) {
   return EVP_DigestSign(signer.get(), signature.data(), &size, text, kText.size()) == 1 &&
          EVP_DigestVerifyInit(verifier.get(), nullptr, digest, nullptr, public_key) == 1 &&
          EVP_DigestVerify(verifier.get(), signature.data(), size, text, kText.size()) == 1;
+}
+
+// A key file may carry a public half that is not its private half's. OpenSSL finds that out where it can compute the
+// one from the other; of an RSA key it would look for ever whether its factors are prime, so that has to sign.
+bool BelongsTogether(EVP_PKEY* private_key, EVP_PKEY* public_key) {
+  if (EVP_PKEY_is_a(private_key, "RSA") == 1 || EVP_PKEY_is_a(private_key, "RSA-PSS") == 1) {
+    return SignsFor(private_key, public_key);
+  }
+  const SslPtr<EVP_PKEY_CTX> context(EVP_PKEY_CTX_new_from_pkey(KeyLibrary(), private_key, nullptr));
+  return context != nullptr && EVP_PKEY_pairwise_check(context.get()) == 1;
 }
 
 absl::Status NotAllowed(absl::string_view what) {
@@ -55,7 +65,7 @@ absl::Status CheckPoint(const Certificate& leaf) {
 absl::Status CheckKeyMatches(const Certificate& leaf, const PrivateKey& key) {
   EVP_PKEY* const public_key = X509_get0_pubkey(leaf.get());
   const bool matches =
-      public_key != nullptr && EVP_PKEY_eq(public_key, key.get()) == 1 && SignsFor(key.get(), public_key);
+      public_key != nullptr && EVP_PKEY_eq(public_key, key.get()) == 1 && BelongsTogether(key.get(), public_key);
   TakeOpensslErrors();
   if (matches) return absl::OkStatus();
   return Fail(Reason::KEY_MISMATCH, absl::StrCat("the private key is not that of the certificate for ",
