@@ -30,12 +30,6 @@ std::string WayOut(const EngineConfig& config) {
                       "where\")");
 }
 
-std::optional<absl::Time> KnownTime(const EngineContext& engine) {
-  const NodeState state = engine.state->Get();
-  if (!state.has_known_time()) return std::nullopt;
-  return FromTimestamp(state.known_time());
-}
-
 absl::Status Suspicious(absl::Time now, absl::string_view because, absl::string_view hint) {
   return Fail(Reason::CLOCK_SUSPICIOUS, absl::StrCat("this machine's clock says ", ShowUtcSecond(now), because), hint);
 }
@@ -56,7 +50,7 @@ bool ContradictsBeginning(const Journal& journal, absl::Time now) {
 
 absl::Status CheckClock(const EngineContext& engine) {
   const absl::Time now = engine.clock().Now();
-  const std::optional<absl::Time> known = KnownTime(engine);
+  const std::optional<absl::Time> known = engine.state->KnownTime();
   if (known.has_value() && now + kBehind < *known) {
     return Suspicious(now,
                       absl::StrCat(", but a bundle that this node has accepted was signed at ", ShowUtcSecond(*known)),
@@ -83,7 +77,7 @@ absl::Status CheckClockAgainst(const EngineContext& engine, const v1::Bundle& bu
   v1::Manifest manifest;
   if (config.identity_not_after.has_value() || !manifest.ParseFromString(bundle.manifest())) return absl::OkStatus();
   const absl::Time now = engine.clock().Now();
-  const std::optional<absl::Time> known = KnownTime(engine);
+  const std::optional<absl::Time> known = engine.state->KnownTime();
   const absl::Time signed_at = FromTimestamp(manifest.signed_at());
   const absl::Time counts_until = FromTimestamp(manifest.expires_at());
   const bool is_ahead = now > std::max(counts_until, known.value_or(counts_until)) + kAhead;

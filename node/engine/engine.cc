@@ -166,7 +166,7 @@ absl::Status RealEngine::Begin() {
   ASSIGN_OR_RETURN(recovered_, Recover(context_));
   // What another fleet's controller had under way has ended with that.
   if (const auto& fleet = context_.config.fleet;
-      !context_.environment.before_services && fleet.has_value() && context_.state->Get().fleet_id() != fleet->id) {
+      !context_.environment.before_services && fleet.has_value() && context_.state->FleetId() != fleet->id) {
     RETURN_IF_ERROR(context_.state->Update([&](NodeState& state) { EnterFleet(state, fleet->id); }));
   }
   Recovery put_back = PutBackWhatIsGone(context_);
@@ -257,7 +257,7 @@ v1::Report RealEngine::CarryOut(const v1::Command& command, const OnProgress& on
 }
 
 absl::Status RealEngine::CheckEpoch(const v1::Command& command) {
-  const uint64_t highest = context_.state->Get().highest_epoch();
+  const uint64_t highest = context_.state->HighestEpoch();
   if (command.epoch() < highest) return StaleEpoch(command.epoch(), highest);
   if (command.epoch() == highest) return absl::OkStatus();
   return context_.state->Update([&](NodeState& state) { state.set_highest_epoch(command.epoch()); });

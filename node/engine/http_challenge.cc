@@ -11,9 +11,8 @@ namespace {
 
 absl::Status CheckMayChange(const EngineContext& engine, const v1::Command& command) {
   if (!engine.config.fleet.has_value()) return NotEnrolled(engine.config.node);
-  if (command.epoch() < engine.state->Get().highest_epoch()) {
-    return StaleEpoch(command.epoch(), engine.state->Get().highest_epoch());
-  }
+  const uint64_t highest = engine.state->HighestEpoch();
+  if (command.epoch() < highest) return StaleEpoch(command.epoch(), highest);
   if (engine.environment.http_challenges != nullptr) return absl::OkStatus();
   return Fail(Reason::BUSY, "this certcast-node only looks; another one may be at work");
 }

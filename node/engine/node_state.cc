@@ -4,6 +4,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "common/clock/timestamp.h"
 #include "common/status/status.h"
 
 namespace certcast::node {
@@ -36,6 +37,27 @@ NodeState NodeStateFile::Get() const {
   return state_;
 }
 
+std::string NodeStateFile::FleetId() const {
+  absl::MutexLock lock(&mutex_);
+  return state_.fleet_id();
+}
+
+uint64_t NodeStateFile::HighestEpoch() const {
+  absl::MutexLock lock(&mutex_);
+  return state_.highest_epoch();
+}
+
+std::optional<absl::Time> NodeStateFile::KnownTime() const {
+  absl::MutexLock lock(&mutex_);
+  if (!state_.has_known_time()) return std::nullopt;
+  return FromTimestamp(state_.known_time());
+}
+
+std::vector<NodeState::Certificate> NodeStateFile::Certificates() const {
+  absl::MutexLock lock(&mutex_);
+  return {state_.certificates().begin(), state_.certificates().end()};
+}
+
 NodeState::Certificate NodeStateFile::Certificate(absl::string_view name) const {
   absl::MutexLock lock(&mutex_);
   for (const NodeState::Certificate& certificate : state_.certificates()) {
@@ -56,15 +78,21 @@ std::optional<v1::InstallResult> NodeStateFile::Result(absl::string_view command
 
 absl::Status NodeStateFile::Update(const std::function<void(NodeState&)>& change) {
   absl::MutexLock lock(&mutex_);
-  NodeState next = state_;
-  change(next);
-  next.set_schema(kSchema);
-  const auto forget_oldest = [&] { next.mutable_results()->DeleteSubrange(0, 1); };
-  while (next.results_size() > kMaxResults) forget_oldest();
-  while (next.results_size() > 1 && next.ByteSizeLong() > record_.capacity()) forget_oldest();
-  RETURN_IF_ERROR(record_.Write(next.SerializeAsString()));
-  state_ = std::move(next);
-  return absl::OkStatus();
+  change(state_);
+  state_.set_schema(kSchema);
+  const auto forget_oldest = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    state_.mutable_results()->DeleteSubrange(0, 1);
+  };
+  while (state_.results_size() > kMaxResults) forget_oldest();
+  std::string bytes = state_.SerializeAsString();
+  while (state_.results_size() > 1 && bytes.size() > record_.capacity()) {
+    forget_oldest();
+    bytes = state_.SerializeAsString();
+  }
+  absl::Status written = record_.Write(bytes);
+  // Changed in place and read again, since a copy for each change costs as much as writing it does.
+  if (!written.ok()) state_.ParseFromString(record_.payload());
+  return written;
 }
 
 NodeState::Certificate& MutableCertificate(NodeState& state, absl::string_view name) {

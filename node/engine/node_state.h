@@ -2,16 +2,19 @@
 #ifndef CERTCAST_NODE_ENGINE_NODE_STATE_H_
 #define CERTCAST_NODE_ENGINE_NODE_STATE_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "certcast/state/v1/node.pb.h"
 #include "common/file/file_system.h"
 #include "node/engine/reserved_record.h"
@@ -26,7 +29,13 @@ class NodeStateFile {
   // As JournalFile::Open.
   static absl::StatusOr<std::unique_ptr<NodeStateFile>> Open(std::unique_ptr<Directory> directory, bool read_only);
 
+  // A copy of the whole. Most of it are results, which whoever asks for a part is spared.
   NodeState Get() const;
+  std::string FleetId() const;
+  uint64_t HighestEpoch() const;
+  // The latest time that this node is sure has been.
+  std::optional<absl::Time> KnownTime() const;
+  std::vector<NodeState::Certificate> Certificates() const;
   // The certificate's record; without one, an empty record with its name.
   NodeState::Certificate Certificate(absl::string_view name) const;
   std::optional<v1::InstallResult> Result(absl::string_view command_id) const;
@@ -40,6 +49,7 @@ class NodeStateFile {
 
   mutable absl::Mutex mutex_;
   ReservedRecord record_ ABSL_GUARDED_BY(mutex_);
+  // What `record_` holds, read.
   NodeState state_ ABSL_GUARDED_BY(mutex_);
 };
 

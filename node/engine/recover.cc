@@ -65,7 +65,7 @@ absl::StatusOr<Recovery> Summary(const EngineContext& engine, const Journal& bef
 
 // Whoever could confirm gives no orders here any more.
 bool HasLeftFleet(const EngineContext& engine) {
-  const std::string before = engine.state->Get().fleet_id();
+  const std::string before = engine.state->FleetId();
   return engine.config.fleet.has_value() && !before.empty() && before != engine.config.fleet->id;
 }
 
@@ -121,8 +121,7 @@ void AddDirectoriesOfRecords(const EngineContext& engine, std::set<std::string>&
     AddDirectories(engine, journal.certificate(), journal.target(), directories);
     AddDirectories(engine, journal.certificate(), journal.baseline(), directories);
   }
-  const NodeState state = engine.state->Get();
-  for (const NodeState::Certificate& known : state.certificates()) {
+  for (const NodeState::Certificate& known : engine.state->Certificates()) {
     certificates.insert(known.name());
     AddDirectories(engine, known.name(), known.in_force(), directories);
     AddDirectories(engine, known.name(), known.previous(), directories);

@@ -91,8 +91,7 @@ class Repair {
 Recovery PutBackWhatIsGone(const EngineContext& engine) {
   Recovery recovery;
   if (engine.journal->Get().step() != Journal::IDLE) return recovery;
-  const NodeState state = engine.state->Get();
-  for (const NodeState::Certificate& certificate : state.certificates()) {
+  for (const NodeState::Certificate& certificate : engine.state->Certificates()) {
     const std::string& directory = certificate.in_force().directory();
     if (directory.empty() || engine.ServicesOf(certificate.name()).empty()) continue;
     // One that can't be read is drift, and no reason not to start.
