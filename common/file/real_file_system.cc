@@ -45,6 +45,14 @@ auto Uninterrupted(Call call) {
   return result;
 }
 
+// At `name` in `directory`, or `directory` itself where it is empty. Never follows a link, and never asks for times: a
+// file whose times were looked at gets new ones with its next write, however soon that is (Linux 6.13), which makes the
+// fsync after it write the inode too.
+int Look(int directory, const char* name, struct statx& found) {
+  constexpr unsigned int kWanted = STATX_TYPE | STATX_MODE | STATX_UID | STATX_GID | STATX_SIZE;
+  return Uninterrupted([&] { return statx(directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, kWanted, &found); });
+}
+
 absl::Status LinkInTheWay(absl::string_view path) {
   return Fail(Reason::PERMISSION_DENIED, absl::StrCat(path, " is a symbolic link where none is expected"),
               "look who made it; remove it, or name the place it leads to");
@@ -53,21 +61,20 @@ absl::Status LinkInTheWay(absl::string_view path) {
 // What openat with O_NOFOLLOW left in errno for `name`: a link gives ELOOP or, with O_DIRECTORY, ENOTDIR.
 absl::Status OpenError(int directory, const std::string& name, absl::string_view path, absl::string_view doing) {
   const int error = errno;
-  struct stat found;
-  if ((error == ELOOP || error == ENOTDIR) && fstatat(directory, name.c_str(), &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-      S_ISLNK(found.st_mode)) {
+  struct statx found;
+  if ((error == ELOOP || error == ENOTDIR) && Look(directory, name.c_str(), found) == 0 && S_ISLNK(found.stx_mode)) {
     return LinkInTheWay(path);
   }
   return FailErrno(error, absl::StrCat(doing, " ", path));
 }
 
-FileInfo InfoOf(const struct stat& found) {
+FileInfo InfoOf(const struct statx& found) {
   FileInfo info;
-  if (S_ISREG(found.st_mode)) info.kind = FileInfo::Kind::kFile;
-  if (S_ISDIR(found.st_mode)) info.kind = FileInfo::Kind::kDirectory;
-  if (S_ISLNK(found.st_mode)) info.kind = FileInfo::Kind::kLink;
-  info.attributes = {.mode = found.st_mode & 07777, .owner = found.st_uid, .group = found.st_gid};
-  info.size = static_cast<uint64_t>(found.st_size);
+  if (S_ISREG(found.stx_mode)) info.kind = FileInfo::Kind::kFile;
+  if (S_ISDIR(found.stx_mode)) info.kind = FileInfo::Kind::kDirectory;
+  if (S_ISLNK(found.stx_mode)) info.kind = FileInfo::Kind::kLink;
+  info.attributes = {.mode = found.stx_mode & 07777U, .owner = found.stx_uid, .group = found.stx_gid};
+  info.size = static_cast<uint64_t>(found.stx_size);
   return info;
 }
 
@@ -75,17 +82,17 @@ FileInfo InfoOf(const struct stat& found) {
 // than the final one. What is so already is not asked for: an ordinary user may not even give a file to itself on some
 // file systems.
 absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::string_view path) {
-  struct stat found;
-  if (Uninterrupted([&] { return fstat(fd, &found); }) != 0) {
+  struct statx found;
+  if (Look(fd, "", found) != 0) {
     return FailErrno(errno, absl::StrCat("looking at ", path));
   }
-  if ((found.st_uid != attributes.owner || found.st_gid != attributes.group) &&
+  if ((found.stx_uid != attributes.owner || found.stx_gid != attributes.group) &&
       Uninterrupted([&] { return fchown(fd, attributes.owner, attributes.group); }) != 0) {
     return FailErrno(errno,
                      absl::StrCat("giving ", path, " to user ", attributes.owner, " and group ", attributes.group),
                      geteuid() == 0 ? "" : "only root may give files to other users");
   }
-  if ((found.st_mode & 07777) == attributes.mode) return absl::OkStatus();
+  if ((found.stx_mode & 07777U) == attributes.mode) return absl::OkStatus();
   if (Uninterrupted([&] { return fchmod(fd, attributes.mode); }) != 0) {
     return FailErrno(errno, absl::StrCat("setting the mode of ", path));
   }
@@ -111,11 +118,11 @@ absl::Status TooLarge(absl::string_view path, size_t limit) {
 }
 
 absl::StatusOr<std::string> ReadToEnd(int fd, size_t limit, absl::string_view path) {
-  struct stat found;
-  if (Uninterrupted([&] { return fstat(fd, &found); }) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
+  struct statx found;
+  if (Look(fd, "", found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
   std::string bytes;
   // At once, not by doubling: records whose space is reserved are large, and read at each contact.
-  bytes.reserve(std::min(static_cast<size_t>(found.st_size), limit));
+  bytes.reserve(std::min(static_cast<size_t>(found.stx_size), limit));
   char buffer[16 * 1024];
   while (true) {
     const ssize_t count = Uninterrupted([&] { return read(fd, buffer, sizeof buffer); });
@@ -141,9 +148,9 @@ absl::StatusOr<std::string> ReadUpTo(int fd, size_t size, absl::string_view path
 
 // Straight into memory that is wiped, which is larger than the file by a byte, so that its end is seen.
 absl::StatusOr<Secret> ReadSecretToEnd(int fd, size_t limit, absl::string_view path) {
-  struct stat found;
-  if (Uninterrupted([&] { return fstat(fd, &found); }) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
-  Secret buffer = Secret::OfSize(std::min(static_cast<size_t>(found.st_size), limit) + 1);
+  struct statx found;
+  if (Look(fd, "", found) != 0) return FailErrno(errno, absl::StrCat("looking at ", path));
+  Secret buffer = Secret::OfSize(std::min(static_cast<size_t>(found.stx_size), limit) + 1);
   size_t size = 0;
   while (true) {
     const ssize_t count = Uninterrupted([&] { return read(fd, buffer.MutableBytes() + size, buffer.size() - size); });
@@ -235,8 +242,8 @@ class RealDirectory : public Directory {
   absl::StatusOr<FileInfo> Stat(absl::string_view name) override {
     RETURN_IF_ERROR(CheckFileName(name));
     const std::string file(name);
-    struct stat found;
-    if (Uninterrupted([&] { return fstatat(fd_.get(), file.c_str(), &found, AT_SYMLINK_NOFOLLOW); }) != 0) {
+    struct statx found;
+    if (Look(fd_.get(), file.c_str(), found) != 0) {
       return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
     }
     return InfoOf(found);
@@ -277,8 +284,8 @@ class RealDirectory : public Directory {
   }
 
   absl::StatusOr<FileInfo> StatSelf() override {
-    struct stat found;
-    if (Uninterrupted([&] { return fstat(fd_.get(), &found); }) != 0) {
+    struct statx found;
+    if (Look(fd_.get(), "", found) != 0) {
       return FailErrno(errno, absl::StrCat("looking at ", path_));
     }
     return InfoOf(found);
@@ -321,14 +328,14 @@ class RealDirectory : public Directory {
   // O_NONBLOCK: opening a pipe or a terminal must not wait for its other end before it is refused.
   absl::StatusOr<Descriptor> OpenRegular(absl::string_view name, int flags, uint64_t min_size, uint64_t max_size) {
     ASSIGN_OR_RETURN(Descriptor file, Open(name, flags | O_NONBLOCK | O_NOCTTY, "opening"));
-    struct stat found;
-    if (Uninterrupted([&] { return fstat(file.get(), &found); }) != 0) {
+    struct statx found;
+    if (Look(file.get(), "", found) != 0) {
       return FailErrno(errno, absl::StrCat("looking at ", PathOf(name)));
     }
-    if (!S_ISREG(found.st_mode)) {
+    if (!S_ISREG(found.stx_mode)) {
       return Fail(Reason::STORAGE_FAILED, absl::StrCat(PathOf(name), " is not a regular file"));
     }
-    const auto size = static_cast<uint64_t>(found.st_size);
+    const auto size = static_cast<uint64_t>(found.stx_size);
     if (size > max_size) {
       return Fail(Reason::MALFORMED,
                   absl::StrCat(PathOf(name), " has ", size, " bytes, more than the ", max_size, " it may have"));
@@ -391,21 +398,21 @@ class Walk {
     if (component == ".") return absl::OkStatus();
     Descriptor next(
         Uninterrupted([&] { return openat(here_.get(), component.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC); }));
-    struct stat found;
-    if (!next.valid() || Uninterrupted([&] { return fstat(next.get(), &found); }) != 0) return At(component, errno);
-    if (S_ISLNK(found.st_mode)) return Follow(next, found, component);
-    if (!S_ISDIR(found.st_mode)) return At(component, ENOTDIR);
+    struct statx found;
+    if (!next.valid() || Look(next.get(), "", found) != 0) return At(component, errno);
+    if (S_ISLNK(found.stx_mode)) return Follow(next, found, component);
+    if (!S_ISDIR(found.stx_mode)) return At(component, ENOTDIR);
     here_ = std::move(next);
     return absl::OkStatus();
   }
 
-  absl::Status Follow(const Descriptor& link, const struct stat& found, const std::string& component) {
-    struct stat around;
-    if (Uninterrupted([&] { return fstat(here_.get(), &around); }) != 0) return At(component, errno);
-    if (!IsTrustedOwner(found.st_uid) || !IsTrustedOwner(around.st_uid)) {
+  absl::Status Follow(const Descriptor& link, const struct statx& found, const std::string& component) {
+    struct statx around;
+    if (Look(here_.get(), "", around) != 0) return At(component, errno);
+    if (!IsTrustedOwner(found.stx_uid) || !IsTrustedOwner(around.stx_uid)) {
       return Fail(Reason::PERMISSION_DENIED,
                   absl::StrCat("opening the directory ", path_, ": \"", component, "\" is a symbolic link that user ",
-                               IsTrustedOwner(found.st_uid) ? around.st_uid : found.st_uid, " can change"),
+                               IsTrustedOwner(found.stx_uid) ? around.stx_uid : found.stx_uid, " can change"),
                   "links on the way must belong, with their directory, to root or to the user certcast runs as");
     }
     if (++links_ > kMaxLinks) return At(component, ELOOP);
