@@ -63,7 +63,8 @@ class Directory {
   // byte. On an error the file may be there, incomplete. Its name is not durable before Sync.
   virtual absl::Status CreateFile(absl::string_view name, absl::string_view bytes,
                                   const FileAttributes& attributes) = 0;
-  // Overwrites `bytes` at the start of an existing file of at least that size and fsyncs it: needs no free space.
+  // Overwrites `bytes` at the start of an existing file of at least that size. They are durable on return, by
+  // fdatasync: the file's times need not be. Needs no free space.
   virtual absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) = 0;
   // At most `limit` bytes; a larger file is an error. Only regular files.
   virtual absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) = 0;

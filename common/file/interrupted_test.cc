@@ -70,6 +70,11 @@ int fsync(int fd) {
   return static_cast<int>(syscall(SYS_fsync, fd));
 }
 
+int fdatasync(int fd) {
+  if (IsInterrupted("fdatasync")) return -1;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+
 int fchmod(int fd, mode_t mode) noexcept {
   if (IsInterrupted("fchmod")) return -1;
   return static_cast<int>(syscall(SYS_fchmod, fd, mode));
@@ -155,10 +160,10 @@ TEST_F(InterruptedTest, EveryCallIsMadeAgain) {
   EXPECT_THAT(directory.List(), IsOkAndHolds(ElementsAre("file")));
   interrupted = nullptr;
   // Each of them was interrupted.
-  EXPECT_THAT(calls_,
-              UnorderedElementsAre(Pair("openat", Gt(2)), Pair("pwrite", Gt(2)), Pair("read", Gt(2)),
-                                   Pair("fsync", Gt(2)), Pair("fchmod", Gt(2)), Pair("mkdirat", 3), Pair("renameat", 6),
-                                   Pair("symlinkat", 3), Pair("unlinkat", 6), Pair("readlinkat", 3)));
+  EXPECT_THAT(calls_, UnorderedElementsAre(Pair("openat", Gt(2)), Pair("pwrite", Gt(2)), Pair("read", Gt(2)),
+                                           Pair("fsync", Gt(2)), Pair("fdatasync", 3), Pair("fchmod", Gt(2)),
+                                           Pair("mkdirat", 3), Pair("renameat", 6), Pair("symlinkat", 3),
+                                           Pair("unlinkat", 6), Pair("readlinkat", 3)));
 }
 
 TEST_F(InterruptedTest, ShortWritesAndReadsAreCompleted) {

@@ -99,8 +99,8 @@ absl::Status SetAttributes(int fd, const FileAttributes& attributes, absl::strin
   return absl::OkStatus();
 }
 
-// `bytes` from the start of the file, then fsync.
-absl::Status WriteDurably(int fd, absl::string_view bytes, absl::string_view path) {
+// `bytes` from the start of the file.
+absl::Status WriteAll(int fd, absl::string_view bytes, absl::string_view path) {
   off_t offset = 0;
   while (!bytes.empty()) {
     const ssize_t written = Uninterrupted([&] { return pwrite(fd, bytes.data(), bytes.size(), offset); });
@@ -109,7 +109,6 @@ absl::Status WriteDurably(int fd, absl::string_view bytes, absl::string_view pat
     bytes.remove_prefix(static_cast<size_t>(written));
     offset += written;
   }
-  if (Uninterrupted([&] { return fsync(fd); }) != 0) return FailErrno(errno, absl::StrCat("fsync of ", path));
   return absl::OkStatus();
 }
 
@@ -202,12 +201,18 @@ class RealDirectory : public Directory {
     ASSIGN_OR_RETURN(const Descriptor file,
                      Open(name, O_WRONLY | O_CREAT | O_EXCL, "creating", attributes.mode & 0600));
     RETURN_IF_ERROR(SetAttributes(file.get(), attributes, PathOf(name)));
-    return WriteDurably(file.get(), bytes, PathOf(name));
+    RETURN_IF_ERROR(WriteAll(file.get(), bytes, PathOf(name)));
+    if (Uninterrupted([&] { return fsync(file.get()); }) == 0) return absl::OkStatus();
+    return FailErrno(errno, absl::StrCat("fsync of ", PathOf(name)));
   }
 
   absl::Status OverwriteFile(absl::string_view name, absl::string_view bytes) override {
     ASSIGN_OR_RETURN(const Descriptor file, OpenRegular(name, O_WRONLY, bytes.size(), SIZE_MAX));
-    return WriteDurably(file.get(), bytes, PathOf(name));
+    RETURN_IF_ERROR(WriteAll(file.get(), bytes, PathOf(name)));
+    // The time of change is all else that is new, and not worth a write of the inode, or a commit of the file system's
+    // own journal.
+    if (Uninterrupted([&] { return fdatasync(file.get()); }) == 0) return absl::OkStatus();
+    return FailErrno(errno, absl::StrCat("fdatasync of ", PathOf(name)));
   }
 
   absl::StatusOr<std::string> ReadFile(absl::string_view name, size_t limit) override {

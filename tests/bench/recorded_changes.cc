@@ -79,12 +79,12 @@ class RecordingDirectory final : public Directory {
   std::vector<Change>& changes_;
 };
 
-int WriteZeros(const Change& change, int flags) {
+int WriteZeros(const Change& change, int flags, int (&sync)(int)) {
   const Descriptor file(open(change.path.c_str(), flags | O_WRONLY | O_CLOEXEC, 0600));
   if (!file.valid()) return -1;
   const std::string zeros(change.bytes, '\0');
   if (pwrite(file.get(), zeros.data(), zeros.size(), 0) != static_cast<ssize_t>(zeros.size())) return -1;
-  return fsync(file.get());
+  return sync(file.get());
 }
 
 int SyncDirectory(const std::string& path) {
@@ -97,9 +97,9 @@ int Make(const Change& change) {
     case Kind::kMakeDirectory:
       return mkdir(change.path.c_str(), 0700);
     case Kind::kCreateFile:
-      return WriteZeros(change, O_CREAT | O_EXCL);
+      return WriteZeros(change, O_CREAT | O_EXCL, fsync);
     case Kind::kOverwriteFile:
-      return WriteZeros(change, 0);
+      return WriteZeros(change, 0, fdatasync);
     case Kind::kMakeLink:
       return symlink(change.other.c_str(), change.path.c_str());
     case Kind::kRename:

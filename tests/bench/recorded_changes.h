@@ -19,7 +19,7 @@ struct Change {
     kMakeDirectory,
     // Creates, writes `bytes` bytes, fsync.
     kCreateFile,
-    // Writes `bytes` bytes over what is there, fsync.
+    // Writes `bytes` bytes over what is there, fdatasync.
     kOverwriteFile,
     kMakeLink,
     kRename,

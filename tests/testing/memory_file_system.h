@@ -1,7 +1,7 @@
 // A file system in memory that behaves as the real one does, and that can lose power.
 //
-// What was written by CreateFile or OverwriteFile is on the disk at once (both fsync). Names are not before Sync of
-// their directory: Crash drops those changes, or some of them.
+// What was written by CreateFile or OverwriteFile is on the disk at once. Names are not before Sync of their directory:
+// Crash drops those changes, or some of them.
 #ifndef CERTCAST_TESTS_TESTING_MEMORY_FILE_SYSTEM_H_
 #define CERTCAST_TESTS_TESTING_MEMORY_FILE_SYSTEM_H_
 
