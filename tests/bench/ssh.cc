@@ -9,6 +9,7 @@
 //   pdsh, clush               the files through the login's standard input, a link, the reload; one login a host
 //   ansible-playbook          directory, copy, copy, link, command; and all of it in one task; and a play of one task
 //                             on this machine, certcast.fleet.certificate, which is a later contact
+// The hosts share one agent after the first contact, as they share sshd and their shells, unless told otherwise.
 // By turns, each once what the one before it wrote is on the disk. own CPU is the program's on this side. All CPU is
 // that of hosts and services as well, which share the machine.
 //
@@ -62,6 +63,7 @@ struct Flags {
   int parallel = 32;
   int repeat = 3;
   bool no_plays = false;
+  bool own_agents = false;
   std::string output = "table";
   std::string directory;
 };
@@ -175,6 +177,7 @@ class SshBenchmark {
     RETURN_IF_ERROR(tools_.Prepare(hosts_.Issue()));
     RETURN_IF_ERROR(controller_.Init());
     RETURN_IF_ERROR(MeasureApply(kFirst));
+    if (!flags_.own_agents) RETURN_IF_ERROR(hosts_.ShareAgents());
     // By turns, so that what else the machine does is in all of them.
     for (int i = 0; i < flags_.repeat; ++i) {
       RETURN_IF_ERROR(MeasureApply(kLater));
@@ -381,6 +384,9 @@ int main(int argc, char** argv) {
   app.add_option("--repeat", flags.repeat, "of all but the first contact and the plays")
       ->capture_default_str()
       ->check(CLI::Range(1, 100));
+  app.add_flag("--own-agents", flags.own_agents,
+               "each host keeps the agent that was put there; it is read from the disk again where this machine has "
+               "dropped it from its memory since");
   app.add_flag("--no-plays", flags.no_plays, "leave out ansible-playbook, which takes most of the time");
   program.OfferDirectory(flags.directory, "the hosts' disk is");
   program.OfferOutput(flags.output);

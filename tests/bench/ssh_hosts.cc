@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -89,6 +91,22 @@ int SshHosts::Logins() const {
     logins += static_cast<int>(pieces.size()) - 1;
   }
   return logins;
+}
+
+absl::Status SshHosts::ShareAgents() const {
+  const auto folder_of = [](const SshHost& host) { return std::filesystem::path(host.folder) / "state" / "bin"; };
+  std::error_code error;
+  for (const auto& agent : std::filesystem::directory_iterator(folder_of(hosts_.front()), error)) {
+    if (!agent.is_regular_file()) continue;
+    for (const SshHost& host : hosts_) {
+      const std::filesystem::path own = folder_of(host) / agent.path().filename();
+      if (own == agent.path()) continue;
+      const std::filesystem::path shared = folder_of(host) / "shared";
+      if (!error) std::filesystem::create_hard_link(agent.path(), shared, error);
+      if (!error) std::filesystem::rename(shared, own, error);
+    }
+  }
+  return error ? absl::InternalError(absl::StrCat("sharing the hosts' agents: ", error.message())) : absl::OkStatus();
 }
 
 testing::IssuedCertificate SshHosts::Issue() const {

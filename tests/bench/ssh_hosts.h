@@ -44,6 +44,10 @@ class SshHosts {
   // Logins so far, at all hosts.
   int Logins() const;
 
+  // Makes the agents that certcast has put on the hosts one file, as their sshd and shells are: hosts have each one in
+  // memory, and this machine, which is all of them, can't be asked to keep a copy for each.
+  absl::Status ShareAgents() const;
+
   // A certificate for the services: a new one each time.
   testing::IssuedCertificate Issue() const;
 
