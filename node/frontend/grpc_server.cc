@@ -4,6 +4,7 @@
 #include <grpcpp/resource_quota.h>
 
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,8 +73,11 @@ class Server final : public GrpcServer {
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, std::move(credentials));
     builder.RegisterService(&*service_);
+    queue_ = builder.AddCompletionQueue();
     server_ = builder.BuildAndStart();
     if (server_ == nullptr) return Fail(Reason::NO_ROUTE, absl::StrCat("gRPC can't serve on ", options.listen));
+    service_->Open(*queue_);
+    thread_ = std::thread([this] { LinkService::Serve(*queue_); });
     gate_->Open([this](int fd) {
       grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
       connection.fd = fd;
@@ -90,7 +94,10 @@ class Server final : public GrpcServer {
     gate_->Close();
     service_->Drain();
     server_->Shutdown(absl::ToChronoTime(absl::Now() + kLastAnswer));
-    server_->Wait();
+    service_->AwaitEnd();
+    queue_->Shutdown();
+    thread_.join();
+    server_ = nullptr;
   }
 
  private:
@@ -102,7 +109,10 @@ class Server final : public GrpcServer {
   std::unique_ptr<Gate> gate_;
   std::optional<LinkService> service_;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;
+  // All of gRPC's work, handshakes as well: whoever floods the agent gets one of the machine's processors, not all.
+  std::thread thread_;
   std::string address_;
 };
 

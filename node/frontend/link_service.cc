@@ -17,24 +17,24 @@ constexpr char kEnding[] = "the agent is ending";
 }  // namespace
 
 // One link: reads a command, has it handled, writes what the engine reports, reads the next. So at most one command and
-// its reports are in memory, however fast a peer sends.
-class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report> {
+// its reports are in memory, however fast a peer sends. Deletes itself when all that it asked of gRPC is done.
+class OneLink {
  public:
-  LinkReactor(LinkService& service, std::string peer) : service_(service), peer_(std::move(peer)) {}
+  // gRPC's tags: what was asked of it. The queue says when it is done, and whether it was.
+  class Event {
+   public:
+    Event(OneLink& link, void (OneLink::*done)(bool)) : link_(link), done_(done) {}
+    void Done(bool ok) { (link_.*done_)(ok); }
 
-  void Begin() {
-    v1::Report hello;
-    *hello.mutable_hello() = service_.options_.hello;
-    absl::MutexLock lock(&mutex_);
-    outbox_.push_back(std::move(hello));
-    Proceed();
-  }
+   private:
+    OneLink& link_;
+    void (OneLink::*done_)(bool);
+  };
 
-  // Ends without having begun.
-  void Refuse(const grpc::Status& status) {
-    absl::MutexLock lock(&mutex_);
-    end_with_ = status;
-    Proceed();
+  // Awaits a peer that begins it.
+  OneLink(LinkService& service, grpc::ServerCompletionQueue& queue)
+      : service_(service), queue_(queue), stream_(&context_) {
+    service_.RequestLink(&context_, &stream_, &queue_, &queue_, &begun_);
   }
 
   void Drain() {
@@ -43,21 +43,41 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
     Proceed();
   }
 
-  void OnReadDone(bool ok) override {
+ private:
+  void OnBegun(bool ok) {
+    if (!ok) return End();
+    service_.AwaitNext(queue_);
+    peer_ = context_.peer();
+    const grpc::Status status = service_.Admit(this, peer_);
+    if (!status.ok()) service_.options_.on_refused(absl::StrCat(peer_, ": ", status.error_message()));
     absl::MutexLock lock(&mutex_);
-    reading_ = false;
-    if (ok) service_.gate_.CountCommand(peer_);
-    if (!ok) {
-      if (!end_with_.has_value()) end_with_ = grpc::Status::OK;
-    } else if (!ended_) {
-      handling_ = true;
-      Workers& workers = command_.has_probe() ? service_.probing_ : service_.workers_;
-      workers.Run([this] { Handle(); });
+    if (status.ok()) {
+      *outbox_.emplace_back().mutable_hello() = service_.options_.hello;
+    } else {
+      end_with_ = status;
     }
     Proceed();
   }
 
-  void OnWriteDone(bool ok) override {
+  void OnRead(bool ok) {
+    {
+      absl::MutexLock lock(&mutex_);
+      reading_ = false;
+      if (ok) service_.gate_.CountCommand(peer_);
+      if (!ok) {
+        if (!end_with_.has_value()) end_with_ = grpc::Status::OK;
+      } else if (!ended_) {
+        handling_ = true;
+        Workers& workers = command_.has_probe() ? service_.probing_ : service_.workers_;
+        workers.Run([this] { Handle(); });
+      }
+      Proceed();
+      if (!finished_) return;
+    }
+    End();
+  }
+
+  void OnWritten(bool ok) {
     absl::MutexLock lock(&mutex_);
     writing_ = false;
     outbox_.pop_front();
@@ -68,13 +88,22 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
     Proceed();
   }
 
-  void OnDone() override {
+  void OnFinished(bool) {
+    {
+      absl::MutexLock lock(&mutex_);
+      finished_ = true;
+      // That ends as well, and is the last then.
+      if (reading_) return;
+    }
+    End();
+  }
+
+  // Nothing comes from gRPC any more, and no worker has it.
+  void End() {
     service_.Forget(this);
-    { absl::MutexLock lock(&mutex_); }
     delete this;
   }
 
- private:
   // On a worker's thread. The link can't be done before this has ended. The key's copy is wiped: links live long.
   void Handle() {
     v1::Report report = service_.IsDraining() ? TooLate() : CarryOut();
@@ -113,20 +142,28 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
     if (ended_ || writing_) return;
     if (!outbox_.empty()) {
       writing_ = true;
-      StartWrite(&outbox_.front());
+      stream_.Write(outbox_.front(), &written_);
     } else if (handling_) {
       return;
     } else if (end_with_.has_value()) {
       ended_ = true;
-      Finish(*end_with_);
+      stream_.Finish(*end_with_, &finished_event_);
     } else if (!reading_) {
       reading_ = true;
-      StartRead(&command_);
+      stream_.Read(&command_, &read_);
     }
   }
 
   LinkService& service_;
-  const std::string peer_;
+  grpc::ServerCompletionQueue& queue_;
+  grpc::ServerContext context_;
+  grpc::ServerAsyncReaderWriter<v1::Report, v1::Command> stream_;
+  Event begun_{*this, &OneLink::OnBegun};
+  Event read_{*this, &OneLink::OnRead};
+  Event written_{*this, &OneLink::OnWritten};
+  Event finished_event_{*this, &OneLink::OnFinished};
+  // From when it has begun.
+  std::string peer_;
   absl::Mutex mutex_;
   // Held by the stream while reading_, by a worker while handling_.
   v1::Command command_;
@@ -135,7 +172,9 @@ class LinkReactor final : public grpc::ServerBidiReactor<v1::Command, v1::Report
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool handling_ ABSL_GUARDED_BY(mutex_) = false;
+  // gRPC was asked to end it, and has.
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<grpc::Status> end_with_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -145,19 +184,25 @@ LinkService::LinkService(Engine& engine, Workers& workers, Workers& probing, Gat
 
 LinkService::~LinkService() = default;
 
-grpc::ServerBidiReactor<v1::Command, v1::Report>* LinkService::Link(grpc::CallbackServerContext* context) {
-  const std::string peer = context->peer();
-  auto* reactor = new LinkReactor(*this, peer);  // deletes itself in OnDone
-  if (const grpc::Status status = Admit(reactor, peer); status.ok()) {
-    reactor->Begin();
-  } else {
-    options_.on_refused(absl::StrCat(peer, ": ", status.error_message()));
-    reactor->Refuse(status);
-  }
-  return reactor;
+void LinkService::Serve(grpc::ServerCompletionQueue& queue) {
+  void* tag = nullptr;
+  for (bool ok = false; queue.Next(&tag, &ok);) static_cast<OneLink::Event*>(tag)->Done(ok);
 }
 
-grpc::Status LinkService::Admit(LinkReactor* reactor, const std::string& peer) {
+void LinkService::AwaitNext(grpc::ServerCompletionQueue& queue) {
+  {
+    absl::MutexLock lock(&mutex_);
+    ++alive_;
+  }
+  new OneLink(*this, queue);  // deletes itself
+}
+
+void LinkService::AwaitEnd() {
+  const auto is_over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return alive_ == 0; };
+  absl::MutexLock lock(&mutex_, absl::Condition(&is_over));
+}
+
+grpc::Status LinkService::Admit(OneLink* link, const std::string& peer) {
   absl::MutexLock lock(&mutex_);
   if (draining_) return {grpc::StatusCode::UNAVAILABLE, kEnding};
   if (!gate_.BeginLink(peer)) {
@@ -169,16 +214,17 @@ grpc::Status LinkService::Admit(LinkReactor* reactor, const std::string& peer) {
     gate_.EndLink(peer);
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, absl::StrCat("the node has ", kMaxLinks, " links already")};
   }
-  links_.emplace(reactor, peer);
+  links_.emplace(link, peer);
   return grpc::Status::OK;
 }
 
-void LinkService::Forget(LinkReactor* reactor) {
+void LinkService::Forget(OneLink* link) {
   absl::MutexLock lock(&mutex_);
-  const auto link = links_.find(reactor);
-  if (link == links_.end()) return;
-  gate_.EndLink(link->second);
-  links_.erase(link);
+  if (const auto known = links_.find(link); known != links_.end()) {
+    gate_.EndLink(known->second);
+    links_.erase(known);
+  }
+  --alive_;
 }
 
 bool LinkService::IsDraining() {

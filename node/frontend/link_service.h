@@ -2,6 +2,8 @@
 #ifndef CERTCAST_NODE_FRONTEND_LINK_SERVICE_H_
 #define CERTCAST_NODE_FRONTEND_LINK_SERVICE_H_
 
+#include <grpcpp/grpcpp.h>
+
 #include <functional>
 #include <map>
 #include <string>
@@ -19,10 +21,12 @@ namespace certcast::node {
 // Links that a node holds at once, over all connections; the next one gets RESOURCE_EXHAUSTED.
 inline constexpr size_t kMaxLinks = 64;
 
-class LinkReactor;
+class OneLink;
 
 // Thread-safe. Whoever gets through the handshake may open a link: see server_credentials.h.
-class LinkService final : public v1::NodeLink::CallbackService {
+//
+// Not gRPC's callback service, whose threads wake several times a second for as long as the agent runs.
+class LinkService final : public v1::NodeLink::AsyncService {
  public:
   struct Options {
     v1::Hello hello;
@@ -37,16 +41,23 @@ class LinkService final : public v1::NodeLink::CallbackService {
   LinkService(Engine& engine, Workers& workers, Workers& probing, Gate& gate, Options options);
   ~LinkService() override;
 
+  // Lets links begin. Once, when the server that this is registered with was started; `queue` is that server's.
+  void Open(grpc::ServerCompletionQueue& queue) { AwaitNext(queue); }
+  // Carries them on, as the queue says. Returns when that was shut down.
+  static void Serve(grpc::ServerCompletionQueue& queue);
+  // Waits until there are no links, and none can begin, since the server was shut down: then the queue may be, too.
+  void AwaitEnd();
+
   // No new link; those that are open end once the command under way is answered. One that still waits for a thread is
   // answered BUSY. Does not wait.
   void Drain();
 
  private:
-  friend class LinkReactor;
+  friend class OneLink;
 
-  grpc::ServerBidiReactor<v1::Command, v1::Report>* Link(grpc::CallbackServerContext* context) override;
-  grpc::Status Admit(LinkReactor* reactor, const std::string& peer);
-  void Forget(LinkReactor* reactor);
+  void AwaitNext(grpc::ServerCompletionQueue& queue);
+  grpc::Status Admit(OneLink* link, const std::string& peer);
+  void Forget(OneLink* link);
   bool IsDraining();
 
   Engine& engine_;
@@ -55,8 +66,10 @@ class LinkService final : public v1::NodeLink::CallbackService {
   Gate& gate_;
   const Options options_;
   absl::Mutex mutex_;
-  // With the peer that gRPC names.
-  std::map<LinkReactor*, std::string> links_ ABSL_GUARDED_BY(mutex_);
+  // Those that were admitted, with the peer that gRPC names.
+  std::map<OneLink*, std::string> links_ ABSL_GUARDED_BY(mutex_);
+  // With the next, which has not begun, and those that were refused.
+  int alive_ ABSL_GUARDED_BY(mutex_) = 0;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -411,6 +411,18 @@ TEST_F(LinkTest, RefusesMoreLinksThanANodeHolds) {
   EXPECT_THAT(transport.Open(At(address_), kPlenty), HasReason(Reason::PROTOCOL, HasSubstr("64 links")));
 }
 
+TEST_F(LinkTest, AnAgentMayEndAsSoonAsItBegins) {
+  for (int i = 0; i < 50; ++i) {
+    FakeEngine engine;
+    const auto agent = Serve(engine);
+    std::thread caller(
+        [&] { (void)controller::GrpcTransport(RightController()).Open(At(address_), absl::Milliseconds(50)); });
+    agent->Stop();
+    agent->Stop();
+    caller.join();
+  }
+}
+
 TEST_F(LinkTest, SaysWhyItCannotListen) {
   FakeEngine engine;
   const auto agent = Serve(engine);
