@@ -31,6 +31,8 @@ class ConformanceTest : public ::testing::Test {
     ASSERT_EQ(identity.exit_code, 0) << identity;
     ASSERT_EQ(Agent({"accept"}, identity.out).exit_code, 0);
   }
+  // A place for one that is told the rest.
+  void PrepareHosted() { ASSERT_EQ(Conformance({"prepare", site_, "--hosted"}).exit_code, 0); }
   CommandResult Conformance(const std::vector<std::string>& arguments, const std::string& input = "") {
     return RunCaptured(directory_.path(), "tests/conformance/conformance", arguments, input, absl::Minutes(4));
   }

@@ -47,6 +47,16 @@ TEST_F(ConformanceTest, OurAgentConformsOverGrpc) {
   EXPECT_GT(result.json["passed"], 90);
 }
 
+TEST_F(ConformanceTest, OurAgentConformsOnAHostThatTellsItNothing) {
+  ASSERT_NO_FATAL_FAILURE(PrepareHosted());
+  const CommandResult result = Conformance({"run", site_, "-o", "json", "--", Absolute(kAgent), "stdio"});
+  ASSERT_TRUE(result.json.is_object()) << result;
+  EXPECT_THAT(FailedIn(result), IsEmpty());
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_GT(result.json["passed"], 96);
+  EXPECT_EQ(Conformance({"run", site_, "--grpc", "127.0.0.1:1"}).exit_code, 2);
+}
+
 TEST_F(ConformanceTest, SaysWhatIsWrongWithItsOwnInput) {
   EXPECT_EQ(Conformance({}).exit_code, 2);
   EXPECT_EQ(Conformance({"run", directory_.path() + "/nowhere", "--grpc", "127.0.0.1:1"}).exit_code, 2);

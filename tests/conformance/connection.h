@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,6 +57,8 @@ struct Caller {
 
 // A link that is opened in another way than the controller does it.
 struct Approach {
+  // Over stdio: nothing is added to what is sent, though the node is hosted.
+  bool untold = false;
   Caller caller = {};
   // Without TLS.
   bool plaintext = false;
@@ -91,8 +94,9 @@ std::unique_ptr<Transport> MakeGrpcTransport(const std::string& address, const s
                                              const std::string& fleet_ca_pem, const Caller& controller);
 
 // A program that speaks on its standard input and output; started for each link. Its standard error is appended to the
-// file `log`.
-std::unique_ptr<Transport> MakeStdioTransport(std::vector<std::string> argv, const std::string& log);
+// file `log`. One that is hosted gets `definition` with the first command of each link, unless that has one.
+std::unique_ptr<Transport> MakeStdioTransport(std::vector<std::string> argv, const std::string& log,
+                                              std::optional<v1::NodeDefinition> definition);
 
 }  // namespace certcast::conformance
 

@@ -69,9 +69,20 @@ absl::Status ExpectSame(absl::string_view what, absl::string_view seen, absl::st
 }
 
 absl::StatusOr<std::unique_ptr<Connection>> Examiner::OpenLink(v1::Report* hello) {
+  return OpenLink([this] { return transport_.Open(); }, hello);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Examiner::OpenUntoldLink() {
+  if (!site_.hosted()) return absl::UnimplementedError("the node has a configuration of its own");
+  CutLink();
+  return OpenLink([this] { return transport_.OpenAs({.untold = true}); }, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<Connection>> Examiner::OpenLink(
+    const std::function<absl::StatusOr<std::unique_ptr<Connection>>()>& open, v1::Report* hello) {
   const absl::Time until = absl::Now() + kBusyPatience;
   while (true) {
-    ASSIGN_OR_RETURN(std::unique_ptr<Connection> link, transport_.Open());
+    ASSIGN_OR_RETURN(std::unique_ptr<Connection> link, open());
     absl::StatusOr<v1::Report> first = link->Next(patience_);
     if (first.ok()) {
       RETURN_IF_ERROR(Expect(first->has_hello(), absl::StrCat("the first report is ", Show(*first))));
@@ -280,8 +291,9 @@ uint64_t Examiner::NextGeneration() {
 
 std::vector<Check> AllChecks() {
   std::vector<Check> checks;
-  for (std::vector<Check> more : {LinkChecks(), WireChecks(), BundleChecks(), ChallengeChecks(), InstallChecks(),
-                                  FileChecks(), FirstInstallChecks(), TroubleChecks(), WaitingChecks()}) {
+  for (std::vector<Check> more :
+       {LinkChecks(), HostedChecks(), WireChecks(), BundleChecks(), ChallengeChecks(), InstallChecks(), FileChecks(),
+        FirstInstallChecks(), TroubleChecks(), WaitingChecks()}) {
     std::move(more.begin(), more.end(), std::back_inserter(checks));
   }
   return checks;

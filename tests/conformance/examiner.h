@@ -42,6 +42,8 @@ class Examiner {
 
   // Opens one and waits for Hello: again and again for a while, since the node may be busy with an earlier one.
   absl::StatusOr<std::unique_ptr<Connection>> OpenLink(v1::Report* hello = nullptr);
+  // The same to a hosted node, with what it is told left to the check. kUnimplemented where the node is none.
+  absl::StatusOr<std::unique_ptr<Connection>> OpenUntoldLink();
   // The one that is open, or a new one.
   absl::StatusOr<Connection*> Link();
   void CutLink() { link_.reset(); }
@@ -100,6 +102,8 @@ class Examiner {
   uint64_t NextGeneration();
 
  private:
+  absl::StatusOr<std::unique_ptr<Connection>> OpenLink(
+      const std::function<absl::StatusOr<std::unique_ptr<Connection>>()>& open, v1::Report* hello);
   absl::Status InstallGood();
   void NoteSecrets(const v1::Command& command);
 
@@ -133,6 +137,8 @@ struct Check {
 std::vector<Check> LinkChecks();
 // Of sections 4 and 7: who may open a link, and how much he may send; over gRPC.
 std::vector<Check> WireChecks();
+// Of sections 4 and 5: nodes without a configuration of their own, which are told it over stdio.
+std::vector<Check> HostedChecks();
 // Of section 5, step verify: bundles that must be refused.
 std::vector<Check> BundleChecks();
 // Of section 4: HTTP challenges.

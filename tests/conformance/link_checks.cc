@@ -33,8 +33,11 @@ absl::Status SaysHello(Examiner& examiner) {
   examiner.CutLink();
   RETURN_IF_ERROR(examiner.OpenLink(&hello).status());
   RETURN_IF_ERROR(ExpectSame("Hello's command_id", hello.command_id(), ""));
-  RETURN_IF_ERROR(ExpectSame("Hello's node", hello.hello().node(), examiner.site().node()));
-  RETURN_IF_ERROR(ExpectSame("Hello's fleet_id", hello.hello().fleet_id(), examiner.site().fleet().id()));
+  const bool hosted = examiner.site().hosted();
+  RETURN_IF_ERROR(Expect(hello.hello().hosted() == hosted,
+                         absl::StrCat("Hello calls it ", hosted ? "one with a configuration" : "hosted")));
+  RETURN_IF_ERROR(ExpectSame("Hello's node", hello.hello().node(), hosted ? "" : examiner.site().node()));
+  RETURN_IF_ERROR(ExpectSame("Hello's fleet_id", hello.hello().fleet_id(), hosted ? "" : examiner.site().fleet().id()));
   return Expect(!hello.hello().version().empty(), "Hello has no version");
 }
 
@@ -86,12 +89,8 @@ absl::Status ToleratesUnknownFields(Examiner& examiner) {
 absl::Status RefusesADefinition(Examiner& examiner, const std::string& proof) {
   v1::Command command = examiner.NewInstall(examiner.site().Issue(), examiner.NextGeneration());
   v1::NodeDefinition& definition = *command.mutable_definition();
-  definition.set_node(examiner.site().node());
+  definition = examiner.site().Definition();
   definition.set_state(examiner.site().folder() + "/other-state");
-  definition.set_fleet_id(examiner.site().fleet().id());
-  definition.set_manifest_key_pem(examiner.site().fleet().key().ToPem());
-  definition.add_allow_names(kAllowed);
-  definition.set_keep(3);
   definition.set_services_yaml(
       absl::StrCat("- {name: ", kService, ", certificate: ", kCertificate, ", files: [{path: ", proof,
                    ".pem, content: combined}], check: [/usr/bin/touch, ", proof, "], reload: [/usr/bin/touch, ", proof,
@@ -203,8 +202,9 @@ absl::Status SaysNoProgress(Examiner& examiner) {
 
 std::vector<Check> LinkChecks() {
   return {
-      {"link.hello", "The first Report on a link is a Hello with an empty command_id: node, version, fleet.", kLink,
-       SaysHello},
+      {"link.hello",
+       "The first Report on a link is a Hello with an empty command_id: node, version, fleet; or that it is hosted.",
+       kLink, SaysHello},
       {"link.describe", "Describe is answered by an Inventory, without probing, and changes nothing.", kLink,
        Describes},
       {"link.probe", "Probe is answered by an Inventory with fresh probes, and changes nothing.", kLink, Probes},

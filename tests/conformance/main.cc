@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,8 +96,13 @@ class Protocol {
 int Prepare(const Options& options) {
   const absl::Status prepared = PrepareSite(options.folder, options.site);
   if (!prepared.ok()) return ReportError(prepared);
-  std::cout << "made the fleet and the service in " << options.folder << "; node.yaml there is for certcast-node\n"
-            << "next: conformance sign " << options.folder << " < csr.pem > identity.pem\n";
+  if (options.site.hosted) {
+    std::cout << "made the fleet and the service in " << options.folder << "\n"
+              << "next: conformance run " << options.folder << " -- COMMAND...\n";
+  } else {
+    std::cout << "made the fleet and the service in " << options.folder << "; node.yaml there is for certcast-node\n"
+              << "next: conformance sign " << options.folder << " < csr.pem > identity.pem\n";
+  }
   return kConforms;
 }
 
@@ -132,10 +138,14 @@ int Run(const Options& options) {
   absl::StatusOr<std::unique_ptr<Site>> opened = Site::Open(options.folder);
   if (!opened.ok()) return ReportError(opened.status());
   Site& site = **opened;
+  if (site.hosted() && !options.grpc.empty()) {
+    return ReportError(absl::InvalidArgumentError("a hosted node speaks on its standard streams: -- COMMAND..."));
+  }
   if (const absl::Status started = site.StartServices(); !started.ok()) return ReportError(started);
   const std::unique_ptr<Transport> transport =
       options.grpc.empty()
-          ? MakeStdioTransport(options.stdio, site.folder() + "/stdio.log")
+          ? MakeStdioTransport(options.stdio, site.folder() + "/stdio.log",
+                               site.hosted() ? std::optional(site.Definition()) : std::nullopt)
           : MakeGrpcTransport(options.grpc, site.node(), site.fleet_ca().root_pem(), site.MakeController());
   const absl::Duration patience = absl::Seconds(options.patience);
   Examiner examiner(site, *transport, patience);
@@ -171,7 +181,12 @@ int Main(int argc, char** argv) {
   CLI::App* const prepare = app.add_subcommand("prepare", "Makes a fleet, and a service to look after, in DIR");
   prepare->add_option("DIR", options.folder, "An empty folder, or one to be made")->required();
   prepare->add_option("--node", options.site.node, "The node's name in the fleet")->capture_default_str();
-  prepare->add_option("--listen", options.site.listen, "`listen` in node.yaml: host:port; empty for stdio");
+  auto* const listen =
+      prepare->add_option("--listen", options.site.listen, "`listen` in node.yaml: host:port; empty for stdio");
+  prepare
+      ->add_flag("--hosted", options.site.hosted,
+                 "The node has no configuration: it is told over stdio what it looks after")
+      ->excludes(listen);
   prepare->add_option("--challenge-listen", options.site.challenge_listen,
                       "host:port where the node shows HTTP challenges; by default it does so in DIR/webroot");
   CLI::App* const sign = app.add_subcommand("sign", "Reads a certificate request, prints the node's identity");

@@ -109,6 +109,21 @@ Faults OfTheLink() {
   return faults;
 }
 
+Faults OfDefinitions() {
+  Faults faults;
+  faults["needs-no-definition"] = OfCommands([](Passage& passage, v1::Command& command) {
+    if (passage.seen.insert("told").second && !command.has_definition())
+      *command.mutable_definition() = passage.site.Definition();
+  });
+  faults["wants-it-once"] = OfCommands([](Passage& passage, v1::Command& command) {
+    if (command.has_definition() && !passage.seen.insert("told").second) command.mutable_definition()->set_keep(9);
+  });
+  faults["knows-better"] = OfCommands([](Passage& passage, v1::Command& command) {
+    if (command.has_definition()) *command.mutable_definition() = passage.site.Definition();
+  });
+  return faults;
+}
+
 Faults OfInventory() {
   Faults faults;
   faults["clock-of-1970"] = OfInventories([](v1::Inventory& inventory) { inventory.clear_clock(); });
@@ -188,6 +203,7 @@ v1::Manifest ManifestIn(const v1::Command& command) {
 
 Faults MessageFaults() {
   Faults faults = OfTheLink();
+  faults.merge(OfDefinitions());
   faults.merge(OfInventory());
   faults.merge(OfResult());
   return faults;

@@ -50,7 +50,7 @@ StandIn MakeStandIn(const std::string& home, size_t number, int port) {
 
 bool IsFleet(const nlohmann::json& about) {
   return about.is_object() && about["fleetId"].is_string() && about["node"].is_string() &&
-         about["challengeListen"].is_string() && about["ports"].is_array() &&
+         about["challengeListen"].is_string() && about["hosted"].is_boolean() && about["ports"].is_array() &&
          about["ports"].size() == kServices.size() && about["ports"][0].is_number_integer();
 }
 
@@ -81,8 +81,11 @@ absl::Status PrepareSite(const std::string& folder, const SiteOptions& options) 
   }
   ASSIGN_OR_RETURN(const Secret ca_key, ca.key().ToPem());
   ASSIGN_OR_RETURN(const Secret manifest_key, fleet.signing_key().ToPem());
-  const nlohmann::json about = {
-      {"fleetId", fleet_id}, {"node", options.node}, {"ports", ports}, {"challengeListen", options.challenge_listen}};
+  const nlohmann::json about = {{"fleetId", fleet_id},
+                                {"node", options.node},
+                                {"ports", ports},
+                                {"challengeListen", options.challenge_listen},
+                                {"hosted", options.hosted}};
   RETURN_IF_ERROR(WriteFile(home + "/fleet.json", about.dump(2) + "\n"));
   RETURN_IF_ERROR(WriteFile(home + "/ca.pem", ca.root_pem()));
   RETURN_IF_ERROR(WriteFile(home + "/ca.key", ca_key.ExposeSecret()));
@@ -93,6 +96,7 @@ absl::Status PrepareSite(const std::string& folder, const SiteOptions& options) 
     RETURN_IF_ERROR(service.MakeFolder());
     services += service.InNodeYaml(kHost);
   }
+  if (options.hosted) return absl::OkStatus();
   const std::string listen_line = options.listen.empty() ? "" : absl::StrCat("listen: ", options.listen, "\n");
   const std::string challenges = options.challenge_listen.empty()
                                      ? absl::StrCat("webroot: ", home, "/webroot")
@@ -105,6 +109,7 @@ Site::Site(std::string folder, const nlohmann::json& about, testing::TestFleet f
     : folder_(std::move(folder)),
       node_(about["node"]),
       challenge_listen_(about["challengeListen"]),
+      hosted_(about["hosted"]),
       fleet_(std::move(fleet)),
       fleet_ca_(std::move(fleet_ca)),
       service_(MakeStandIn(folder_, 0, about["ports"][0])),
@@ -127,6 +132,25 @@ absl::StatusOr<std::unique_ptr<Site>> Site::Open(const std::string& folder) {
   ASSIGN_OR_RETURN(PrivateKey manifest_key, PrivateKey::FromPem(manifest_key_pem));
   return std::unique_ptr<Site>(new Site(home, about, testing::TestFleet(about["fleetId"], std::move(manifest_key)),
                                         testing::TestCa::FromPem(ca, ca_key)));
+}
+
+v1::NodeDefinition Site::Definition() const {
+  v1::NodeDefinition definition;
+  definition.set_node(node_);
+  definition.set_state(state());
+  definition.set_fleet_id(fleet_.id());
+  definition.set_manifest_key_pem(fleet_.key().ToPem());
+  definition.add_allow_names(kAllowed);
+  definition.set_keep(kKeep);
+  std::string services;
+  for (const StandIn* service : this->services()) services += service->InNodeYaml(kHost);
+  definition.set_services_yaml(services);
+  if (challenges_by_listener()) {
+    definition.mutable_http_challenge()->set_listen(challenge_listen_);
+  } else {
+    definition.mutable_http_challenge()->set_webroot(folder_ + "/webroot");
+  }
+  return definition;
 }
 
 absl::StatusOr<std::string> Site::Sign(absl::string_view csr_pem) const {

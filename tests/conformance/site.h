@@ -4,7 +4,7 @@
 //   stand-in/ newcomer/ blank/              three services, see stand_in.h
 //   webroot/                                where HTTP challenges are shown, unless a listener does
 //   state/                                  certcast-node's own
-//   node.yaml                               the same for certcast-node
+//   node.yaml                               the same for certcast-node, unless the node is hosted
 #ifndef CERTCAST_TESTS_CONFORMANCE_SITE_H_
 #define CERTCAST_TESTS_CONFORMANCE_SITE_H_
 
@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "certcast/v1/link.pb.h"
 #include "common/probe/stream.h"
 #include "tests/conformance/connection.h"
 #include "tests/conformance/stand_in.h"
@@ -44,6 +45,8 @@ struct SiteOptions {
   std::string listen;
   // Where the node shows HTTP challenges; empty: in the webroot.
   std::string challenge_listen;
+  // It has no configuration and is told what it looks after: there is no node.yaml.
+  bool hosted = false;
 };
 // Makes a new fleet with one node in `folder`, which must be empty or missing.
 absl::Status PrepareSite(const std::string& folder, const SiteOptions& options);
@@ -61,6 +64,10 @@ class Site {
   const testing::TestCa& fleet_ca() const { return fleet_ca_; }
   // What the node's certificates come from.
   const testing::TestCa& public_ca() const { return public_ca_; }
+
+  // Whether it has no configuration of its own, and what it is told then.
+  bool hosted() const { return hosted_; }
+  v1::NodeDefinition Definition() const;
 
   // What `certcast nodes sign` prints for this request; INVALID_ARGUMENT when it is none.
   absl::StatusOr<std::string> Sign(absl::string_view csr_pem) const;
@@ -100,6 +107,7 @@ class Site {
   const std::string folder_;
   const std::string node_;
   const std::string challenge_listen_;
+  const bool hosted_;
   const testing::TestFleet fleet_;
   const testing::TestCa fleet_ca_;
   const testing::TestCa public_ca_ = testing::TestCa::Root("conformance root").Intermediate("conformance CA");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -68,7 +69,8 @@ bool SkipPreface(int fd) {
 
 class StdioConnection : public Connection {
  public:
-  explicit StdioConnection(Child child) : child_(std::move(child)), reader_([this] { Read(); }) {}
+  StdioConnection(Child child, std::optional<v1::NodeDefinition> definition)
+      : child_(std::move(child)), definition_(std::move(definition)), reader_([this] { Read(); }) {}
   // Its program may go on for as long as it waits for Confirm.
   ~StdioConnection() override {
     child_.input.Close();
@@ -78,10 +80,14 @@ class StdioConnection : public Connection {
   }
 
   absl::Status Send(const v1::Command& command) override {
+    v1::Command told = command;
+    if (const auto definition = std::exchange(definition_, std::nullopt); definition && !told.has_definition()) {
+      *told.mutable_definition() = *definition;
+    }
     std::string bytes;
     {
       google::protobuf::io::StringOutputStream stream(&bytes);
-      google::protobuf::util::SerializeDelimitedToZeroCopyStream(command, &stream);
+      google::protobuf::util::SerializeDelimitedToZeroCopyStream(told, &stream);
     }
     return SendBytes(bytes);
   }
@@ -112,19 +118,20 @@ class StdioConnection : public Connection {
   }
 
   Child child_;
+  // Until it was sent.
+  std::optional<v1::NodeDefinition> definition_;
   std::thread reader_;
 };
 
 class StdioTransport : public Transport {
  public:
-  StdioTransport(std::vector<std::string> argv, std::string log) : argv_(std::move(argv)), log_(std::move(log)) {}
+  StdioTransport(std::vector<std::string> argv, std::string log, std::optional<v1::NodeDefinition> definition)
+      : argv_(std::move(argv)), log_(std::move(log)), definition_(std::move(definition)) {}
 
-  absl::StatusOr<std::unique_ptr<Connection>> Open() override {
-    ASSIGN_OR_RETURN(Child child, Start(argv_, log_));
-    return std::make_unique<StdioConnection>(std::move(child));
-  }
-  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Approach&) override {
-    return absl::UnimplementedError("over stdio the login is the trust");
+  absl::StatusOr<std::unique_ptr<Connection>> Open() override { return Open(definition_); }
+  absl::StatusOr<std::unique_ptr<Connection>> OpenAs(const Approach& approach) override {
+    if (!approach.untold) return absl::UnimplementedError("over stdio the login is the trust");
+    return Open(std::nullopt);
   }
   absl::StatusOr<std::vector<std::unique_ptr<Connection>>> OpenTogether(int, absl::Time) override {
     return absl::UnimplementedError("over stdio a program is one link");
@@ -136,14 +143,21 @@ class StdioTransport : public Transport {
   bool carries_several() const override { return false; }
 
  private:
+  absl::StatusOr<std::unique_ptr<Connection>> Open(const std::optional<v1::NodeDefinition>& definition) {
+    ASSIGN_OR_RETURN(Child child, Start(argv_, log_));
+    return std::make_unique<StdioConnection>(std::move(child), definition);
+  }
+
   const std::vector<std::string> argv_;
   const std::string log_;
+  const std::optional<v1::NodeDefinition> definition_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> MakeStdioTransport(std::vector<std::string> argv, const std::string& log) {
-  return std::make_unique<StdioTransport>(std::move(argv), log);
+std::unique_ptr<Transport> MakeStdioTransport(std::vector<std::string> argv, const std::string& log,
+                                              std::optional<v1::NodeDefinition> definition) {
+  return std::make_unique<StdioTransport>(std::move(argv), log, std::move(definition));
 }
 
 }  // namespace certcast::conformance

@@ -27,7 +27,7 @@ using ::testing::IsEmpty;
 
 constexpr char kWrongNode[] = "tests/conformance/wrong_node";
 
-enum class Over { kStdio, kStdioWithListener, kGrpc };
+enum class Over { kStdio, kStdioWithListener, kHosted, kGrpc };
 
 // What a wrong node does, and which checks fail of those whose names begin with one of `among`. Lists are words; one
 // that ends with a dot stands for all checks that begin so.
@@ -62,6 +62,11 @@ const std::vector<Wrong>& WrongNodes() {
       {"probes-nothing", "link.", "link.probe"},
       {"forgets-ids", "link. install.", "link.id-bounds install.same-id"},
       {"takes-any-epoch", "link. challenge.", "link.epoch challenge.epoch"},
+      // A node that is told what it looks after.
+      {"none", "link. hosted. file.", "", Over::kHosted},
+      {"needs-no-definition", "hosted.", "hosted.untold", Over::kHosted},
+      {"wants-it-once", "hosted.", "hosted.again", Over::kHosted},
+      {"knows-better", "hosted.", "hosted.another hosted.fleet hosted.malformed hosted.followed", Over::kHosted},
       // Who may say it, and how much.
       {"none", "wire.",
        "wire.no-certificate wire.another-ca wire.another-node wire.another-fleet wire.expired wire.metadata "
@@ -181,7 +186,8 @@ class FaultTable : public ConformanceTest {
     std::vector<std::string> arguments = {"run", site_, "-o", "json", "--patience", "8"};
     for (const std::string& word : Words(wrong.among)) arguments.insert(arguments.end(), {"--only", word});
     std::vector<std::string> node = {Absolute(kWrongNode), wrong.fault, site_};
-    const std::vector<std::string> right = {Absolute(kAgent), "--config", config(), "stdio"};
+    std::vector<std::string> right = {Absolute(kAgent), "--config", config(), "stdio"};
+    if (wrong.over == Over::kHosted) right = {Absolute(kAgent), "stdio"};
     if (wrong.over != Over::kGrpc) {
       arguments.push_back("--");
       node.insert(node.end(), right.begin(), right.end());
@@ -210,7 +216,11 @@ class WrongNodeTest : public FaultTable, public ::testing::WithParamInterface<Wr
 TEST_P(WrongNodeTest, IsFoundOutByTheChecksOfThatPromise) {
   std::vector<std::string> options;
   if (GetParam().over == Over::kStdioWithListener) options = {"--challenge-listen", FreeAddress()};
-  ASSERT_NO_FATAL_FAILURE(Prepare(options));
+  if (GetParam().over == Over::kHosted) {
+    ASSERT_NO_FATAL_FAILURE(PrepareHosted());
+  } else {
+    ASSERT_NO_FATAL_FAILURE(Prepare(options));
+  }
   const CommandResult result = Run(GetParam());
   ASSERT_TRUE(result.json.is_object()) << result;
   std::set<std::string> failed;
