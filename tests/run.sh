@@ -75,7 +75,9 @@ echo "== tests"
 logs=$(bazel info bazel-testlogs 2>/dev/null)
 # So that what is counted is of this run.
 rm -rf "${logs:?}"/*
-bazel test --noshow_progress --build_tests_only --cache_test_results=no --test_summary=terse --keep_going "${targets[@]}"
+# Many wait for most of their time.
+bazel test --jobs='HOST_CPUS*1.5' --local_test_jobs='HOST_CPUS*1.5' --noshow_progress --build_tests_only \
+  --cache_test_results=no --test_summary=terse --keep_going "${targets[@]}"
 result=$?
 while read -r suite_passed suite_failed; do
   passed=$((passed + suite_passed))
